@@ -1,0 +1,177 @@
+"""Read the files under data/, whose README names their origin and licence."""
+
+import gzip
+from importlib import resources
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+N_TRAIN = 270
+
+
+@validate_params(
+    {"subset": [StrOptions({"train", "test", "all"})], "return_X_y": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def load_japanese_vowels(
+    *, subset: str = "train", return_X_y: bool = False
+) -> Bunch | tuple[list[np.ndarray], np.ndarray]:
+    """Load the JapaneseVowels data: which of nine men spoke?
+
+    640 utterances of the two vowels /ae/, each a sequence of 7 to 29 time steps (6.4 ms apart)
+    of 12 linear prediction cepstrum coefficients.
+
+    =================   ===============================
+    Classes             9
+    Training samples    270 (30 a speaker)
+    Test samples        370 (24 to 88 a speaker)
+    Time steps          7 to 29
+    Channels            12
+    =================   ===============================
+
+    Parameters
+    ----------
+    subset : {"train", "test", "all"}, default="train"
+        Which part of the published split to load; "all" is the training part, then the test part.
+    return_X_y : bool, default=False
+        Whether to return `(data, target)` instead of a Bunch.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        data : list of ndarray of shape (n_timesteps_i, 12)
+            The utterances.
+        target : ndarray of shape (n_samples,)
+            The speaker, 1 to 9.
+        feature_names : list of str
+        target_names : ndarray of shape (9,)
+        DESCR : str
+
+    (data, target) : tuple if `return_X_y` is True
+
+    Notes
+    -----
+    Source: UCI Machine Learning Repository, doi:10.24432/C5NS47. Licence: CC BY 4.0.
+
+    References
+    ----------
+    M. Kudo, J. Toyama and M. Shimbo, "Multidimensional curve classification using
+    passing-through regions", Pattern Recognition Letters 20(11-13), 1103-1111, 1999.
+
+    Examples
+    --------
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> len(X), X[0].shape, y[:3]
+    (270, (20, 12), array([1, 1, 1]))
+    """
+    with _open("japanese_vowels.npz") as file, np.load(file, allow_pickle=False) as archive:
+        # the published decimals have six places, so that this gives them back to the last bit
+        values = archive["micro_values"] / 1e6
+        ends = np.cumsum(archive["lengths"], dtype=np.intp)
+        target = archive["speakers"].astype(np.int64)
+    part = {"train": slice(N_TRAIN), "test": slice(N_TRAIN, None), "all": slice(None)}[subset]
+    data = [np.ascontiguousarray(sequence) for sequence in np.split(values, ends[:-1])[part]]
+    target = target[part]
+    if return_X_y:
+        return data, target
+    return Bunch(
+        data=data,
+        target=target,
+        feature_names=[f"lpc_cepstrum_{i}" for i in range(1, 13)],
+        target_names=np.array([f"speaker {i}" for i in range(1, 10)]),
+        DESCR=load_japanese_vowels.__doc__,
+    )
+
+
+@validate_params({"return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
+def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    """Load the yearly sunspot numbers from 1700 to 2008, 309 values.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Whether to return `(dates, series)` instead of a Bunch.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        series : ndarray of shape (309,)
+            Mean sunspot number of each year.
+        dates : ndarray of shape (309,), datetime64[Y]
+        DESCR : str
+
+    (dates, series) : tuple if `return_X_y` is True
+
+    Notes
+    -----
+    Source: National Geophysical Data Center, as distributed with statsmodels. Public domain.
+
+    Examples
+    --------
+    >>> from skgru.datasets import load_sunspots
+    >>> sunspots = load_sunspots()
+    >>> sunspots.dates[0], float(sunspots.series[0])
+    (np.datetime64('1700'), 5.0)
+    """
+    dates, series = _load_series("sunspots.csv.gz")
+    if return_X_y:
+        return dates, series
+    return Bunch(series=series, dates=dates, DESCR=load_sunspots.__doc__)
+
+
+@validate_params({"return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
+def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    """Load the weekly atmospheric CO2 at Mauna Loa from 1958 to 2001, 2,284 values.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Whether to return `(dates, series)` instead of a Bunch.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        series : ndarray of shape (2284,)
+            CO2 in parts per million by volume; NaN in the 59 weeks without a measurement.
+        dates : ndarray of shape (2284,), datetime64[D]
+            Exactly seven days apart.
+        DESCR : str
+
+    (dates, series) : tuple if `return_X_y` is True
+
+    Notes
+    -----
+    Source: C. D. Keeling and T. P. Whorf, Scripps Institution of Oceanography, as distributed
+    with statsmodels. Public domain.
+
+    Examples
+    --------
+    >>> from skgru.datasets import load_co2
+    >>> co2 = load_co2()
+    >>> co2.dates[0], float(co2.series[0])
+    (np.datetime64('1958-03-29'), 316.1)
+    """
+    dates, series = _load_series("co2.csv.gz")
+    if return_X_y:
+        return dates, series
+    return Bunch(series=series, dates=dates, DESCR=load_co2.__doc__)
+
+
+def _open(name: str):
+    return resources.files("skgru.datasets").joinpath("data", name).open("rb")
+
+
+def _load_series(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read a table of date,value whose missing values are empty."""
+    with _open(name) as file, gzip.open(file, "rt") as text:
+        rows = [line.rstrip("\n").split(",") for line in text][1:]
+    dates, values = zip(*rows, strict=True)
+    return np.array(dates, dtype="datetime64"), np.array([float(v or "nan") for v in values])

@@ -1,0 +1,188 @@
+"""Transformers of sequences."""
+
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from scipy.sparse import issparse
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from skgru.sequences import Sequences, check_sequences
+
+
+def _transformer_has(name: str):
+    """Say whether the wrapped transformer, fitted or not, has a method."""
+
+    def check(self):
+        return hasattr(getattr(self, "transformer_", self.transformer), name)
+
+    return check
+
+
+class PerTimestep(TransformerMixin, BaseEstimator):
+    """Apply a transformer to the time steps of sequences, as its rows.
+
+    All time steps of all sequences become one table of shape (sum of lengths, n_channels): the
+    transformer is fitted to it and transforms it, and the result gets back the form that X had.
+    So a `StandardScaler` gives each channel mean 0 and variance 1 over all steps of all
+    sequences, whatever their lengths.
+
+    Parameters
+    ----------
+    transformer : estimator
+        Any scikit-learn transformer that keeps the number of rows. It is cloned.
+    n_channels : int, default=1
+        How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
+        of the oldest step first. Other forms of X say it themselves.
+
+    Attributes
+    ----------
+    transformer_ : estimator
+        The fitted transformer.
+    n_features_in_ : int
+        Columns of a two-dimensional X seen in `fit`; otherwise the channels of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X was a DataFrame with string names.
+
+    Notes
+    -----
+    NaN within a sequence reaches the transformer (a `SimpleImputer`, say); steps that are NaN in
+    every channel at the end of a sequence of a three-dimensional X are padding and stay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skgru.preprocessing import PerTimestep
+    >>> X = [np.array([[1.0, 10.0], [3.0, 30.0]]), np.array([[5.0, 50.0]])]
+    >>> scaled = PerTimestep(StandardScaler()).fit_transform(X)
+    >>> [len(sequence) for sequence in scaled]
+    [2, 1]
+    >>> np.concatenate(scaled).mean(axis=0)
+    array([0., 0.])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "transformer": [HasMethods(["fit", "transform"])],
+        "n_channels": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, transformer, *, n_channels=1):
+        self.transformer = transformer
+        self.n_channels = n_channels
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+        """Fit the transformer to all time steps of X.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences in any of the forms that the estimators take.
+        y : Ignored
+            A target belongs to a sequence, not to a time step.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+        """
+        sequences = self._check_X(X, self.n_channels)
+        # of 3-D X, scikit-learn would take the number of time steps for that of features
+        self._fitted_on_table = sequences.form == "table"
+        table = X if self._fitted_on_table else sequences.values
+        validate_data(self, table, skip_check_array=True)
+        self.transformer_ = clone(self.transformer).fit(sequences.values)
+        self._n_channels_in = sequences.n_channels
+        self._n_channels_out = self.transformer_.transform(sequences.values[:1]).shape[1]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Transform every time step.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences of the channels seen in `fit`.
+
+        Returns
+        -------
+        X_transformed : ndarray or list of ndarray
+            Of the form of X: (n_samples, n_timesteps, k) for three dimensions, (n_samples,
+            n_timesteps * k) for two, a list of (n_timesteps_i, k) arrays for a list; k is the
+            number of columns that the transformer returns.
+        """
+        check_is_fitted(self)
+        sequences = self._check_X(X, self._n_channels_in)
+        if sequences.form == "table" and self._fitted_on_table:
+            validate_data(self, X, reset=False, skip_check_array=True)
+        return _in_form_of_x(sequences, self.transformer_.transform(sequences.values))
+
+    @available_if(_transformer_has("inverse_transform"))
+    def inverse_transform(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Undo the transformation of every time step.
+
+        Parameters
+        ----------
+        X : array-like
+            What `transform` returned, or sequences like it.
+
+        Returns
+        -------
+        X_original : ndarray or list of ndarray
+            Of the form of X.
+        """
+        check_is_fitted(self)
+        sequences = self._check_X(X, self._n_channels_out)
+        return _in_form_of_x(sequences, self.transformer_.inverse_transform(sequences.values))
+
+    @available_if(_transformer_has("get_feature_names_out"))
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
+        """Name the columns of what `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X; those seen in `fit`, or x0, x1, …, if not given.
+
+        Returns
+        -------
+        names : ndarray of str
+            The transformer's names for the columns of each time step in turn if X was
+            two-dimensional, with the step in front where they would repeat ("t3_pca0"); its names
+            for the channels otherwise.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        steps = [
+            self.transformer_.get_feature_names_out(step)
+            for step in names.reshape(-1, self._n_channels_in)
+        ]
+        if len(np.unique(steps)) < np.size(steps):
+            steps = [[f"t{t}_{name}" for name in step] for t, step in enumerate(steps)]
+        return np.concatenate(steps).astype(object)
+
+    def _check_X(self, X: Any, n_channels: int) -> Sequences:
+        return check_sequences(X, n_channels=n_channels, allow_nan=True, caller=type(self).__name__)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = get_tags(self.transformer).input_tags.allow_nan
+        return tags
+
+
+def _in_form_of_x(sequences: Sequences, values: Any) -> np.ndarray | list[np.ndarray]:
+    values = values.toarray() if issparse(values) else np.asarray(values)
+    if len(values) != len(sequences.values):
+        raise ValueError(
+            f"The transformer made {len(values)} rows out of {len(sequences.values)} time steps; "
+            "PerTimestep needs one that keeps the rows."
+        )
+    return sequences.in_form_of_x(values)

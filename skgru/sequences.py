@@ -1,0 +1,275 @@
+"""The door: every form of X becomes one `Sequences`, and minibatches of it are packed here."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+from sklearn.utils.validation import check_array
+
+
+class Minibatch(NamedTuple):
+    """Sequences packed for the kernels: sorted from long to short, time-major, no padding.
+
+    Attributes
+    ----------
+    x : ndarray of shape (n_rows, n_channels)
+        Step 0 of every sequence, then step 1 of every sequence that has one, and so on.
+    batch_sizes : ndarray of shape (n_timesteps,), intp
+        The number of sequences still running at each step.
+    last_rows : ndarray of shape (n_samples,), intp
+        The row of `x` that holds the last step of each sequence.
+    samples : ndarray of shape (n_samples,), intp
+        Which sample each sequence is, in the order of the rows.
+    """
+
+    x: np.ndarray
+    batch_sizes: np.ndarray
+    last_rows: np.ndarray
+    samples: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Sequences of any lengths as one array of time steps.
+
+    Attributes
+    ----------
+    values : ndarray of shape (sum of lengths, n_channels), C-contiguous
+        The steps of the first sequence, oldest first, then those of the second, and so on.
+    lengths : ndarray of shape (n_samples,), intp
+    n_timesteps : int
+        Time steps of X, counting the padding that it had.
+    form : {"table", "array", "list"}
+        The form that X had: 2-D, 3-D, or one array a sequence.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    n_timesteps: int
+    form: str
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def n_channels(self) -> int:
+        """Width of every time step."""
+        return self.values.shape[1]
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Row of `values` at which each sequence begins."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def take(self, samples: np.ndarray) -> "Sequences":
+        """Copy the sequences of these sample indices, in their order."""
+        lengths = self.lengths[samples]
+        rows = np.repeat(self.starts[samples] - (np.cumsum(lengths) - lengths), lengths)
+        rows += np.arange(len(rows))
+        return Sequences(self.values[rows], lengths, self.n_timesteps, self.form)
+
+    def minibatch(self, samples: np.ndarray) -> Minibatch:
+        """Pack the sequences of these sample indices, time-major, the longest first."""
+        samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
+        lengths = self.lengths[samples]
+        steps = np.arange(lengths[0])[:, np.newaxis]
+        running = steps < lengths
+        batch_sizes = np.count_nonzero(running, axis=1)
+        x = self.values[(self.starts[samples] + steps)[running]]
+        first_rows = np.cumsum(batch_sizes) - batch_sizes
+        last_rows = first_rows[lengths - 1] + np.arange(len(samples))
+        return Minibatch(x, batch_sizes, last_rows, samples)
+
+    def in_form_of_x(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        """Give new values of the same time steps the form that X had.
+
+        Parameters
+        ----------
+        values : ndarray of shape (sum of lengths, k)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timesteps * k) for a table, (n_samples, n_timesteps, k)
+        for an array, with NaN where shorter sequences have ended; a list of (T_i, k) arrays
+        for a list.
+        """
+        if self.form == "list":
+            return np.split(values, self.starts[1:])
+        n_samples, n_timesteps, k = len(self), self.n_timesteps, values.shape[1]
+        if self.form == "table":
+            return values.reshape(n_samples, n_timesteps * k)
+        if self.lengths.min() == n_timesteps:
+            return values.reshape(n_samples, n_timesteps, k)
+        padded = np.full((n_samples, n_timesteps, k), np.nan, dtype=values.dtype)
+        padded[np.arange(n_timesteps) < self.lengths[:, np.newaxis]] = values
+        return padded
+
+
+def check_sequences(
+    X: Any,
+    *,
+    n_channels: int = 1,
+    dtype: DTypeLike | None = None,
+    allow_nan: bool = False,
+    caller: str = "skgru",
+) -> Sequences:
+    """Validate X in any of its forms.
+
+    Parameters
+    ----------
+    X : array-like
+        One of
+
+        - array of shape (n_samples, n_timesteps, n_channels); sequences may end in steps that are
+          NaN in every channel, which are padding and dropped;
+        - array or DataFrame of shape (n_samples, n_timesteps * n_channels), time-major within a
+          row, oldest step first;
+        - list, tuple or one-dimensional object array of arrays of shape (T_i, n_channels), or
+          (T_i,) with one channel.
+    n_channels : int, default=1
+        How a two-dimensional X unfolds. The other forms say it themselves.
+    dtype : dtype, default=None
+        What to convert to; None keeps floating-point dtypes and makes all others float64.
+    allow_nan : bool, default=False
+        Whether values may be NaN (never infinite).
+    caller : str
+        Who asks, for the messages.
+
+    Returns
+    -------
+    Sequences
+
+    Raises
+    ------
+    ValueError
+        If X has another number of dimensions, is empty or holds an empty sequence, if sequences
+        differ in their channels, or if a value is not finite or not a number.
+    TypeError
+        If X is sparse or holds objects that are not numbers.
+    """
+    items = _ragged_items(X)
+    if items is not None:
+        array, lengths = _from_items(items)
+        sequences = Sequences(_numbers(array, dtype, caller), lengths, lengths.max(), "list")
+    else:
+        array = _numbers(X, dtype, caller)
+        if array.ndim == 2:
+            sequences = _from_table(array, n_channels)
+        elif array.ndim == 3:
+            sequences = _from_array(array)
+        else:
+            raise ValueError(
+                f"X has {array.ndim} dimensions (shape {array.shape}); expected (n_samples, "
+                "n_timesteps, n_channels), (n_samples, n_timesteps * n_channels) or a list of "
+                "(n_timesteps, n_channels) arrays."
+            )
+    _check_finite(sequences, allow_nan, caller)
+    return sequences
+
+
+def _numbers(X: Any, dtype: DTypeLike | None, caller: str) -> np.ndarray:
+    """Return X as a C-contiguous floating-point array; values are not looked at."""
+    # "numeric", as a conversion to `dtype` in one go would read the string "1.5" as a number
+    X = check_array(
+        X, dtype="numeric", allow_nd=True, ensure_all_finite=False, input_name="X", estimator=caller
+    )
+    if dtype is None:
+        dtype = X.dtype if X.dtype.kind == "f" else np.float64
+    # what is too large for the dtype becomes infinite, and is named by _check_finite
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(X, dtype=dtype)
+
+
+def _ragged_items(X: Any) -> list[np.ndarray] | None:
+    """Return the sequences of X one by one if that is its form, otherwise None."""
+    if not isinstance(X, list | tuple):
+        # one-dimensional object arrays, and Series whose cells are arrays
+        if getattr(X, "ndim", None) != 1 or getattr(X, "dtype", None) != object:
+            return None
+        X = list(X)
+        if not any(np.ndim(item) for item in X):
+            return None
+    elif not any(hasattr(item, "__array__") and np.ndim(item) for item in X):
+        # nested lists of numbers are an array, unless their lengths differ
+        try:
+            np.asarray(X)
+            return None
+        except ValueError:
+            pass
+    items = []
+    for i, item in enumerate(X):
+        try:
+            items.append(np.asarray(item))
+        except ValueError as error:
+            raise ValueError(f"X[{i}] is not an array: {error}") from error
+    return items
+
+
+def _from_items(items: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate separate sequences."""
+    for i, item in enumerate(items):
+        if item.ndim not in (1, 2):
+            raise ValueError(
+                f"X[{i}] has shape {item.shape}; a sequence must be (n_timesteps, n_channels), "
+                "or (n_timesteps,) with one channel."
+            )
+        if item.size == 0:
+            raise ValueError(
+                f"X[{i}] is empty (shape {item.shape}); a sequence needs at least one time step."
+            )
+    columns = [item.reshape(len(item), -1) for item in items]
+    widths = np.array([item.shape[1] for item in columns])
+    usual = np.bincount(widths).argmax()
+    odd = np.flatnonzero(widths != usual)
+    if len(odd):
+        raise ValueError(f"X[{odd[0]}] has {widths[odd[0]]} channels, the others have {usual}.")
+    return np.concatenate(columns), np.array([len(item) for item in columns], dtype=np.intp)
+
+
+def _from_table(X: np.ndarray, n_channels: int) -> Sequences:
+    n_samples, width = X.shape
+    if width % n_channels:
+        raise ValueError(
+            f"X has {width} columns, which n_channels={n_channels} does not divide; a "
+            "two-dimensional X has n_timesteps * n_channels columns."
+        )
+    n_timesteps = width // n_channels
+    lengths = np.full(n_samples, n_timesteps, dtype=np.intp)
+    return Sequences(X.reshape(-1, n_channels), lengths, n_timesteps, "table")
+
+
+def _from_array(X: np.ndarray) -> Sequences:
+    n_samples, n_timesteps, n_channels = X.shape
+    if X.size == 0:
+        raise ValueError(
+            f"X has shape {X.shape}; at least one sample, time step and channel are needed."
+        )
+    if not np.isnan(X[:, -1]).all(axis=1).any():  # the usual case: no padding, no copy
+        lengths = np.full(n_samples, n_timesteps, dtype=np.intp)
+        return Sequences(X.reshape(-1, n_channels), lengths, n_timesteps, "array")
+    present = ~np.isnan(X).all(axis=2)
+    empty = np.flatnonzero(~present.any(axis=1))
+    if len(empty):
+        raise ValueError(f"X[{empty[0]}] is empty: all of its time steps are NaN.")
+    lengths = n_timesteps - np.argmax(present[:, ::-1], axis=1)
+    values = X[np.arange(n_timesteps) < lengths[:, np.newaxis]]
+    return Sequences(values, lengths, n_timesteps, "array")
+
+
+def _check_finite(sequences: Sequences, allow_nan: bool, caller: str) -> None:
+    """Raise for the first value that is not finite, and say where it stands."""
+    values = sequences.values
+    bad = np.isinf(values) if allow_nan else ~np.isfinite(values)
+    if not bad.any():
+        return
+    row, channel = np.argwhere(bad)[0]
+    sample = np.searchsorted(sequences.starts, row, side="right") - 1
+    isnan = np.isnan(values[row, channel])
+    raise ValueError(
+        f"Input X contains {'NaN' if isnan else f'infinity or a value too large for {values.dtype}'}"
+        f": X[{sample}], time step {row - sequences.starts[sample]}, channel {channel}. {caller} "
+        "needs finite values; only a three-dimensional X may be padded, with time steps that are "
+        "NaN in all channels at the end of a sequence."
+    )

@@ -1,0 +1,357 @@
+"""The loop: minibatch epochs with clipping and early stopping, or L-BFGS over the whole set."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn._loss.loss import BaseLoss
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
+
+from skgru.losses import value_and_gradient
+from skgru.network import Network
+from skgru.optimizers import SGD, Adam, Constant
+from skgru.sequences import Sequences
+
+# Sequences that one forward and backward pass of L-BFGS takes at a time: enough for large
+# products, few enough for the cache.
+LBFGS_CHUNK = 256
+
+
+@dataclass
+class History:
+    """What happened in each epoch (or L-BFGS iteration), over all calls that continue a model.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        Mean loss of the epoch with its penalty, before each update.
+    grad_norm_curve : list of float
+        Mean L2 norm of the epoch's gradients, before clipping.
+    validation_scores : list of float
+    n_samples_seen : int
+    """
+
+    loss_curve: list[float] = field(default_factory=list)
+    grad_norm_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    n_samples_seen: int = 0
+
+
+@dataclass
+class Patience:
+    """Counts the epochs in which a value, the lower the better, has not fallen by `tol`."""
+
+    tol: float
+    n_iter_no_change: int
+    best: float = np.inf
+    count: int = 0
+
+    def exhausted(self, value: float) -> bool:
+        """Take the value of one more epoch; True after too many without improvement."""
+        self.count = self.count + 1 if value > self.best - self.tol else 0
+        self.best = min(self.best, value)
+        if self.count <= self.n_iter_no_change:
+            return False
+        self.count = 0
+        return True
+
+
+@dataclass
+class Solver:
+    """What a stochastic solver remembers from one epoch to the next."""
+
+    optimizer: SGD | Adam
+    schedule: Constant
+    patience: Patience
+    random_state: np.random.RandomState
+
+
+@dataclass
+class Objective:
+    """The penalised loss of a network on training sequences, as a function of its parameters.
+
+    ``Σ_i w_i loss_i / Σ_i w_i + alpha/2 ‖weights‖² / Σ_i w_i``, in a minibatch with Σ_i w_i
+    estimated as the number of its samples times the mean weight of all samples, so that
+    its expectation over minibatches has the same data term.
+
+    Attributes
+    ----------
+    network : Network
+    loss : BaseLoss
+    sequences : Sequences
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    weights : ndarray of shape (n_samples,)
+    samples : ndarray of int
+        The samples to train on, among those of the sequences.
+    alpha : float
+    """
+
+    network: Network
+    loss: BaseLoss
+    sequences: Sequences
+    y: np.ndarray
+    weights: np.ndarray
+    samples: np.ndarray
+    alpha: float
+
+    def __post_init__(self):
+        total = self.weights[self.samples].sum()
+        self.mean_weight = total / max(len(self.samples), 1)
+        if total == 0:
+            raise ValueError("The weights of all training samples are zero; one must be positive.")
+
+    def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray]:
+        """Value and gradient on some of the samples, in one forward and backward pass."""
+        total = len(samples) * self.mean_weight
+        value, gradient = self._data_term(samples, total)
+        return self._add_penalty(value, gradient, total)
+
+    def full_batch(self) -> tuple[float, np.ndarray]:
+        """Value and gradient on all samples, in chunks."""
+        total = len(self.samples) * self.mean_weight
+        value, gradient = 0.0, np.zeros_like(self.network.parameters)
+        for chunk in gen_batches(len(self.samples), LBFGS_CHUNK):
+            chunk_value, chunk_gradient = self._data_term(self.samples[chunk], total)
+            value += chunk_value
+            gradient += chunk_gradient
+        return self._add_penalty(value, gradient, total)
+
+    def _data_term(self, samples: np.ndarray, total: float) -> tuple[float, np.ndarray]:
+        batch = self.sequences.minibatch(samples)
+        outputs, backpropagate = self.network.forward(batch)
+        weights = (self.weights[batch.samples] / total).astype(outputs.dtype)
+        value, d_outputs = value_and_gradient(self.loss, self.y[batch.samples], outputs, weights)
+        return value, backpropagate(d_outputs)
+
+    def _add_penalty(
+        self, value: float, gradient: np.ndarray, total: float
+    ) -> tuple[float, np.ndarray]:
+        n_weights = self.network.n_weights
+        weights = self.network.parameters[:n_weights]
+        decay = self.alpha / total
+        value += 0.5 * decay * float(np.dot(weights, weights))
+        gradient[:n_weights] += gradient.dtype.type(decay) * weights
+        return value, gradient
+
+
+def fit_stochastic(
+    objective: Objective,
+    solver: Solver,
+    history: History,
+    *,
+    max_iter: int,
+    batch_size: int,
+    max_grad_norm: float,
+    shuffle: bool,
+    validation_score: Callable[[], float] | None,
+    verbose: bool,
+) -> bool:
+    """Update the network's parameters in place, a minibatch at a time.
+
+    Parameters
+    ----------
+    objective : Objective
+    solver : Solver
+    history : History
+        Grows by an entry an epoch.
+    max_iter : int
+        Epochs.
+    batch_size : int
+        Sequences an update.
+    max_grad_norm : float
+        Gradients of a larger L2 norm are scaled down to it (Pascanu et al. 2013).
+    shuffle : bool
+    validation_score : callable or None
+        Scores the network, the higher the better; with it, training stops when the score no
+        longer rises, and the best parameters are put back.
+    verbose : bool
+
+    Returns
+    -------
+    bool
+        Whether training ended by itself or by the user, and not at `max_iter`.
+
+    Raises
+    ------
+    ValueError
+        If the loss or the gradient is no longer finite.
+    """
+    parameters = objective.network.parameters
+    best_score, best_parameters = -np.inf, None
+    finished = False
+    try:
+        for _ in range(max_iter):
+            samples = objective.samples
+            if shuffle:
+                samples = solver.random_state.permutation(samples)
+            _run_epoch(objective, samples, solver, history, batch_size, max_grad_norm)
+            watched = history.loss_curve[-1]
+            if verbose:
+                print(f"Epoch {len(history.loss_curve)}, loss = {watched:.8f}")
+            if validation_score is not None:
+                score = validation_score()
+                history.validation_scores.append(score)
+                if verbose:
+                    print(f"Validation score: {score:.6f}")
+                if score > best_score:
+                    best_score, best_parameters = score, parameters.copy()
+                watched = -score
+            solver.schedule.end_epoch(history.n_samples_seen)
+            if solver.patience.exhausted(watched) and not solver.schedule.go_on():
+                finished = True
+                if verbose:
+                    print(
+                        f"{'Loss' if validation_score is None else 'Validation score'} did not "
+                        f"improve by tol={solver.patience.tol} for more than "
+                        f"{solver.patience.n_iter_no_change} epochs. Stopping."
+                    )
+                break
+    except KeyboardInterrupt:
+        finished = True
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    if best_parameters is not None:
+        parameters[:] = best_parameters
+    return finished
+
+
+def _run_epoch(
+    objective: Objective,
+    samples: np.ndarray,
+    solver: Solver,
+    history: History,
+    batch_size: int,
+    max_grad_norm: float,
+) -> None:
+    """Update the parameters once a minibatch of these samples, in their order."""
+    loss_sum, norms = 0.0, []
+    for batch in gen_batches(len(samples), batch_size):
+        value, gradient = objective.minibatch(samples[batch])
+        norm = _finite_norm(value, gradient, f"epoch {len(history.loss_curve) + 1}")
+        if norm > max_grad_norm:
+            gradient *= max_grad_norm / norm
+        solver.optimizer.update(
+            objective.network.parameters, gradient, solver.schedule.learning_rate
+        )
+        loss_sum += value * (batch.stop - batch.start)
+        norms.append(norm)
+    history.n_samples_seen += len(samples)
+    history.loss_curve.append(loss_sum / len(samples))
+    history.grad_norm_curve.append(float(np.mean(norms)))
+
+
+def merge_equal(
+    sequences: Sequences, y: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find one sample for each distinct (x, y), in an order that depends on their content alone.
+
+    L-BFGS on a loss that is not convex multiplies rounding errors by orders of magnitude. With
+    what this returns, its result depends on the weighted set of samples to the last bit: not on
+    their order, nor on whether a sample of weight 2 came once or twice.
+
+    Returns
+    -------
+    samples : ndarray of int
+        One sample for each distinct (x, y) of positive weight.
+    weights : ndarray of shape (n_samples,)
+        The sum of the weights of all its equals, for each of these samples.
+    """
+    first: dict[tuple[bytes, bytes], int] = {}
+    merged = np.zeros_like(weights)
+    for i in np.flatnonzero(weights):
+        start = sequences.starts[i]
+        x = sequences.values[start : start + sequences.lengths[i]]
+        j = first.setdefault((x.tobytes(), y[i].tobytes()), i)
+        merged[j] += weights[i]
+    return np.array([first[key] for key in sorted(first)], dtype=np.intp), merged
+
+
+def fit_lbfgs(
+    objective: Objective,
+    history: History,
+    *,
+    max_iter: int,
+    max_fun: int,
+    tol: float,
+    verbose: bool,
+) -> None:
+    """Minimise the objective over all samples with SciPy's L-BFGS-B, in place.
+
+    Parameters
+    ----------
+    objective : Objective
+    history : History
+        Grows by an entry an iteration.
+    max_iter : int
+        Iterations.
+    max_fun : int
+        Evaluations of the objective.
+    tol : float
+        Largest entry of the gradient at which to stop.
+    verbose : bool
+
+    Raises
+    ------
+    ValueError
+        If the loss or the gradient is no longer finite.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the solver stops before it has converged.
+    """
+    parameters = objective.network.parameters
+    accepted = parameters.copy()
+    norm = np.nan
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal norm
+        parameters[:] = x
+        value, gradient = objective.full_batch()
+        norm = _finite_norm(value, gradient, f"L-BFGS iteration {len(history.loss_curve) + 1}")
+        return value, gradient.astype(np.float64)
+
+    def record(intermediate_result) -> None:
+        # the last point that the line search evaluates is the one it accepts
+        accepted[:] = intermediate_result.x
+        history.loss_curve.append(float(intermediate_result.fun))
+        history.grad_norm_curve.append(norm)
+        history.n_samples_seen += len(objective.samples)
+        if verbose:
+            print(f"Iteration {len(history.loss_curve)}, loss = {intermediate_result.fun:.8f}")
+
+    try:
+        result = minimize(
+            evaluate,
+            parameters.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=record,
+            options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+        )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    else:
+        accepted[:] = result.x
+        if not result.success:
+            warnings.warn(
+                f"L-BFGS stopped before it converged, after {result.nit} iterations: "
+                f"{result.message}. Increase max_iter or max_fun, scale the data, or use "
+                'dtype="float64".',
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+    parameters[:] = accepted
+
+
+def _finite_norm(value: float, gradient: np.ndarray, when: str) -> float:
+    """L2 norm of the gradient; raise ValueError if it or the loss is not finite."""
+    norm = float(np.linalg.norm(gradient))
+    if np.isfinite(value) and np.isfinite(norm):
+        return norm
+    raise ValueError(
+        f"Training diverged: in {when} the loss was {value} and the norm of its gradient {norm}. "
+        "Scale X (and y) to unit variance, or lower learning_rate_init."
+    )
