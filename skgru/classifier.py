@@ -187,7 +187,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes in y, got one class: "
-                f"{self.classes_[0]!r}."
+                f"{self.classes_.tolist()}."
             )
         self.n_outputs_ = 1 if len(self.classes_) == 2 else len(self.classes_)
         unseen = np.setdiff1d(y, self.classes_)

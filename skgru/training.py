@@ -19,6 +19,9 @@ from skgru.sequences import Sequences
 # products, few enough for the cache.
 LBFGS_CHUNK = 256
 
+# A loss that diverges is reported as an error, with the epoch; numpy's warnings would add nothing.
+_quiet_overflow = np.errstate(over="ignore", invalid="ignore")
+
 
 @dataclass
 class History:
@@ -137,6 +140,7 @@ class Objective:
         return value, gradient
 
 
+@_quiet_overflow
 def fit_stochastic(
     objective: Objective,
     solver: Solver,
@@ -268,6 +272,7 @@ def merge_equal(
     return np.array([first[key] for key in sorted(first)], dtype=np.intp), merged
 
 
+@_quiet_overflow
 def fit_lbfgs(
     objective: Objective,
     history: History,

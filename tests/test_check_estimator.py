@@ -1,0 +1,32 @@
+"""scikit-learn's own checks of an estimator."""
+
+import pytest
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skgru import GRUClassifier, GRURegressor
+from skgru.preprocessing import PerTimestep
+
+ESTIMATORS = [
+    GRUClassifier(solver="lbfgs", dtype="float64"),
+    GRURegressor(solver="lbfgs", dtype="float64"),
+    GRUClassifier(),
+    GRURegressor(),
+    PerTimestep(StandardScaler()),
+]
+
+
+def expected_failures(estimator):
+    if getattr(estimator, "solver", "lbfgs") == "lbfgs":
+        return {}
+    return {
+        "check_sample_weight_equivalence_on_dense_data": "minibatches of repeated samples are "
+        "drawn differently from those of weighted ones"
+    }
+
+
+# the checks train for a few iterations on purpose
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
+def test_check_estimator(estimator, check):
+    check(estimator)

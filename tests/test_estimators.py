@@ -1,0 +1,446 @@
+"""The two estimators as a user meets them: forms of X and y, invariances, errors, persistence."""
+
+import inspect
+import pickle
+import re
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+
+from skgru import GRUClassifier, GRURegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def classifier(**parameters):
+    return GRUClassifier(**{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters})
+
+
+def regressor(**parameters):
+    return GRURegressor(**{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters})
+
+
+# ---- forms of X --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_form_of_x_gives_the_same_model(dtype):
+    rng = np.random.default_rng(0)
+    array = rng.integers(-4, 4, size=(20, 6, 2))
+    y = rng.integers(0, 3, size=20)
+    read_only = array.astype("float64")
+    read_only.flags.writeable = False
+    objects = np.empty(20, dtype=object)
+    objects[:] = list(array)
+    nan_padded = np.pad(array.astype("f8"), ((0, 0), (0, 3), (0, 0)), constant_values=np.nan)
+    forms = [
+        array,
+        array.astype("float32"),
+        read_only,
+        np.asfortranarray(array),
+        np.repeat(array, 2, axis=0)[::2],
+        array.reshape(20, 12),
+        pd.DataFrame(array.reshape(20, 12)),
+        list(array),
+        tuple(array),
+        objects,
+        nan_padded,
+    ]
+    models = [classifier(n_channels=2, dtype=dtype).fit(X, y) for X in forms]
+    expected = models[0].predict_proba(array)
+    for model, X in zip(models, forms, strict=True):
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+        assert model.n_features_in_ == (12 if np.ndim(X) == 2 else 2)
+    # and each model reads each form
+    np.testing.assert_array_equal(models[5].predict_proba(list(array)), expected)
+    np.testing.assert_array_equal(models[7].predict_proba(array.reshape(20, 12)), expected)
+
+
+def test_lengths_may_differ_from_those_of_fit(ragged):
+    X, y = ragged
+    model = classifier().fit(X, y)
+    longer = [np.ones((50, 2)), np.ones((1, 2))]
+    assert model.predict_proba(longer).shape == (2, 2)
+    # one-dimensional arrays of a length never seen
+    univariate = classifier().fit([np.ones(4), np.zeros(4)], [0, 1])
+    assert univariate.predict([np.ones(9)]).shape == (1,)
+
+
+def test_feature_names(windows):
+    X, y = windows
+    frame = pd.DataFrame(X, columns=[f"lag_{8 - i}" for i in range(8)])
+    model = regressor().fit(frame, y)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    np.testing.assert_array_equal(model.predict(frame), regressor().fit(X, y).predict(X))
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame.iloc[:, ::-1])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        model.predict(X)
+    assert not hasattr(model.fit(X, y), "feature_names_in_")
+
+
+def test_x_of_another_shape_is_refused(ragged, windows):
+    model = classifier().fit(*ragged)
+    with pytest.raises(ValueError, match="X has 3 channels, but GRUClassifier was fitted on .* of 2"):
+        model.predict([np.ones((4, 3))])
+    with pytest.raises(ValueError, match="1 channels with n_channels=1, but .* of 2 channels"):
+        model.predict(np.ones((4, 6)))
+    model = regressor().fit(*windows)
+    with pytest.raises(ValueError, match="X has 7 features, but GRURegressor is expecting 8"):
+        model.predict(windows[0][:, 1:])
+
+
+# ---- invariances -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_do_not_see_each_other(ragged, dtype, reset_after):
+    X, y = ragged
+    model = classifier(dtype=dtype, reset_after=reset_after, hidden_layer_sizes=(7, 5)).fit(X, y)
+    expected = model.predict_proba(X)
+
+    alone = np.concatenate([model.predict_proba([x]) for x in X])
+    np.testing.assert_allclose(alone, expected, rtol=1e-12)
+
+    order = np.random.default_rng(0).permutation(len(X))
+    shuffled = model.predict_proba([X[i] for i in order])
+    np.testing.assert_allclose(shuffled, expected[order], rtol=1e-12)
+
+    padded = np.full((len(X), 15, 2), np.nan)
+    for row, x in zip(padded, X, strict=True):
+        row[: len(x)] = x
+    np.testing.assert_array_equal(model.predict_proba(padded), expected)
+
+
+def test_every_step_of_a_sequence_counts_for_it_and_for_no_other(ragged):
+    X, y = ragged
+    model = classifier().fit(X, y)
+    expected = model.predict_proba(X)
+    i = int(np.argmax([len(x) for x in X]))
+    others = np.arange(len(X)) != i
+    for step in range(len(X[i])):
+        for channel in range(2):
+            changed = [x.copy() for x in X]
+            changed[i][step, channel] += 1
+            got = model.predict_proba(changed)
+            assert np.abs(got[i] - expected[i]).max() > 1e-6
+            np.testing.assert_array_equal(got[others], expected[others])
+
+
+def test_padding_does_not_change_training(ragged):
+    X, y = ragged
+    padded = np.full((len(X), 12, 2), np.nan)
+    for row, x in zip(padded, X, strict=True):
+        row[: len(x)] = x
+    a, b = classifier().fit(X, y), classifier().fit(padded, y)
+    for one, other in zip(a.layers_, b.layers_, strict=True):
+        for u, v in zip(one, other, strict=True):
+            np.testing.assert_array_equal(u, v)
+
+
+# ---- targets -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["no", "yes"], [0, 1], [-1, 1], [False, True], [3.0, 7.0], ["a", "b", "c"], [5, 2, 9, 4]],
+)
+def test_labels_of_any_dtype(labels):
+    rng = np.random.default_rng(0)
+    labels = np.array(labels)
+    code = np.arange(60) % len(labels)
+    X = rng.normal(size=(60, 5, 1)) / 4 + code[:, None, None]
+    model = classifier(max_iter=100, learning_rate_init=0.03).fit(X, labels[code])
+    np.testing.assert_array_equal(model.classes_, np.sort(labels))
+    assert model.classes_.dtype == labels.dtype == model.predict(X).dtype
+    assert model.score(X, labels[code]) > 0.9
+    probabilities = model.predict_proba(X)
+    assert probabilities.shape == (60, len(labels))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    np.testing.assert_allclose(np.log(probabilities), model.predict_log_proba(X), atol=1e-12)
+    np.testing.assert_array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(X))
+    assert model.n_outputs_ == (1 if len(labels) == 2 else len(labels))
+
+
+def test_object_labels_and_series(ragged):
+    X, y = ragged
+    model = classifier().fit(X, pd.Series(y, dtype=object))
+    assert set(model.predict(X)) <= {"down", "up"}
+
+
+def test_log_probabilities_of_a_certain_model_are_exact(ragged):
+    model = classifier().fit(*ragged)
+    model.head_.b[:] = 800
+    assert model.predict_proba([np.zeros((1, 2))])[0, 0] == 0
+    np.testing.assert_allclose(model.predict_log_proba([np.zeros((1, 2))])[0, 0], -800, rtol=0.01)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_several_outputs(windows, k):
+    X, y = windows
+    Y = np.column_stack([y * (i + 1) for i in range(k)])
+    model = regressor(max_iter=80, learning_rate_init=0.03).fit(X, Y)
+    assert model.n_outputs_ == k
+    assert model.predict(X).shape == Y.shape
+    assert model.score(X, Y) > 0.9
+
+
+def test_a_column_of_y_is_flattened(windows):
+    X, y = windows
+    with pytest.warns(DataConversionWarning):
+        model = regressor().fit(X, y[:, None])
+    np.testing.assert_array_equal(model.predict(X), regressor().fit(X, y).predict(X))
+
+
+# ---- weights -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_weights_are_repetitions_to_the_last_bit_with_lbfgs(make, ragged):
+    X, labels = ragged
+    y = labels if make is classifier else np.array([x.mean() for x in X])
+    weights = np.arange(len(X)) % 3
+    repeated = np.repeat(np.arange(len(X)), weights)[::-1]
+    options = dict(solver="lbfgs", dtype="float64", max_iter=40)
+    a = make(**options).fit(X, y, sample_weight=weights)
+    b = make(**options).fit([X[i] for i in repeated], y[repeated])
+    for one, other in zip((*a.layers_, a.head_), (*b.layers_, b.head_), strict=True):
+        for u, v in zip(one, other, strict=True):
+            np.testing.assert_array_equal(u, v)
+    assert a.loss_ == b.loss_
+
+
+def test_class_weight_is_a_sample_weight(ragged):
+    X, y = ragged
+    weights = np.where(y == "up", 3.0, 1.0)
+    a = classifier(class_weight={"up": 3.0, "down": 1.0}).fit(X, y)
+    b = classifier().fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+    few = np.r_[np.flatnonzero(y == "down"), np.flatnonzero(y == "up")[:4]]
+    X, y = [X[i] for i in few], y[few]
+    balanced = classifier(class_weight="balanced", max_iter=2).fit(X, y).predict_proba(X)[:, 1]
+    plain = classifier(max_iter=2).fit(X, y).predict_proba(X)[:, 1]
+    assert (balanced > plain).mean() > 0.9
+
+
+def test_scale_of_the_weights_does_not_matter_without_penalty(ragged):
+    X, y = ragged
+    w = np.random.default_rng(0).uniform(0.5, 2, size=len(X))
+    a = classifier(alpha=0, dtype="float64").fit(X, y, w)
+    b = classifier(alpha=0, dtype="float64").fit(X, y, 1024 * w)
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+
+
+# ---- what fit leaves behind --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_fitted_attributes(ragged, reset_after):
+    X, y = ragged
+    model = classifier(hidden_layer_sizes=(6, 4), reset_after=reset_after, max_iter=7).fit(X, y)
+    assert [layer.W.shape for layer in model.layers_] == [(2, 18), (6, 12)]
+    assert [layer.U.shape for layer in model.layers_] == [(6, 18), (4, 12)]
+    assert [layer.b.shape for layer in model.layers_] == [(18,), (12,)]
+    assert [layer.c.size for layer in model.layers_] == ([6, 4] if reset_after else [0, 0])
+    assert model.head_.W.shape == (4, 1)
+    arrays = [a for part in (*model.layers_, model.head_) for a in part]
+    assert model.n_parameters_ == sum(a.size for a in arrays)
+    assert {a.dtype for a in arrays} == {np.dtype("float32")}
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.grad_norm_curve_) == 7
+    assert model.t_ == 7 * len(X)
+    assert model.loss_ == model.loss_curve_[-1] >= model.best_loss_ == min(model.loss_curve_)
+    assert model.validation_scores_ is None
+    assert model.best_validation_score_ is None
+    assert model.n_features_in_ == 2
+
+
+def test_loss_is_the_log_loss_plus_the_penalty(ragged):
+    X, y = ragged
+    model = classifier(solver="lbfgs", alpha=0.5, dtype="float64", max_iter=30).fit(X, y)
+    squares = sum((a**2).sum() for layer in model.layers_ for a in (layer.W, layer.U))
+    squares += (model.head_.W**2).sum()
+    expected = log_loss(y, model.predict_proba(X)) + 0.5 / 2 * squares / len(X)
+    np.testing.assert_allclose(model.loss_, expected, rtol=1e-9)
+
+
+def test_scores_are_scikit_learns(ragged, windows):
+    model = classifier().fit(*ragged)
+    assert model.score(*ragged) == accuracy_score(ragged[1], model.predict(ragged[0]))
+    model = regressor().fit(*windows)
+    assert model.score(*windows) == r2_score(windows[1], model.predict(windows[0]))
+
+
+def test_random_state_decides(ragged):
+    X, y = ragged
+    a, b, c = (classifier(random_state=seed).fit(X, y).predict_proba(X) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def test_unfitted(ragged):
+    for model, method in ((classifier(), "predict_proba"), (regressor(), "predict")):
+        with pytest.raises(NotFittedError):
+            getattr(model, method)(ragged[0])
+        assert not hasattr(model, "layers_")
+        assert not hasattr(model, "head_")
+
+
+# ---- persistence and introspection -------------------------------------------------------------
+
+
+def test_clone_pickle_joblib(ragged, tmp_path):
+    X, y = ragged
+    model = classifier().fit(X, y)
+    assert clone(model).get_params() == model.get_params()
+    assert not hasattr(clone(model), "classes_")
+    joblib.dump(model, tmp_path / "model")
+    for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
+        np.testing.assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+        # a copy goes on as the original does, and its layers are still views of its parameters
+        again, other = copy.partial_fit(X, y), pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+        np.testing.assert_array_equal(again.predict_proba(X), other.predict_proba(X))
+        copy.layers_[0].W[:] = 0
+        assert (copy.predict_proba(X) != other.predict_proba(X)).any()
+
+
+def test_memory_mapped_x(ragged, tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 5, 2))
+    joblib.dump(X, tmp_path / "X")
+    mapped = joblib.load(tmp_path / "X", mmap_mode="r")
+    y = np.arange(20) % 2
+    expected = classifier().fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(classifier().fit(mapped, y).predict_proba(mapped), expected)
+
+
+def test_parameters_can_be_set_and_shown(ragged):
+    model = classifier().set_params(alpha=0.5, solver="sgd")
+    assert model.get_params()["alpha"] == 0.5
+    assert "alpha" in model._repr_html_()
+    model.fit(*ragged)
+    assert "GRUClassifier" in model._repr_html_()
+
+
+def test_metadata_routing():
+    with config_context(enable_metadata_routing=True):
+        model = classifier().set_fit_request(sample_weight=True)
+        model.set_partial_fit_request(classes=True)
+        assert model.get_metadata_routing().fit.requests["sample_weight"] is True
+
+
+@pytest.mark.parametrize("estimator", [GRUClassifier, GRURegressor])
+def test_docstring_names_every_parameter_with_its_default(estimator):
+    documented = dict(re.findall(r"^    (\w+) : .*, default=(.+)$", estimator.__doc__, re.MULTILINE))
+    signature = inspect.signature(estimator).parameters
+    assert set(documented) == set(signature)
+    for name, parameter in signature.items():
+        text = documented[name].replace('"', "'")
+        assert float(text) == parameter.default if text[0].isdigit() else text == repr(
+            parameter.default
+        )
+
+
+def test_docstring_names_every_fitted_attribute(ragged, windows):
+    frame = pd.DataFrame(windows[0]).add_prefix("x")
+    for model in (classifier().fit(*ragged), regressor().fit(frame, windows[1])):
+        attributes = {a for a in dir(model) if a.endswith("_") and not a.startswith("_")}
+        section = model.__doc__.split("Attributes\n")[1].split("See Also")[0]
+        documented = set(re.findall(r"^    (\w+_) : ", section, re.MULTILINE))
+        assert attributes - {"feature_names_in_"} == documented - {"feature_names_in_"}
+
+
+# ---- refusals ----------------------------------------------------------------------------------
+
+X3 = np.zeros((4, 3, 2))
+Y2 = [0, 1, 0, 1]
+NAN_INSIDE = np.where(np.arange(24).reshape(4, 3, 2) == 8, np.nan, 0.0)
+BAD_FITS = {
+    "empty X": ({}, [], [], ValueError, "array"),
+    "empty sequence": ({}, [*X3[:3], np.zeros((0, 2))], Y2, ValueError, r"X\[3\] is empty"),
+    "channels": ({}, [*X3[:3], np.zeros((2, 1))], Y2, ValueError, r"X\[3\] has 1 channels"),
+    "NaN inside": ({}, NAN_INSIDE, Y2, ValueError, r"NaN: X\[1\], time step 1, channel 0"),
+    "inf": ({}, X3 + np.inf, Y2, ValueError, "infinity"),
+    "lengths": ({}, X3, [0, 1], ValueError, "inconsistent numbers of samples"),
+    "lengths of a list": ({}, list(X3), [0, 1, 1], ValueError, "inconsistent numbers of samples"),
+    "width": ({"n_channels": 4}, np.zeros((4, 6)), Y2, ValueError, "n_channels=4 does not divide"),
+    "strings": ({}, [["a", "b"]] * 4, Y2, ValueError, "strings"),
+    "4-D": ({}, np.zeros((4, 3, 2, 1)), Y2, ValueError, "4 dimensions"),
+    "no y": ({}, X3, None, ValueError, "target y is None"),
+    "dtype": ({"dtype": "float16"}, X3, Y2, ValueError, "'dtype' parameter"),
+    "dtype of no name": ({"dtype": 3}, X3, Y2, ValueError, "'dtype' parameter"),
+    "solver": ({"solver": "newton"}, X3, Y2, ValueError, "'solver' parameter"),
+    "hidden size 0": ({"hidden_layer_sizes": 0}, X3, Y2, ValueError, "'hidden_layer_sizes'"),
+    "hidden sizes 0": ({"hidden_layer_sizes": (4, 0)}, X3, Y2, ValueError, r"got \(4, 0\)"),
+    "no hidden sizes": ({"hidden_layer_sizes": ()}, X3, Y2, ValueError, r"got \(\)"),
+    "fractional size": ({"hidden_layer_sizes": (4.5,)}, X3, Y2, ValueError, r"got \(4.5,\)"),
+    "max_grad_norm": ({"max_grad_norm": 0}, X3, Y2, ValueError, "'max_grad_norm' parameter"),
+    "n_channels": ({"n_channels": 0}, X3, Y2, ValueError, "'n_channels' parameter"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+@pytest.mark.parametrize("name", BAD_FITS)
+def test_bad_input_is_named_and_leaves_the_estimator_alone(make, name):
+    parameters, X, y, error, message = BAD_FITS[name]
+    model = make(**parameters)
+    before = dict(vars(model))
+    with pytest.raises(error, match=message):
+        model.fit(X, y)
+    assert vars(model) == before
+
+
+WEIGHTS = {
+    "negative": ([1, 1, -1, 1], "[Nn]egative"),
+    "NaN": ([1, 1, np.nan, 1], "NaN"),
+    "inf": ([1, 1, np.inf, 1], "infinity"),
+    "all zero": ([0, 0, 0, 0], "zero"),
+    "too few": ([1, 1], "sample_weight.shape"),
+    "two-dimensional": (np.ones((4, 2)), "1D"),
+}
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_bad_weights(make, solver, name):
+    weights, message = WEIGHTS[name]
+    with pytest.raises(ValueError, match=message):
+        make(solver=solver).fit(X3, Y2, sample_weight=weights)
+
+
+def test_bad_targets():
+    with pytest.raises(ValueError, match="at least 2 classes in y, got one class: .1"):
+        classifier().fit(X3, [1, 1, 1, 1])
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        classifier().fit(X3, [0.5, 1.5, 0.2, 0.1])
+    with pytest.raises(ValueError, match="1d array"):
+        classifier().fit(X3, np.eye(4))
+    with pytest.raises(ValueError, match="NaN"):
+        regressor().fit(X3, [0, 1, np.nan, 2])
+    with pytest.raises(ValueError, match="y contains a value too large for float32"):
+        regressor().fit(X3, [0, 1, 1e300, 2])
+    with pytest.raises(ValueError, match="could not convert string"):
+        regressor().fit(X3, ["a", "b", "c", "d"])
+
+
+def test_a_failed_fit_leaves_a_fitted_model_as_it_was(ragged):
+    X, y = ragged
+    model = classifier().fit(X, y)
+    expected, loss_curve = model.predict_proba(X), list(model.loss_curve_)
+    for bad in (
+        lambda: model.fit(X, y[:3]),
+        lambda: model.fit([x[:, :1] for x in X], np.ones(len(X))),
+        lambda: model.partial_fit(X, np.full(len(X), "sideways")),
+        lambda: model.partial_fit([x * np.nan for x in X], y),
+    ):
+        with pytest.raises(ValueError, match=r".+"):
+            bad()
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+        assert model.loss_curve_ == loss_curve
+        assert list(model.classes_) == ["down", "up"]

@@ -1,0 +1,49 @@
+"""Accuracies on real data; the settings were found on the training sets alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgru import GRUClassifier
+from skgru.datasets import load_japanese_vowels
+from skgru.preprocessing import PerTimestep
+
+PENDIGITS = Path(__file__).parents[2] / "shared" / "data" / "pendigits"
+# docs/defaults.rst tells how cross-validation on the training utterances found them
+VOWELS = dict(hidden_layer_sizes=(64,), learning_rate_init=0.02, batch_size=16, max_iter=60)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "accuracy"), [({}, 0.96), (VOWELS, 0.975)], ids=["defaults", "tuned"]
+)
+def test_japanese_vowels(parameters, accuracy):
+    train, test = (load_japanese_vowels(subset=s, return_X_y=True) for s in ("train", "test"))
+    scores = [
+        make_pipeline(
+            PerTimestep(StandardScaler()), GRUClassifier(random_state=seed, **parameters)
+        )
+        .fit(*train)
+        .score(*test)
+        for seed in range(5)
+    ]
+    assert np.mean(scores) >= accuracy
+
+
+@pytest.mark.skipif(not PENDIGITS.exists(), reason="the pendigits files are not here")
+def test_pendigits():
+    train, test = (
+        np.loadtxt(PENDIGITS / f"pendigits.{part}", delimiter=",", skiprows=1)
+        for part in ("tra", "tes")
+    )
+    gru = GRUClassifier(n_channels=2, max_iter=30, random_state=0)
+    model = make_pipeline(PerTimestep(StandardScaler(), n_channels=2), gru)
+    model.fit(train[:, :16], train[:, 16])
+    assert model.score(test[:, :16], test[:, 16]) >= 0.97

@@ -1,0 +1,99 @@
+"""In the company of scikit-learn's own tools."""
+
+import numpy as np
+import pytest
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    TimeSeriesSplit,
+    cross_val_predict,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgru import GRUClassifier, GRURegressor
+from skgru.preprocessing import PerTimestep
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def sine_or_square(form):
+    """60 noisy periods of either shape, two channels; the class is the shape."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    phase = rng.uniform(0, 6, size=(60, 1)) + np.arange(12)
+    wave = np.where(y[:, None], np.sign(np.sin(phase)), np.sin(phase))
+    X = np.stack([3 + 2 * wave, np.cos(phase)], axis=2) + rng.normal(0, 0.05, size=(60, 12, 2))
+    if form == "table":
+        X = X.reshape(60, 24)
+    elif form == "ragged list":
+        X = [x[: 12 - i % 4] for i, x in enumerate(X)]
+    return X, np.array(["sine", "square"])[y]
+
+
+def pipeline(**parameters):
+    gru = GRUClassifier(n_channels=2, random_state=0, max_iter=30, **parameters)
+    return make_pipeline(PerTimestep(StandardScaler(), n_channels=2), gru)
+
+
+@pytest.mark.parametrize("form", ["ragged list", "array", "table"])
+def test_grid_search_over_a_pipeline(form):
+    X, y = sine_or_square(form)
+    grid = {
+        "gruclassifier__hidden_layer_sizes": [(4,), (16,)],
+        "gruclassifier__learning_rate_init": [1e-5, 0.03],
+    }
+    search = GridSearchCV(pipeline(), grid, cv=3, n_jobs=2, error_score="raise").fit(X, y)
+    assert search.best_params_["gruclassifier__learning_rate_init"] == 0.03
+    assert search.best_score_ > 0.85
+    np.testing.assert_array_equal(
+        search.predict(X), search.best_estimator_.predict(X)
+    )
+    # processes change nothing
+    alone = GridSearchCV(pipeline(), grid, cv=3, n_jobs=1).fit(X, y)
+    np.testing.assert_array_equal(
+        alone.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
+    )
+
+
+@pytest.mark.parametrize("form", ["ragged list", "array", "table"])
+def test_cross_validation_and_splits(form):
+    X, y = sine_or_square(form)
+    assert cross_val_score(pipeline(learning_rate_init=0.03), X, y, cv=3).mean() > 0.85
+    for scoring in ("neg_log_loss", "roc_auc"):
+        assert np.isfinite(cross_val_score(pipeline(), X, y, cv=2, scoring=scoring)).all()
+    assert cross_val_predict(pipeline(), X, y, cv=2, method="predict_proba").shape == (60, 2)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
+    model = pipeline(learning_rate_init=0.03).fit(X_train, y_train)
+    assert model.score(X_test, y_test) > 0.8
+
+
+def test_time_series_split_and_transformed_target(windows):
+    X, y = windows
+    model = TransformedTargetRegressor(
+        GRURegressor(8, random_state=0, learning_rate_init=0.03), transformer=StandardScaler()
+    )
+    assert cross_val_score(model, X, 1000 + 50 * y, cv=TimeSeriesSplit(3)).min() > 0.9
+
+
+def test_bagging_and_stacking_of_tables():
+    X, y = sine_or_square("table")
+    bagging = BaggingClassifier(pipeline(learning_rate_init=0.03), 3, random_state=0).fit(X, y)
+    assert bagging.score(X, y) > 0.85
+    stack = StackingClassifier(
+        [("gru", pipeline(learning_rate_init=0.03)), ("linear", LogisticRegression())], cv=3
+    )
+    assert stack.fit(X, y).score(X, y) > 0.85
+
+
+def test_sample_weight_through_a_pipeline():
+    X, y = sine_or_square("ragged list")
+    weights = (y == "sine").astype(float) + 1e-3
+    model = pipeline(learning_rate_init=0.01)
+    plain = model.fit(X, y).predict_proba(X)[:, 0]
+    weighted = model.fit(X, y, gruclassifier__sample_weight=weights).predict_proba(X)[:, 0]
+    assert weighted.mean() > plain.mean() + 0.2
