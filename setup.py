@@ -12,7 +12,14 @@ COMPILE_ARGS = {
     "msvc": ["/O2"],
 }
 
-EXTENSIONS = [Extension("skgru.kernels.gru", ["skgru/kernels/gru.pyx"])]
+EXTENSIONS = [
+    Extension(
+        "skgru.kernels.gru",
+        ["skgru/kernels/gru.pyx"],
+        include_dirs=["skgru/kernels"],
+        depends=["skgru/kernels/activations.h", "skgru/kernels/_blas.pxd"],
+    )
+]
 
 
 class BuildExt(build_ext):

@@ -19,11 +19,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters})
+    return GRUClassifier(
+        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
+    )
 
 
 def regressor(**parameters):
-    return GRURegressor(**{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters})
+    return GRURegressor(
+        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
+    )
 
 
 # ---- forms of X --------------------------------------------------------------------------------
@@ -87,7 +91,9 @@ def test_feature_names(windows):
 
 def test_x_of_another_shape_is_refused(ragged, windows):
     model = classifier().fit(*ragged)
-    with pytest.raises(ValueError, match="X has 3 channels, but GRUClassifier was fitted on .* of 2"):
+    with pytest.raises(
+        ValueError, match="X has 3 channels, but GRUClassifier was fitted on .* of 2"
+    ):
         model.predict([np.ones((4, 3))])
     with pytest.raises(ValueError, match="1 channels with n_channels=1, but .* of 2 channels"):
         model.predict(np.ones((4, 6)))
@@ -336,13 +342,17 @@ def test_metadata_routing():
 
 @pytest.mark.parametrize("estimator", [GRUClassifier, GRURegressor])
 def test_docstring_names_every_parameter_with_its_default(estimator):
-    documented = dict(re.findall(r"^    (\w+) : .*, default=(.+)$", estimator.__doc__, re.MULTILINE))
+    documented = dict(
+        re.findall(r"^    (\w+) : .*, default=(.+)$", estimator.__doc__, re.MULTILINE)
+    )
     signature = inspect.signature(estimator).parameters
     assert set(documented) == set(signature)
     for name, parameter in signature.items():
         text = documented[name].replace('"', "'")
-        assert float(text) == parameter.default if text[0].isdigit() else text == repr(
-            parameter.default
+        assert (
+            float(text) == parameter.default
+            if text[0].isdigit()
+            else text == repr(parameter.default)
         )
 
 

@@ -158,12 +158,12 @@ def test_inputs_may_be_read_only(reset_after):
 
 @pytest.mark.parametrize("reset_after", [False, True])
 def test_saturated_gates_stay_finite(reset_after):
-    """Huge pre-activations give gates of exactly 0 or 1 and no NaN, forward and backward."""
+    """Huge pre-activations give gates of 0 or 1 and no NaN, forward and backward."""
     _, x, batch_sizes, h0, layer, d = problem(3, 4, 5, 6, "ragged", reset_after, "float32")
     for sign in (1, -1):
         layer["b"][:] = sign * 1e30
         _, states, gates, _ = run_forward(x, batch_sizes, h0, layer)
-        assert np.isin(gates, [-1, 0, 1]).all()
+        np.testing.assert_allclose(gates, np.round(gates), atol=2e-38)
         assert np.isfinite(states).all()
         assert all(
             np.isfinite(g).all() for g in run_backward(x, batch_sizes, h0, layer, d).values()
@@ -175,6 +175,35 @@ def test_update_gate_of_one_keeps_the_past():
     layer["b"][4:8] = 1e3
     _, states, _, _ = run_forward(x, batch_sizes, h0, layer)
     np.testing.assert_array_equal(states.reshape(6, 6, 4), np.broadcast_to(h0, (6, 6, 4)))
+
+
+def activations(a):
+    """σ(a) and tanh(a), as the gates of a layer that adds nothing to its input."""
+    a = np.atleast_2d(a).T.copy()
+    W, U, b, c = (np.zeros(shape, a.dtype) for shape in ((1, 3), (1, 3), 3, 0))
+    W[:] = 1
+    layer = dict(W=W, U=U, b=b, c=c)
+    gates = run_forward(a, np.array([len(a)], np.intp), np.zeros_like(a), layer)[2]
+    return gates[:, 1], gates[:, 2]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-7), ("float64", 1e-15)])
+def test_activations_over_the_whole_range(dtype, tolerance):
+    tiny = np.finfo(dtype).tiny
+    a = np.concatenate([np.linspace(-86, 86, 200_001), np.geomspace(tiny, 1, 2001)])
+    a = np.concatenate([a, -a]).astype(dtype)
+    exact = a.astype(np.longdouble)
+    sigma, tangent = activations(a)
+    np.testing.assert_allclose(sigma, 1 / (1 + np.exp(-exact)), rtol=tolerance)
+    np.testing.assert_allclose(tangent, np.tanh(exact), rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_activations_at_the_ends(dtype):
+    big = np.finfo(dtype).max
+    sigma, tangent = activations(np.array([np.inf, big, -np.inf, -big, 0, np.nan], dtype))
+    np.testing.assert_allclose(sigma, [1, 1, 0, 0, 0.5, np.nan], atol=2e-38)
+    np.testing.assert_array_equal(tangent, [1, 1, -1, -1, 0, np.nan])
 
 
 BAD_SHAPES = {

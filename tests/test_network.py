@@ -33,7 +33,9 @@ def run(net, sequences, samples=None, y=(0, 2, 1, 1, 0)):
     outputs, backpropagate = net.forward(batch)
     targets = np.array(y, dtype=net.dtype)[batch.samples]
     weights = (1.0 + batch.samples).astype(net.dtype)
-    value, d_outputs = value_and_gradient(HalfMultinomialLoss(n_classes=3), targets, outputs, weights)
+    value, d_outputs = value_and_gradient(
+        HalfMultinomialLoss(n_classes=3), targets, outputs, weights
+    )
     return outputs[np.argsort(batch.samples)], value, backpropagate(d_outputs)
 
 
@@ -124,7 +126,8 @@ def test_outputs_and_gradients_of_torch(dtype, tolerance):
 def _from_torch(golden, depth, suffix):
     """Our W, U, b and c (or their gradients) from nn.GRU's: transposed, and two biases as one."""
     W, U, b, b_hidden = (
-        golden[f"{name}_l{depth}{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        golden[f"{name}_l{depth}{suffix}"]
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
     H = U.shape[1]
     if not suffix:

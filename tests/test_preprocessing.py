@@ -73,7 +73,9 @@ def test_feature_names():
     pca = PerTimestep(PCA(1), n_channels=2).fit(frame)
     assert list(pca.get_feature_names_out()) == ["t0_pca0", "t1_pca0"]
     assert list(PerTimestep(PCA(2)).fit(RAGGED).get_feature_names_out()) == ["pca0", "pca1"]
-    assert list(PerTimestep(StandardScaler()).fit(RAGGED).get_feature_names_out(["u", "v", "w"])) == [
+    assert list(
+        PerTimestep(StandardScaler()).fit(RAGGED).get_feature_names_out(["u", "v", "w"])
+    ) == [
         "u",
         "v",
         "w",

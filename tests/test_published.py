@@ -27,9 +27,7 @@ pytestmark = [
 def test_japanese_vowels(parameters, accuracy):
     train, test = (load_japanese_vowels(subset=s, return_X_y=True) for s in ("train", "test"))
     scores = [
-        make_pipeline(
-            PerTimestep(StandardScaler()), GRUClassifier(random_state=seed, **parameters)
-        )
+        make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(random_state=seed, **parameters))
         .fit(*train)
         .score(*test)
         for seed in range(5)

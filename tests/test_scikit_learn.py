@@ -50,9 +50,7 @@ def test_grid_search_over_a_pipeline(form):
     search = GridSearchCV(pipeline(), grid, cv=3, n_jobs=2, error_score="raise").fit(X, y)
     assert search.best_params_["gruclassifier__learning_rate_init"] == 0.03
     assert search.best_score_ > 0.85
-    np.testing.assert_array_equal(
-        search.predict(X), search.best_estimator_.predict(X)
-    )
+    np.testing.assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
     # processes change nothing
     alone = GridSearchCV(pipeline(), grid, cv=3, n_jobs=1).fit(X, y)
     np.testing.assert_array_equal(

@@ -118,7 +118,11 @@ BAD = {
     "a scalar": (3.0, ValueError, "scalar"),
     "4-D": (np.zeros((2, 3, 4, 5)), ValueError, r"4 dimensions \(shape \(2, 3, 4, 5\)\)"),
     "3-D items": ([ARRAY, ARRAY], ValueError, r"X\[0\] has shape \(4, 5, 2\)"),
-    "channels": ([*ARRAY, np.zeros((3, 3))], ValueError, r"X\[4\] has 3 channels, the others have 2"),
+    "channels": (
+        [*ARRAY, np.zeros((3, 3))],
+        ValueError,
+        r"X\[4\] has 3 channels, the others have 2",
+    ),
     "first channels": ([np.zeros((3, 3)), *ARRAY], ValueError, r"X\[0\] has 3 channels"),
     "ragged item": ([ARRAY[0], [[1, 2], [3]]], ValueError, r"X\[1\] is not an array"),
     "inf": (with_value(np.inf), ValueError, r"infinity .*X\[3\], time step 4, channel 1"),

@@ -146,7 +146,11 @@ def test_training_stops_without_progress(ragged):
 def test_adaptive_goes_on_at_a_lower_rate(ragged):
     X, y = ragged
     model = classifier(
-        solver="sgd", learning_rate="adaptive", learning_rate_init=1e-5, tol=10.0, n_iter_no_change=3
+        solver="sgd",
+        learning_rate="adaptive",
+        learning_rate_init=1e-5,
+        tol=10.0,
+        n_iter_no_change=3,
     ).fit(X, y)
     # 1e-5, 2e-6 and 4e-7, and a plateau of four epochs at each of them
     assert model.n_iter_ == 1 + 3 * 4
@@ -203,7 +207,7 @@ def test_early_stopping_uses_weights_and_strata(ragged, monkeypatch):
     monkeypatch.setattr(GRUClassifier, "_score_outputs", spy)
     weights = np.arange(1.0, 41)
     classifier(early_stopping=True, validation_fraction=0.2, max_iter=1).fit(X, y, weights)
-    (held_out, w), = seen
+    ((held_out, w),) = seen
     assert len(held_out) == 8
     assert held_out.sum() == 4
     assert set(w) <= set(weights)

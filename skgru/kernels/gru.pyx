@@ -14,21 +14,25 @@ A minibatch is packed (see the package's docstring). ``states`` and ``d_states``
 before the N packed ones: the initial states h_0 and their gradient.
 """
 
-from libc.math cimport exp, expf, tanh, tanhf
+from libc.math cimport exp, tanh
 
 from skgru.kernels._blas cimport gemm, real
+
+cdef extern from "activations.h" nogil:
+    float skgru_sigmoidf(float x)
+    float skgru_tanhf(float x)
 
 
 cdef inline real sigmoid(real a) noexcept nogil:
     if real is float:
-        return 1 / (1 + expf(-a))
+        return skgru_sigmoidf(a)
     else:
         return 1 / (1 + exp(-a))
 
 
 cdef inline real tangent(real a) noexcept nogil:
     if real is float:
-        return tanhf(a)
+        return skgru_tanhf(a)
     else:
         return tanh(a)
 
