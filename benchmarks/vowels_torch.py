@@ -26,6 +26,8 @@ HIDDEN, BATCH, LEARNING_RATE, MAX_NORM = 64, 32, 0.01, 1.0
 
 
 class TorchGRU(torch.nn.Module):
+    """One GRU layer and a linear head on its last valid state."""
+
     def __init__(self, n_channels, n_classes, packed):
         super().__init__()
         self.gru = torch.nn.GRU(n_channels, HIDDEN)
@@ -33,6 +35,7 @@ class TorchGRU(torch.nn.Module):
         self.packed = packed
 
     def forward(self, sequences):
+        """Class scores of a list of (n_timesteps_i, n_channels) tensors."""
         if self.packed:
             _, last = self.gru(pack_sequence(sequences, enforce_sorted=False))
             return self.head(last[0])

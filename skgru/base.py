@@ -140,7 +140,7 @@ ATTRIBUTES_DOC = """
         Number of outputs of the network.
     n_features_in_ : int
         Columns of a two-dimensional X seen in `fit`; otherwise the channels of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X was a DataFrame with string names.
     n_iter_ : int
         Completed epochs, or iterations of "lbfgs"; counted on by `partial_fit` and `warm_start`.
@@ -320,7 +320,7 @@ class BaseGRU(BaseEstimator):
                 warnings.warn(
                     f"Training reached max_iter={self.max_iter} epochs and had not converged yet.",
                     ConvergenceWarning,
-                    stacklevel=3,
+                    stacklevel=2,
                 )
         self._network, self._history, self._solver = network, history, solver
         return self._publish()
@@ -432,7 +432,7 @@ class BaseGRU(BaseEstimator):
 
     @_one_blas_thread
     def _outputs(self, X: Any) -> np.ndarray:
-        """Outputs of the fitted network: (n_samples, n_outputs)."""
+        """Compute the outputs of the fitted network: (n_samples, n_outputs)."""
         check_is_fitted(self, "_network")
         return self._network.predict(self._check_X(X, reset=False))
 

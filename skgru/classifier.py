@@ -25,7 +25,7 @@ from skgru.base import (
 from skgru.losses import log_loss
 
 
-class GRUClassifier(ClassifierMixin, BaseGRU):
+class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below)
     __doc__ = (
         """Classify sequences with a gated recurrent network.
 

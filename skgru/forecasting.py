@@ -137,7 +137,8 @@ def _check_series(series: ArrayLike, name: str) -> np.ndarray:
     )
     if series.ndim not in (1, 2):
         raise ValueError(
-            f"{name} has shape {series.shape}; expected (n_timesteps,) or (n_timesteps, n_channels)."
+            f"{name} has shape {series.shape}; expected (n_timesteps,) or (n_timesteps, "
+            "n_channels)."
         )
     bad = np.argwhere(~np.isfinite(series))
     if len(bad):

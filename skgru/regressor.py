@@ -23,7 +23,7 @@ from skgru.base import (
 from skgru.losses import REGRESSION_LOSSES
 
 
-class GRURegressor(RegressorMixin, BaseGRU):
+class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
     __doc__ = (
         """Predict numbers from sequences with a gated recurrent network.
 

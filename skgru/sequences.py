@@ -186,7 +186,7 @@ def _ragged_items(X: Any) -> list[np.ndarray] | None:
     """Return the sequences of X one by one if that is its form, otherwise None."""
     if not isinstance(X, list | tuple):
         # one-dimensional object arrays, and Series whose cells are arrays
-        if getattr(X, "ndim", None) != 1 or getattr(X, "dtype", None) != object:
+        if getattr(X, "ndim", None) != 1 or getattr(X, "dtype", None) != np.dtype(object):
             return None
         X = list(X)
         if not any(np.ndim(item) for item in X):
@@ -267,9 +267,9 @@ def _check_finite(sequences: Sequences, allow_nan: bool, caller: str) -> None:
     row, channel = np.argwhere(bad)[0]
     sample = np.searchsorted(sequences.starts, row, side="right") - 1
     isnan = np.isnan(values[row, channel])
+    what = "NaN" if isnan else f"infinity or a value too large for {values.dtype}"
     raise ValueError(
-        f"Input X contains {'NaN' if isnan else f'infinity or a value too large for {values.dtype}'}"
-        f": X[{sample}], time step {row - sequences.starts[sample]}, channel {channel}. {caller} "
-        "needs finite values; only a three-dimensional X may be padded, with time steps that are "
-        "NaN in all channels at the end of a sequence."
+        f"Input X contains {what}: X[{sample}], time step {row - sequences.starts[sample]}, channel "
+        f"{channel}. {caller} needs finite values; only a three-dimensional X may be padded, with "
+        "time steps that are NaN in all channels at the end of a sequence."
     )

@@ -8,7 +8,9 @@ def ragged():
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     lengths = rng.integers(1, 9, size=40)
-    X = [rng.normal(size=(n, 2)) + [2 * c - 1, 0] for n, c in zip(lengths, y, strict=True)]
+    X = [
+        rng.normal(size=(n, 2)) + np.array([2 * c - 1, 0]) for n, c in zip(lengths, y, strict=True)
+    ]
     return X, np.array(["down", "up"])[y]
 
 

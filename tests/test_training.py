@@ -219,7 +219,7 @@ def test_early_stopping_for_regression(windows):
 
 
 def test_early_stopping_needs_samples(ragged):
-    X, y = ragged
+    X, _ = ragged
     with pytest.raises(ValueError, match="validation_fraction=0.01 of 40 samples leaves fewer"):
         GRURegressor(early_stopping=True, validation_fraction=0.01).fit(X, np.arange(40))
 

@@ -17,7 +17,7 @@ N_TRAIN = 270
 def load_japanese_vowels(
     *, subset: str = "train", return_X_y: bool = False
 ) -> Bunch | tuple[list[np.ndarray], np.ndarray]:
-    """Load the JapaneseVowels data: which of nine men spoke?
+    """Load the JapaneseVowels data, utterances of nine men to be told apart.
 
     640 utterances of the two vowels /ae/, each a sequence of 7 to 29 time steps (6.4 ms apart)
     of 12 linear prediction cepstrum coefficients.
@@ -51,6 +51,7 @@ def load_japanese_vowels(
         DESCR : str
 
     (data, target) : tuple if `return_X_y` is True
+        The first two of these attributes.
 
     Notes
     -----
@@ -107,6 +108,7 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
         DESCR : str
 
     (dates, series) : tuple if `return_X_y` is True
+        These two attributes.
 
     Notes
     -----
@@ -146,6 +148,7 @@ def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarra
         DESCR : str
 
     (dates, series) : tuple if `return_X_y` is True
+        These two attributes.
 
     Notes
     -----
