@@ -120,7 +120,7 @@ def backward(
     const real[:, ::1] W,                    # IN   (D, 3H)
     const real[:, ::1] U,                    # IN   (H, 3H)
     const real[:, ::1] states,               # IN   (B+N, H)  from forward
-    real[:, ::1] gates,                      # INOUT (N, 3H)  r | z | h̃ of forward, then a_r | a_z | a_h
+    real[:, ::1] gates,                      # INOUT (N, 3H)  r | z | h̃, then a_r | a_z | a_h
     real[:, ::1] reset,                      # INOUT (N, H)   of forward; reset after: then r ⊙ a_h
     real[:, ::1] d_states,                   # INOUT (B+N, H) the loss's own ∂L/∂h_t, then the total
     real[:, ::1] dx,                         # OUT  (N, D)    or (0, D): not wanted
@@ -191,8 +191,8 @@ cdef void _backward_in_time(
             gemm(False, True, n, H, H, &reset[row, 0], H, &U[0, 2 * H], G,
                  <real>1, &d_states[previous, 0], H)
         else:
-            # q = a_h U_hᵀ = ∂L/∂(r ⊙ h_{t-1}) takes the place of r ⊙ h_{t-1} for this one step, which
-            # is then put back from its factors: the weight gradient still needs it.
+            # q = a_h U_hᵀ = ∂L/∂(r ⊙ h_{t-1}) takes the place of r ⊙ h_{t-1} for this one step,
+            # which is then put back from its factors: the weight gradient still needs it.
             gemm(False, True, n, H, H, &gates[row, 2 * H], G, &U[0, 2 * H], G,
                  <real>0, &reset[row, 0], H)
             for k in range(n):
@@ -215,7 +215,7 @@ cdef void _weight_gradients(
     const real[:, ::1] gates, const real[:, ::1] reset,
     real[:, ::1] dW, real[:, ::1] dU, real[::1] db, real[::1] dc,
 ) noexcept nogil:
-    """Sum ∂L/∂W, ∂L/∂U, ∂L/∂b and ∂L/∂c over all packed rows, in products as large as can be."""
+    """Sum ∂L/∂W, ∂L/∂U, ∂L/∂b and ∂L/∂c over all rows, in products as large as can be."""
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], H = dU.shape[0], G = 3 * H
         Py_ssize_t B = batch_sizes[0], T = batch_sizes.shape[0]
