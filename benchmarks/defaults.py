@@ -2,7 +2,7 @@
 
 JapaneseVowels: accuracy and log-loss by 5-fold cross-validation on the training set alone.
 Sunspots and CO2: squared error of one-step forecasts, relative to the last value carried forward,
-by TimeSeriesSplit on the first 80 % of the series. Means over seeds. About ten minutes.
+by TimeSeriesSplit on the first 80 % of the series. Means over seeds. About half an hour.
 
     python benchmarks/defaults.py
 """

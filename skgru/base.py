@@ -1,7 +1,7 @@
 """What the two estimators share: parameters, the way through fit, the fitted attributes."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
@@ -282,48 +282,76 @@ class BaseGRU(BaseEstimator):
         else:
             network, history = self._new_network(sequences.n_channels), History()
             network.initialize(random_state)
-        samples, validation_score = np.arange(len(sequences)), None
-        if self.early_stopping and self.solver != "lbfgs":
-            if incremental:
-                raise ValueError("partial_fit does not support early_stopping=True.")
-            samples, validation_score = self._hold_out(network, sequences, y, weights, random_state)
-        if self.solver == "lbfgs":
-            samples, weights = merge_equal(sequences, y, weights)
-        objective = Objective(network, self._loss(), sequences, y, weights, samples, self.alpha)
-
+        data = sequences, y, weights
         if self.solver == "lbfgs":
             solver = None
-            fit_lbfgs(
-                objective,
-                history,
-                max_iter=self.max_iter,
-                max_fun=self.max_fun,
-                tol=self.tol,
-                verbose=self.verbose,
-            )
+            self._fit_lbfgs(network, history, *data)
         else:
+            if incremental and self.early_stopping:
+                raise ValueError("partial_fit does not support early_stopping=True.")
             solver = deepcopy(self._solver) if incremental and proceed else None
             solver = solver or self._new_solver(network, random_state)
-            batch_size = AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
-            finished = fit_stochastic(
-                objective,
-                solver,
-                history,
-                max_iter=1 if incremental else self.max_iter,
-                batch_size=min(batch_size, len(samples)),
-                max_grad_norm=self.max_grad_norm,
-                shuffle=self.shuffle,
-                validation_score=validation_score,
-                verbose=self.verbose,
-            )
+            max_iter = 1 if incremental else self.max_iter
+            finished = self._fit_stochastic(network, solver, history, max_iter, *data)
             if not (finished or incremental):
                 warnings.warn(
-                    f"Training reached max_iter={self.max_iter} epochs and had not converged yet.",
+                    f"Training reached max_iter={max_iter} epochs and had not converged yet.",
                     ConvergenceWarning,
                     stacklevel=2,
                 )
         self._network, self._history, self._solver = network, history, solver
         return self._publish()
+
+    def _fit_lbfgs(
+        self,
+        network: Network,
+        history: History,
+        sequences: Sequences,
+        y: np.ndarray,
+        weights: np.ndarray,
+    ) -> None:
+        samples, weights = merge_equal(sequences, y, weights)
+        fit_lbfgs(
+            Objective(network, self._loss(), sequences, y, weights, samples, self.alpha),
+            history,
+            max_iter=self.max_iter,
+            max_fun=self.max_fun,
+            tol=self.tol,
+            verbose=self.verbose,
+        )
+
+    def _fit_stochastic(
+        self,
+        network: Network,
+        solver: Solver,
+        history: History,
+        max_iter: int,
+        sequences: Sequences,
+        y: np.ndarray,
+        weights: np.ndarray,
+    ) -> bool:
+        """Train for epochs; answer whether they ended by themselves."""
+        samples, validation_score = np.arange(len(sequences)), None
+        if self.early_stopping:
+            samples, held_out = self._hold_out(y, weights, solver.random_state)
+            validation = sequences.take(held_out)
+
+            def validation_score() -> float:
+                outputs = network.predict(validation)
+                return self._score_outputs(outputs, y[held_out], weights[held_out])
+
+        batch_size = AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
+        return fit_stochastic(
+            Objective(network, self._loss(), sequences, y, weights, samples, self.alpha),
+            solver,
+            history,
+            max_iter=max_iter,
+            batch_size=min(batch_size, len(samples)),
+            max_grad_norm=self.max_grad_norm,
+            shuffle=self.shuffle,
+            validation_score=validation_score,
+            verbose=self.verbose,
+        )
 
     def _publish(self) -> Self:
         """Set the fitted attributes that tell of the training."""
@@ -402,31 +430,21 @@ class BaseGRU(BaseEstimator):
         return Solver(optimizer, schedule, patience, random_state)
 
     def _hold_out(
-        self,
-        network: Network,
-        sequences: Sequences,
-        y: np.ndarray,
-        weights: np.ndarray,
-        random_state: np.random.RandomState,
-    ) -> tuple[np.ndarray, Callable[[], float]]:
-        """Split off validation samples; return the others and the score of the network on them."""
+        self, y: np.ndarray, weights: np.ndarray, random_state: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Split the samples into those to train on and those to validate on."""
         training, held_out = train_test_split(
-            np.arange(len(sequences)),
+            np.arange(len(y)),
             test_size=self.validation_fraction,
             random_state=random_state,
             stratify=y if is_classifier(self) else None,
         )
-        if len(held_out) < 2:
+        if np.count_nonzero(weights[held_out]) < 2:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {len(sequences)} samples "
-                "leaves fewer than 2 to validate on. Increase it, or fit on more samples."
+                f"validation_fraction={self.validation_fraction} of {len(y)} samples leaves fewer "
+                "than 2 of positive weight to validate on. Increase it, or fit on more samples."
             )
-        validation = sequences.take(held_out)
-
-        def validation_score() -> float:
-            return self._score_outputs(network.predict(validation), y[held_out], weights[held_out])
-
-        return training, validation_score
+        return training, held_out
 
     # ---- the fitted model ----------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn._loss.loss import BaseLoss
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
@@ -181,6 +182,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
 
     def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, estimator_name=type(self).__name__, input_name="y")
         check_classification_targets(y)
         if reset:
             self.classes_ = np.unique(y)

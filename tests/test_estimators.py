@@ -427,6 +427,10 @@ def test_bad_weights(make, solver, name):
 def test_bad_targets():
     with pytest.raises(ValueError, match="at least 2 classes in y, got one class: .1"):
         classifier().fit(X3, [1, 1, 1, 1])
+    with pytest.raises(ValueError, match="y contains infinity"):
+        classifier().fit(X3, [0, 1, np.inf, 1])
+    with pytest.raises(ValueError, match="contains NaN"):
+        classifier().fit(X3, np.array(["a", "b", np.nan, "a"], dtype=object))
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         classifier().fit(X3, [0.5, 1.5, 0.2, 0.1])
     with pytest.raises(ValueError, match="1d array"):

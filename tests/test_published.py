@@ -41,7 +41,8 @@ def test_pendigits():
         np.loadtxt(PENDIGITS / f"pendigits.{part}", delimiter=",", skiprows=1)
         for part in ("tra", "tes")
     )
-    gru = GRUClassifier(n_channels=2, max_iter=30, random_state=0)
+    # the better of 0.003 and 0.01 on a fifth of the training strokes
+    gru = GRUClassifier(n_channels=2, learning_rate_init=0.003, max_iter=30, random_state=0)
     model = make_pipeline(PerTimestep(StandardScaler(), n_channels=2), gru)
     model.fit(train[:, :16], train[:, 16])
     assert model.score(test[:, :16], test[:, 16]) >= 0.97

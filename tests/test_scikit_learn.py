@@ -82,9 +82,10 @@ def test_bagging_and_stacking_of_tables():
     X, y = sine_or_square("table")
     bagging = BaggingClassifier(pipeline(learning_rate_init=0.03), 3, random_state=0).fit(X, y)
     assert bagging.score(X, y) > 0.85
-    stack = StackingClassifier(
-        [("gru", pipeline(learning_rate_init=0.03)), ("linear", LogisticRegression())], cv=3
-    )
+    members = [(f"gru{units}", pipeline(hidden_layer_sizes=units)) for units in (8, 32)]
+    for _, member in members:
+        member.set_params(gruclassifier__learning_rate_init=0.03)
+    stack = StackingClassifier(members, LogisticRegression(), cv=3)
     assert stack.fit(X, y).score(X, y) > 0.85
 
 

@@ -222,6 +222,9 @@ def test_early_stopping_needs_samples(ragged):
     X, _ = ragged
     with pytest.raises(ValueError, match="validation_fraction=0.01 of 40 samples leaves fewer"):
         GRURegressor(early_stopping=True, validation_fraction=0.01).fit(X, np.arange(40))
+    weights = np.r_[1.0, np.zeros(39)]
+    with pytest.raises(ValueError, match="fewer than 2 of positive weight"):
+        GRURegressor(early_stopping=True).fit(X, np.arange(40), sample_weight=weights)
 
 
 # ---- going on ----------------------------------------------------------------------------------
