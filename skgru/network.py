@@ -12,7 +12,7 @@ from skgru.kernels import gru
 from skgru.sequences import Minibatch, Sequences
 
 # Time steps that one prediction pass takes at a time, so that memory does not grow with n_samples.
-PREDICT_STEPS = 32_768
+PREDICT_STEPS = 8_192
 
 
 class Layer(NamedTuple):

@@ -181,7 +181,7 @@ def fit_stochastic(
     Raises
     ------
     ValueError
-        If the loss or the gradient is no longer finite.
+        If the loss, the gradient or the parameters are no longer finite.
     """
     parameters = objective.network.parameters
     best_score, best_parameters = -np.inf, None
@@ -218,6 +218,12 @@ def fit_stochastic(
         warnings.warn("Training interrupted by user.", stacklevel=2)
     if best_parameters is not None:
         parameters[:] = best_parameters
+    # no loss has been computed with what the last update made
+    if not np.isfinite(parameters).all():
+        raise ValueError(
+            "Training diverged: the last update made the weights infinite or NaN. Scale X (and y) "
+            "to unit variance, or lower learning_rate_init."
+        )
     return finished
 
 

@@ -338,6 +338,15 @@ def test_divergence_is_an_error(solver):
     assert not hasattr(model, "n_iter_")
 
 
+def test_divergence_in_the_last_update_is_an_error(windows):
+    X, y = windows
+    model = GRURegressor(
+        4, solver="sgd", learning_rate_init=1e38, max_iter=1, batch_size=60, max_grad_norm=np.inf
+    )
+    with pytest.raises(ValueError, match="the last update made the weights infinite"):
+        model.fit(X, 1e4 + y)
+
+
 @ignore_convergence
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_verbose_prints_an_epoch_a_line(ragged, capsys, solver):
