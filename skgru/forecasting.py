@@ -28,7 +28,8 @@ def sliding_windows(
     Returns
     -------
     X : ndarray of shape (n_windows, window) or (n_windows, window, n_channels)
-        The windows in order of time, oldest value first; a copy.
+        The windows in order of time, oldest value first. float32 stays float32, all other numbers
+        become float64.
     y : ndarray of shape (n_windows,), or (n_windows, horizon * n_channels)
         The values after each window; all channels of the nearest time step first. One-dimensional
         if there is one value only.
@@ -36,9 +37,19 @@ def sliding_windows(
     Raises
     ------
     ValueError
-        If the series is too short for one window and its horizon, or has NaN or infinity.
+        If `window`, `horizon` or `step` is less than 1, if the series is too short for one window
+        and its horizon, has NaN or infinity, or has more than two dimensions.
     TypeError
         If `window`, `horizon` or `step` is not an integer.
+
+    See Also
+    --------
+    recursive_forecast : Forecast with a regressor that was fitted on such windows.
+
+    Notes
+    -----
+    Both arrays are contiguous copies: X takes about `window / step` times the memory of the series.
+    A window whose horizon would reach beyond the series is left out.
 
     Examples
     --------
@@ -62,8 +73,10 @@ def sliding_windows(
     # (n_windows, [n_channels,] window + horizon), time last
     pieces = sliding_window_view(series, window + horizon, axis=0)[::step]
     pieces = np.moveaxis(pieces, -1, 1)
-    X = np.ascontiguousarray(pieces[:, :window])
-    y = pieces[:, window:].reshape(len(pieces), -1)
+    # copy() rather than ascontiguousarray or reshape, which for some sizes return the read-only
+    # view of the caller's own series
+    X = pieces[:, :window].copy()
+    y = pieces[:, window:].copy().reshape(len(pieces), -1)
     return X, y[:, 0] if y.shape[1] == 1 else y
 
 
@@ -80,7 +93,8 @@ def recursive_forecast(
     history : array-like of shape (n_timesteps,) or (n_timesteps, n_channels)
         The observations to start from, oldest first.
     steps : int
-        Time steps to forecast.
+        Time steps to forecast. It need not be a multiple of the regressor's horizon: what is
+        predicted beyond `steps` is cut off.
     window : int, default=None
         Time steps of the windows that the regressor was fitted on; the last `window` of the
         history are used. None takes the whole history as the window.
@@ -93,8 +107,28 @@ def recursive_forecast(
     Raises
     ------
     ValueError
-        If the history is shorter than the window or has NaN or infinity, or if the regressor does
-        not predict all channels.
+        If `steps` or `window` is less than 1, if the history is shorter than the window, has NaN
+        or infinity, or has more than two dimensions, or if the regressor does not predict all
+        channels.
+    TypeError
+        If `steps` or `window` is not an integer.
+
+    See Also
+    --------
+    sliding_windows : The windows to fit the regressor on.
+
+    Notes
+    -----
+    Known as the recursive or iterated strategy [1]_. At each call of `predict` the window, always
+    of the same length, moves along by the regressor's horizon. Errors are fed back with the
+    predictions, so that they may grow with the distance; a regressor fitted with
+    `horizon=steps` forecasts all steps at once instead.
+
+    References
+    ----------
+    .. [1] S. Ben Taieb, G. Bontempi, A. F. Atiya and A. Sorjamaa, "A review and comparison of
+       strategies for multi-step ahead time series forecasting based on the NN5 forecasting
+       competition", Expert Systems with Applications 39(8), 7067-7083, 2012.
 
     Examples
     --------
@@ -111,7 +145,9 @@ def recursive_forecast(
     window = len(history) if window is None else window
     check_scalar(window, "window", Integral, min_val=1)
     if window > len(history):
-        raise ValueError(f"history has {len(history)} time steps; window={window} needs as many.")
+        raise ValueError(
+            f"history has {len(history)} time steps; window={window} needs at least {window}."
+        )
     n_channels = 1 if history.ndim == 1 else history.shape[1]
     values = history[-window:]
     while len(values) < window + steps:
@@ -142,8 +178,10 @@ def _check_series(series: ArrayLike, name: str) -> np.ndarray:
         )
     bad = np.argwhere(~np.isfinite(series))
     if len(bad):
+        first = tuple(bad[0])
+        where = f"time step {first[0]}" + (f", channel {first[1]}" if series.ndim == 2 else "")
         raise ValueError(
-            f"{name} is {series[tuple(bad[0])]} at time step {bad[0][0]}, the first of {len(bad)} "
-            "values that are not finite; interpolate or cut them out before."
+            f"{name} is {series[first]} at {where}; expected finite numbers, but {len(bad)} of "
+            f"{series.size} are not: interpolate them or cut them out."
         )
     return series

@@ -1,7 +1,9 @@
 """Read the files under data/, whose README names their origin and licence."""
 
 import gzip
+import inspect
 from importlib import resources
+from typing import IO
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -42,25 +44,37 @@ def load_japanese_vowels(
     data : Bunch
         With the attributes
 
-        data : list of ndarray of shape (n_timesteps_i, 12)
-            The utterances.
-        target : ndarray of shape (n_samples,)
+        data : list of ndarray of shape (n_timesteps_i, 12), float64
+            The utterances; the coefficients have no unit.
+        target : ndarray of shape (n_samples,), int64
             The speaker, 1 to 9.
         feature_names : list of str
+            The 12 channels, by the order of the coefficient.
         target_names : ndarray of shape (9,)
+            A name for each label: that of label k is at k - 1.
         DESCR : str
+            This description.
 
     (data, target) : tuple if `return_X_y` is True
         The first two of these attributes.
 
+    Raises
+    ------
+    ValueError
+        If `subset` is not one of the three, or `return_X_y` is not a bool.
+
     Notes
     -----
-    Source: UCI Machine Learning Repository, doi:10.24432/C5NS47. Licence: CC BY 4.0.
+    Source: M. Kudo, J. Toyama and M. Shimbo, Japanese Vowels, UCI Machine Learning Repository
+    [1]_. Licence: CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/). The values are those
+    published; only the file format is another. The split is the published one: both parts have
+    the same speakers, recorded on different occasions [2]_.
 
     References
     ----------
-    M. Kudo, J. Toyama and M. Shimbo, "Multidimensional curve classification using
-    passing-through regions", Pattern Recognition Letters 20(11-13), 1103-1111, 1999.
+    .. [1] https://doi.org/10.24432/C5NS47
+    .. [2] M. Kudo, J. Toyama and M. Shimbo, "Multidimensional curve classification using
+       passing-through regions", Pattern Recognition Letters 20(11-13), 1103-1111, 1999.
 
     Examples
     --------
@@ -75,7 +89,8 @@ def load_japanese_vowels(
         ends = np.cumsum(archive["lengths"], dtype=np.intp)
         target = archive["speakers"].astype(np.int64)
     part = {"train": slice(N_TRAIN), "test": slice(N_TRAIN, None), "all": slice(None)}[subset]
-    data = [np.ascontiguousarray(sequence) for sequence in np.split(values, ends[:-1])[part]]
+    # a copy each: whoever keeps one sequence does not keep them all in memory
+    data = [sequence.copy() for sequence in np.split(values, ends[:-1])[part]]
     target = target[part]
     if return_X_y:
         return data, target
@@ -84,7 +99,7 @@ def load_japanese_vowels(
         target=target,
         feature_names=[f"lpc_cepstrum_{i}" for i in range(1, 13)],
         target_names=np.array([f"speaker {i}" for i in range(1, 10)]),
-        DESCR=load_japanese_vowels.__doc__,
+        DESCR=inspect.getdoc(load_japanese_vowels),
     )
 
 
@@ -102,17 +117,35 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
     data : Bunch
         With the attributes
 
-        series : ndarray of shape (309,)
-            Mean sunspot number of each year.
+        series : ndarray of shape (309,), float64
+            Mean sunspot number of each year, a count without unit. No value is missing.
         dates : ndarray of shape (309,), datetime64[Y]
+            The years, none left out.
         DESCR : str
+            This description.
 
     (dates, series) : tuple if `return_X_y` is True
         These two attributes.
 
+    Raises
+    ------
+    ValueError
+        If `return_X_y` is not a bool.
+
     Notes
     -----
-    Source: National Geophysical Data Center, as distributed with statsmodels. Public domain.
+    Source: the international sunspot number of the Solar Influences Data Analysis Center (SIDC),
+    Royal Observatory of Belgium, collected by the National Geophysical Data Center of NOAA and
+    distributed with statsmodels [1]_, which gives it as public domain.
+
+    These are numbers of version 1. Version 2, published since 2015, has another scale [2]_: do
+    not append its values to this series.
+
+    References
+    ----------
+    .. [1] https://www.statsmodels.org/stable/datasets/generated/sunspots.html
+    .. [2] F. Clette, L. Svalgaard, J. M. Vaquero and E. W. Cliver, "Revisiting the sunspot
+       number", Space Science Reviews 186, 35-103, 2014.
 
     Examples
     --------
@@ -124,7 +157,7 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
     dates, series = _load_series("sunspots.csv.gz")
     if return_X_y:
         return dates, series
-    return Bunch(series=series, dates=dates, DESCR=load_sunspots.__doc__)
+    return Bunch(series=series, dates=dates, DESCR=inspect.getdoc(load_sunspots))
 
 
 @validate_params({"return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
@@ -141,19 +174,33 @@ def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarra
     data : Bunch
         With the attributes
 
-        series : ndarray of shape (2284,)
-            CO2 in parts per million by volume; NaN in the 59 weeks without a measurement.
+        series : ndarray of shape (2284,), float64
+            CO2 in parts per million by volume, the mean of a week. The 59 weeks without a
+            measurement are NaN; the longest gap has 18 weeks, January to May 1964.
         dates : ndarray of shape (2284,), datetime64[D]
-            Exactly seven days apart.
+            Saturdays, exactly seven days apart: missing weeks have their date, too.
         DESCR : str
+            This description.
 
     (dates, series) : tuple if `return_X_y` is True
         These two attributes.
 
+    Raises
+    ------
+    ValueError
+        If `return_X_y` is not a bool.
+
     Notes
     -----
-    Source: C. D. Keeling and T. P. Whorf, Scripps Institution of Oceanography, as distributed
-    with statsmodels. Public domain.
+    Source: C. D. Keeling and T. P. Whorf, Scripps Institution of Oceanography [1]_, as
+    distributed with statsmodels [2]_, which gives it as public domain.
+
+    References
+    ----------
+    .. [1] C. D. Keeling and T. P. Whorf, "Atmospheric CO2 concentrations derived from flask air
+       samples at sites in the SIO network", in Trends: A Compendium of Data on Global Change,
+       Carbon Dioxide Information Analysis Center, Oak Ridge National Laboratory, 2004.
+    .. [2] https://www.statsmodels.org/stable/datasets/generated/co2.html
 
     Examples
     --------
@@ -165,10 +212,10 @@ def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarra
     dates, series = _load_series("co2.csv.gz")
     if return_X_y:
         return dates, series
-    return Bunch(series=series, dates=dates, DESCR=load_co2.__doc__)
+    return Bunch(series=series, dates=dates, DESCR=inspect.getdoc(load_co2))
 
 
-def _open(name: str):
+def _open(name: str) -> IO[bytes]:
     return resources.files("skgru.datasets").joinpath("data", name).open("rb")
 
 
