@@ -7,7 +7,9 @@ length. From the 33 years before, three cycles, the next three years are forecas
 
 A forecast is worth what it adds to simple ones, so the same held-out 80 years are also forecast by
 the numbers of eleven years before (seasonal naive), by this year's number, and by ridge regression
-on the same windows. All choices are made by `TimeSeriesSplit` on the years before.
+on the same windows. Size and penalty are chosen by `TimeSeriesSplit` on the years before; window,
+horizon and the range of penalties were set by hand, and at other horizons (one year, four years)
+ridge regression comes as close as the GRU or closer.
 """
 
 import os
