@@ -8,14 +8,16 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from numpy.typing import ArrayLike
 from sklearn._loss.loss import BaseLoss
 from sklearn.base import BaseEstimator, _fit_context, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.parallel import _threadpool_controller_decorator
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -35,9 +37,7 @@ from skgru.training import (
     fit_stochastic,
     merge_equal,
 )
-
-# The products of a time step are too small to share: a BLAS with threads loses a factor of 4.
-_one_blas_thread = _threadpool_controller_decorator(limits=1, user_api="blas")
+from skgru.workers import Workers
 
 # Sequences an update, where batch_size="auto" and there are as many.
 AUTO_BATCH_SIZE = 32
@@ -131,6 +131,12 @@ PARAMETERS_DOC = """
         How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
         of the oldest step first. Other forms of X say it themselves.
 
+    n_jobs : int or None, default=None
+        Threads of `fit` and of predictions; -1 is all cores, None is 1 unless in a
+        `joblib.parallel_config`. The result is the same to the last bit for every number.
+        Threads share out the sequences of a minibatch, 16 or more to each, hence large
+        minibatches gain most.
+
     dtype : {{"float32", "float64"}}, default="float32"
         Precision of the weights and of all computations.
 """
@@ -208,6 +214,7 @@ class BaseGRU(BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
         "dtype": [StrOptions({"float32", "float64"})],
     }
 
@@ -260,7 +267,6 @@ class BaseGRU(BaseEstimator):
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, incremental=False)
 
-    @_one_blas_thread
     def _fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, *, incremental: bool
     ) -> Self:
@@ -282,23 +288,24 @@ class BaseGRU(BaseEstimator):
         else:
             network, history = self._new_network(sequences.n_channels), History()
             network.initialize(random_state)
-        data = sequences, y, weights
-        if self.solver == "lbfgs":
-            solver = None
-            self._fit_lbfgs(network, history, *data)
-        else:
-            if incremental and self.early_stopping:
-                raise ValueError("partial_fit does not support early_stopping=True.")
-            solver = deepcopy(self._solver) if incremental and proceed else None
-            solver = solver or self._new_solver(network, random_state)
-            max_iter = 1 if incremental else self.max_iter
-            finished = self._fit_stochastic(network, solver, history, max_iter, *data)
-            if not (finished or incremental):
-                warnings.warn(
-                    f"Training reached max_iter={max_iter} epochs and had not converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        solver, finished = None, True
+        with Workers(self._n_threads()) as workers:
+            data = sequences, y, weights, workers
+            if self.solver == "lbfgs":
+                self._fit_lbfgs(network, history, *data)
+            else:
+                solver = deepcopy(self._solver) if incremental and proceed else None
+                solver = solver or self._new_solver(network, random_state)
+                max_iter = 1 if incremental else self.max_iter
+                finished = self._fit_stochastic(network, solver, history, max_iter, *data)
+        if not (finished or incremental):
+            warnings.warn(
+                f"Training reached max_iter={self.max_iter} epochs and had not converged yet.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         self._network, self._history, self._solver = network, history, solver
         return self._publish()
 
@@ -309,10 +316,11 @@ class BaseGRU(BaseEstimator):
         sequences: Sequences,
         y: np.ndarray,
         weights: np.ndarray,
+        workers: Workers,
     ) -> None:
         samples, weights = merge_equal(sequences, y, weights)
         fit_lbfgs(
-            Objective(network, self._loss(), sequences, y, weights, samples, self.alpha),
+            Objective(network, self._loss(), sequences, y, weights, samples, self.alpha, workers),
             history,
             max_iter=self.max_iter,
             max_fun=self.max_fun,
@@ -329,6 +337,7 @@ class BaseGRU(BaseEstimator):
         sequences: Sequences,
         y: np.ndarray,
         weights: np.ndarray,
+        workers: Workers,
     ) -> bool:
         """Train for epochs; answer whether they ended by themselves."""
         samples, validation_score = np.arange(len(sequences)), None
@@ -337,12 +346,12 @@ class BaseGRU(BaseEstimator):
             validation = sequences.take(held_out)
 
             def validation_score() -> float:
-                outputs = network.predict(validation)
+                outputs = network.predict(validation, workers)
                 return self._score_outputs(outputs, y[held_out], weights[held_out])
 
         batch_size = AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
         return fit_stochastic(
-            Objective(network, self._loss(), sequences, y, weights, samples, self.alpha),
+            Objective(network, self._loss(), sequences, y, weights, samples, self.alpha, workers),
             solver,
             history,
             max_iter=max_iter,
@@ -448,11 +457,20 @@ class BaseGRU(BaseEstimator):
 
     # ---- the fitted model ----------------------------------------------------------------------
 
-    @_one_blas_thread
     def _outputs(self, X: Any) -> np.ndarray:
         """Compute the outputs of the fitted network: (n_samples, n_outputs)."""
         check_is_fitted(self, "_network")
-        return self._network.predict(self._check_X(X, reset=False))
+        sequences = self._check_X(X, reset=False)
+        with Workers(self._n_threads()) as workers:
+            return self._network.predict(sequences, workers)
+
+    def _n_threads(self) -> int:
+        """Threads that `n_jobs` asks for, but no more than a worker of joblib's share of cores."""
+        n_threads = effective_n_jobs(self.n_jobs)
+        backend, _ = get_active_backend()
+        if backend.nesting_level:
+            n_threads = min(n_threads, _openmp_effective_n_threads())
+        return n_threads
 
     @property
     def layers_(self) -> list[Layer]:

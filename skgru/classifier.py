@@ -109,6 +109,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         max_fun=15000,
         class_weight=None,
         n_channels=1,
+        n_jobs=None,
         dtype="float32",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -137,6 +138,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         self.max_fun = max_fun
         self.class_weight = class_weight
         self.n_channels = n_channels
+        self.n_jobs = n_jobs
         self.dtype = dtype
 
     @available_if(has_stochastic_solver)

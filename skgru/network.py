@@ -1,18 +1,21 @@
 """The model: a stack of recurrent layers and a linear head over one flat parameter vector."""
 
 from collections.abc import Callable
-from copy import copy
 from math import prod
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skgru.kernels import gru
-from skgru.sequences import Minibatch, Sequences
+from skgru.kernels import kernels_for
+from skgru.sequences import Minibatch, Sequences, Shard
+from skgru.workers import Workers
 
-# Time steps that one prediction pass takes at a time, so that memory does not grow with n_samples.
-PREDICT_STEPS = 8_192
+# A prediction pass takes as many sequences at a time as make it efficient, fewer if they are so
+# long that the arrays of the pass would have more numbers than this.
+PREDICT_SAMPLES = 128
+PREDICT_NUMBERS = 4_000_000
 
 
 class Layer(NamedTuple):
@@ -121,76 +124,130 @@ class Network:
                 layer.U[:, columns] = _orthogonal(n_units, random_state)
         head.W[:] = _glorot_uniform(*head.W.shape, random_state)
 
-    def forward(self, batch: Minibatch) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """Compute the outputs of a minibatch.
+    @property
+    def kernels(self) -> ModuleType:
+        """Compiled functions for the dtype."""
+        return kernels_for(self.dtype)
+
+    @property
+    def shard_size(self) -> int:
+        """How many sequences a shard should have: enough to be worth reading all of U a step."""
+        return max(16, max(self.hidden_layer_sizes) // 4)
+
+    def forward(
+        self, batch: Minibatch, workers: Workers
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Compute the outputs of a minibatch, each shard on its own.
 
         Parameters
         ----------
         batch : Minibatch
+        workers : Workers
 
         Returns
         -------
         outputs : ndarray of shape (n_samples, n_outputs)
-            In the order of the minibatch's rows.
+            In the order of the minibatch's sequences.
         backpropagate : callable
-            Takes ∂L/∂outputs, returns ∂L/∂parameters as a flat vector; to be called once.
+            Takes ∂L/∂outputs, returns each shard's share of ∂L/∂parameters as an array of shape
+            (n_shards, n_parameters); to be called once.
         """
+        outputs = np.empty((len(batch.samples), self.n_outputs), dtype=self.dtype)
         layers, head = self.views(self.parameters)
-        n_samples = len(batch.samples)
-        tapes, x = [], batch.x
-        for layer in layers:
-            n_units = len(layer.U)
-            states = np.empty((n_samples + len(x), n_units), dtype=self.dtype)
-            states[:n_samples] = 0
-            gates = np.empty((len(x), 3 * n_units), dtype=self.dtype)
-            reset = np.empty((len(x), n_units), dtype=self.dtype)
-            gru.forward(x, batch.batch_sizes, *layer, states, gates, reset)
-            tapes.append((layer, x, states, gates, reset))
-            x = states[n_samples:]
-        pooled = x[batch.last_rows]
-        outputs = pooled @ head.W + head.b
+
+        def forward_shard(shard: Shard) -> Callable[[np.ndarray, np.ndarray], None]:
+            return self._forward_shard(layers, head, batch.x, shard, outputs[shard.samples])
+
+        tapes = workers.map(forward_shard, batch.shards)
 
         def backpropagate(d_outputs: np.ndarray) -> np.ndarray:
-            gradient = np.empty_like(self.parameters)
-            d_layers, d_head = self.views(gradient)
-            np.matmul(pooled.T, d_outputs, out=d_head.W)
-            np.sum(d_outputs, axis=0, out=d_head.b)
+            gradients = np.empty((len(tapes), self.parameters.size), dtype=self.dtype)
 
-            # the loss sees the last state of each sequence only
-            d_states = np.zeros_like(tapes[-1][2])
-            d_states[n_samples + batch.last_rows] = d_outputs @ head.W.T
-            for depth in reversed(range(len(layers))):
-                layer, x, states, gates, reset = tapes.pop()
-                # of the inputs, only states of a layer below need a gradient
-                below = np.zeros((n_samples + len(x) if depth else n_samples, x.shape[1]), x.dtype)
-                gru.backward(
-                    x, batch.batch_sizes, layer.W, layer.U, states, gates, reset, d_states,
-                    below[n_samples:], *d_layers[depth],
-                )  # fmt: skip
-                d_states = below
-            return gradient
+            def backward_shard(i: int) -> None:
+                # the tape is let go with the shard, and its memory with it
+                backward, tapes[i] = tapes[i], None
+                backward(d_outputs[batch.shards[i].samples], gradients[i])
+
+            workers.map(backward_shard, range(len(tapes)))
+            return gradients
 
         return outputs, backpropagate
 
-    def predict(self, sequences: Sequences) -> np.ndarray:
+    def _forward_shard(
+        self, layers: list[Layer], head: Head, x: np.ndarray, shard: Shard, outputs: np.ndarray
+    ) -> Callable[[np.ndarray, np.ndarray], None]:
+        """Fill the outputs of a shard; return its backward pass."""
+        kernels, dtype = self.kernels, self.dtype
+        x = x[shard.rows]
+        tapes = []
+        for layer in layers:
+            n_units = len(layer.U)
+            h_0 = np.zeros((len(outputs), n_units), dtype=dtype)
+            h_last = np.empty((len(outputs), n_units), dtype=dtype)
+            states = np.empty((len(x), n_units), dtype=dtype)
+            gates = np.empty((len(x), (4 if self.reset_after else 3) * n_units), dtype=dtype)
+            kernels.gru_forward(x, shard.batch_sizes, *layer, h_0, h_last, states, gates)
+            tapes.append((x, h_0, states, gates))
+            x = states
+        kernels.linear_forward(h_last, *head, outputs)
+
+        def backward(d_outputs: np.ndarray, gradient: np.ndarray) -> None:
+            d_layers, d_head = self.views(gradient)
+            d_h = np.empty_like(h_last)
+            kernels.linear_backward(h_last, head.W, d_outputs, d_h, *d_head)
+            # the loss sees the last state of each sequence only
+            d_states = np.empty((0, 0), dtype=dtype)
+            for depth in reversed(range(len(layers))):
+                x, h_0, states, gates = tapes.pop()
+                # of the inputs, only states of a layer below need a gradient
+                d_x = np.empty((len(x) if depth else 0, x.shape[1]), dtype=dtype)
+                kernels.gru_backward(
+                    x, shard.batch_sizes, layers[depth].W, layers[depth].U,
+                    h_0, states, gates, d_states, d_h, d_x, *d_layers[depth],
+                )  # fmt: skip
+                d_states, d_h = d_x, np.zeros((len(d_outputs), x.shape[1]), dtype=dtype)
+
+        return backward
+
+    def predict(self, sequences: Sequences, workers: Workers) -> np.ndarray:
         """Compute the outputs of all sequences, in their order.
 
-        In float64 whatever the dtype: the rounding of BLAS depends on a sample's place in its
-        chunk, and a prediction must not.
+        No output depends on what other sequences there are, to the last bit.
 
         Returns
         -------
         outputs : ndarray of shape (n_samples, n_outputs), float64
         """
-        network = copy(self)
-        network.parameters = self.parameters.astype(np.float64)
+        layers, head = self.views(self.parameters)
         outputs = np.empty((len(sequences), self.n_outputs))
         by_length = np.argsort(sequences.lengths, kind="stable")
-        chunk_size = max(1, PREDICT_STEPS // int(sequences.lengths.max()))
-        for chunk in gen_batches(len(sequences), chunk_size):
-            batch = sequences.minibatch(by_length[chunk])
-            batch = batch._replace(x=batch.x.astype(np.float64, copy=False))
-            outputs[batch.samples], _ = network.forward(batch)
+        widths = self.n_channels + sum(self.hidden_layer_sizes[:-1])
+        chunk_size = PREDICT_NUMBERS // (int(sequences.lengths.max()) * widths)
+        chunk_size = min(max(1, chunk_size), PREDICT_SAMPLES)
+
+        def predict_chunk(chunk: slice) -> None:
+            batch = sequences.minibatch(by_length[chunk], n_shards=1)
+            outputs[batch.samples] = self._predict_batch(layers, head, batch)
+
+        workers.map(predict_chunk, list(gen_batches(len(sequences), chunk_size)))
+        return outputs
+
+    def _predict_batch(self, layers: list[Layer], head: Head, batch: Minibatch) -> np.ndarray:
+        """Forward pass that keeps nothing but what the next layer needs."""
+        kernels, dtype = self.kernels, self.dtype
+        (shard,) = batch.shards
+        n_samples = len(batch.samples)
+        none = np.empty((0, 0), dtype=dtype)
+        x = batch.x
+        for depth, layer in enumerate(layers, start=1):
+            n_units = len(layer.U)
+            h_0 = np.zeros((n_samples, n_units), dtype=dtype)
+            h_last = np.empty_like(h_0)
+            states = np.empty((len(x), n_units), dtype=dtype) if depth < len(layers) else none
+            kernels.gru_forward(x, shard.batch_sizes, *layer, h_0, h_last, states, none)
+            x = states
+        outputs = np.empty((n_samples, self.n_outputs), dtype=dtype)
+        kernels.linear_forward(h_last, *head, outputs)
         return outputs
 
 

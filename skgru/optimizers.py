@@ -1,6 +1,10 @@
 """Updates of the flat parameter vector, and the schedules of their learning rate."""
 
+from math import sqrt
+
 import numpy as np
+
+from skgru.kernels import kernels_for
 
 
 class SGD:
@@ -19,16 +23,18 @@ class SGD:
         self.nesterovs_momentum = nesterovs_momentum
         self.velocity = np.zeros_like(parameters)
 
-    def update(self, parameters: np.ndarray, gradient: np.ndarray, learning_rate: float) -> None:
-        """Change the parameters in place; the gradient is used up."""
-        gradient *= learning_rate
-        self.velocity *= self.momentum
-        self.velocity -= gradient
-        if self.nesterovs_momentum:
-            parameters += self.momentum * self.velocity
-            parameters -= gradient
-        else:
-            parameters += self.velocity
+    def update(
+        self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
+    ) -> None:
+        """Change the parameters in place, by `scale` times the gradient."""
+        kernels_for(parameters.dtype).sgd(
+            parameters,
+            gradient,
+            self.velocity,
+            scale * learning_rate,
+            self.momentum,
+            self.nesterovs_momentum,
+        )
 
 
 class Adam:
@@ -52,20 +58,25 @@ class Adam:
         self.mean = np.zeros_like(parameters)
         self.variance = np.zeros_like(parameters)
 
-    def update(self, parameters: np.ndarray, gradient: np.ndarray, learning_rate: float) -> None:
-        """Change the parameters in place; the gradient is used up."""
+    def update(
+        self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
+    ) -> None:
+        """Change the parameters in place, by `scale` times the gradient."""
         self.n_updates += 1
-        self.mean += (1 - self.beta_1) * (gradient - self.mean)
-        np.square(gradient, out=gradient)
-        self.variance += (1 - self.beta_2) * (gradient - self.variance)
         # the bias corrections of both moments, as one factor of the step
-        step = learning_rate * np.sqrt(1 - self.beta_2**self.n_updates)
+        step = learning_rate * sqrt(1 - self.beta_2**self.n_updates)
         step /= 1 - self.beta_1**self.n_updates
-        np.sqrt(self.variance, out=gradient)
-        gradient += self.epsilon
-        np.divide(self.mean, gradient, out=gradient)
-        gradient *= step
-        parameters -= gradient
+        kernels_for(parameters.dtype).adam(
+            parameters,
+            gradient,
+            self.mean,
+            self.variance,
+            scale,
+            step,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+        )
 
 
 class Constant:

@@ -99,6 +99,7 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         n_iter_no_change=10,
         max_fun=15000,
         n_channels=1,
+        n_jobs=None,
         dtype="float32",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -127,6 +128,7 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.n_channels = n_channels
+        self.n_jobs = n_jobs
         self.dtype = dtype
 
     @available_if(has_stochastic_solver)

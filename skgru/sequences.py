@@ -8,26 +8,43 @@ import numpy as np
 from numpy.typing import DTypeLike
 from sklearn.utils.validation import check_array
 
+from skgru.kernels import kernels_for
+
+
+class Shard(NamedTuple):
+    """Sequences of a minibatch that are computed together, without a look at the others.
+
+    Attributes
+    ----------
+    samples : slice
+        Which of the minibatch's sequences.
+    rows : slice
+        Their rows of `x`.
+    batch_sizes : ndarray of shape (n_timesteps,), intp
+        The number of its sequences still running at each step.
+    """
+
+    samples: slice
+    rows: slice
+    batch_sizes: np.ndarray
+
 
 class Minibatch(NamedTuple):
-    """Sequences packed for the kernels: sorted from long to short, time-major, no padding.
+    """Sequences packed for the kernels: shard after shard, none with any padding.
 
     Attributes
     ----------
     x : ndarray of shape (n_rows, n_channels)
-        Step 0 of every sequence, then step 1 of every sequence that has one, and so on.
-    batch_sizes : ndarray of shape (n_timesteps,), intp
-        The number of sequences still running at each step.
-    last_rows : ndarray of shape (n_samples,), intp
-        The row of `x` that holds the last step of each sequence.
+        Of each shard, step 0 of every sequence, then step 1 of every sequence that has one, and
+        so on.
     samples : ndarray of shape (n_samples,), intp
-        Which sample each sequence is, in the order of the rows.
+        Which sample each sequence is: in a shard, the longest first.
+    shards : list of Shard
     """
 
     x: np.ndarray
-    batch_sizes: np.ndarray
-    last_rows: np.ndarray
     samples: np.ndarray
+    shards: list[Shard]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +87,27 @@ class Sequences:
         rows += np.arange(len(rows))
         return Sequences(self.values[rows], lengths, self.n_timesteps, self.form)
 
-    def minibatch(self, samples: np.ndarray) -> Minibatch:
-        """Pack the sequences of these sample indices, time-major, the longest first."""
-        samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
+    def minibatch(self, samples: np.ndarray, n_shards: int) -> Minibatch:
+        """Pack the sequences of these sample indices, dealt out to shards by their length."""
         lengths = self.lengths[samples]
-        steps = np.arange(lengths[0])[:, np.newaxis]
-        running = steps < lengths
-        batch_sizes = np.count_nonzero(running, axis=1)
-        x = self.values[(self.starts[samples] + steps)[running]]
-        first_rows = np.cumsum(batch_sizes) - batch_sizes
-        last_rows = first_rows[lengths - 1] + np.arange(len(samples))
-        return Minibatch(x, batch_sizes, last_rows, samples)
+        order = np.argsort(-lengths, kind="stable")
+        order = np.concatenate([order[i::n_shards] for i in range(n_shards)])
+        samples, lengths = samples[order], lengths[order]
+        starts = self.starts[samples]
+        x = np.empty((lengths.sum(), self.n_channels), dtype=self.values.dtype)
+        pack_steps = kernels_for(x.dtype).pack_steps
+        shards, first_row = [], 0
+        stops = np.cumsum([len(range(i, len(samples), n_shards)) for i in range(n_shards)])
+        for first, stop in zip([0, *stops], stops.tolist(), strict=False):
+            own = lengths[first:stop]
+            # how many are longer than 0, 1, 2, … steps
+            steps = np.arange(own[0])
+            batch_sizes = stop - first - np.searchsorted(own[::-1], steps, side="right")
+            rows = slice(first_row, first_row + int(own.sum()))
+            pack_steps(self.values, starts[first:stop], batch_sizes, x[rows])
+            shards.append(Shard(slice(first, stop), rows, batch_sizes))
+            first_row = rows.stop
+        return Minibatch(x, samples, shards)
 
     def in_form_of_x(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Give new values of the same time steps the form that X had.

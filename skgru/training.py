@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 
 import numpy as np
 from scipy.optimize import minimize
@@ -14,6 +15,7 @@ from skgru.losses import value_and_gradient
 from skgru.network import Network
 from skgru.optimizers import SGD, Adam, Constant
 from skgru.sequences import Sequences
+from skgru.workers import Workers, one_blas_thread
 
 # Sequences that one forward and backward pass of L-BFGS takes at a time: enough for large
 # products, few enough for the cache.
@@ -90,6 +92,7 @@ class Objective:
     samples : ndarray of int
         The samples to train on, among those of the sequences.
     alpha : float
+    workers : Workers
     """
 
     network: Network
@@ -99,6 +102,7 @@ class Objective:
     weights: np.ndarray
     samples: np.ndarray
     alpha: float
+    workers: Workers
 
     def __post_init__(self):
         total = self.weights[self.samples].sum()
@@ -106,38 +110,42 @@ class Objective:
         if total == 0:
             raise ValueError("The weights of all training samples are zero; one must be positive.")
 
-    def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray]:
-        """Value and gradient on some of the samples, in one forward and backward pass."""
+    def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Value, gradient and its norm on some of the samples, in one pass there and back."""
         total = len(samples) * self.mean_weight
-        value, gradient = self._data_term(samples, total)
-        return self._add_penalty(value, gradient, total)
+        value, shares = self._data_term(samples, total)
+        return self._penalised(value, shares, total)
 
-    def full_batch(self) -> tuple[float, np.ndarray]:
-        """Value and gradient on all samples, in chunks."""
+    def full_batch(self) -> tuple[float, np.ndarray, float]:
+        """Value, gradient and its norm on all samples, in chunks."""
         total = len(self.samples) * self.mean_weight
         value, gradient = 0.0, np.zeros_like(self.network.parameters)
         for chunk in gen_batches(len(self.samples), LBFGS_CHUNK):
-            chunk_value, chunk_gradient = self._data_term(self.samples[chunk], total)
+            chunk_value, shares = self._data_term(self.samples[chunk], total)
             value += chunk_value
-            gradient += chunk_gradient
-        return self._add_penalty(value, gradient, total)
+            gradient += shares.sum(axis=0)
+        return self._penalised(value, gradient[np.newaxis], total)
 
     def _data_term(self, samples: np.ndarray, total: float) -> tuple[float, np.ndarray]:
-        batch = self.sequences.minibatch(samples)
-        outputs, backpropagate = self.network.forward(batch)
+        """Value of the loss, and the share of each shard in its gradient."""
+        # shards depend on the samples alone, and not on the threads: so do the bits of their sum
+        n_shards = max(1, len(samples) // self.network.shard_size)
+        batch = self.sequences.minibatch(samples, n_shards)
+        outputs, backpropagate = self.network.forward(batch, self.workers)
         weights = (self.weights[batch.samples] / total).astype(outputs.dtype)
         value, d_outputs = value_and_gradient(self.loss, self.y[batch.samples], outputs, weights)
         return value, backpropagate(d_outputs)
 
-    def _add_penalty(
-        self, value: float, gradient: np.ndarray, total: float
-    ) -> tuple[float, np.ndarray]:
-        n_weights = self.network.n_weights
-        weights = self.network.parameters[:n_weights]
+    def _penalised(
+        self, value: float, shares: np.ndarray, total: float
+    ) -> tuple[float, np.ndarray, float]:
+        parameters = self.network.parameters
         decay = self.alpha / total
-        value += 0.5 * decay * float(np.dot(weights, weights))
-        gradient[:n_weights] += gradient.dtype.type(decay) * weights
-        return value, gradient
+        gradient = np.empty_like(parameters)
+        norm, squared_weights = self.network.kernels.penalised_gradient(
+            shares, parameters, self.network.n_weights, decay, gradient
+        )
+        return value + 0.5 * decay * squared_weights, gradient, norm
 
 
 @_quiet_overflow
@@ -238,12 +246,11 @@ def _run_epoch(
     """Update the parameters once a minibatch of these samples, in their order."""
     loss_sum, norms = 0.0, []
     for batch in gen_batches(len(samples), batch_size):
-        value, gradient = objective.minibatch(samples[batch])
-        norm = _finite_norm(value, gradient, f"epoch {len(history.loss_curve) + 1}")
-        if norm > max_grad_norm:
-            gradient *= max_grad_norm / norm
+        value, gradient, norm = objective.minibatch(samples[batch])
+        _check_finite(value, norm, f"epoch {len(history.loss_curve) + 1}")
+        scale = max_grad_norm / norm if norm > max_grad_norm else 1.0
         solver.optimizer.update(
-            objective.network.parameters, gradient, solver.schedule.learning_rate
+            objective.network.parameters, gradient, scale, solver.schedule.learning_rate
         )
         loss_sum += value * (batch.stop - batch.start)
         norms.append(norm)
@@ -320,8 +327,8 @@ def fit_lbfgs(
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal norm
         parameters[:] = x
-        value, gradient = objective.full_batch()
-        norm = _finite_norm(value, gradient, f"L-BFGS iteration {len(history.loss_curve) + 1}")
+        value, gradient, norm = objective.full_batch()
+        _check_finite(value, norm, f"L-BFGS iteration {len(history.loss_curve) + 1}")
         return value, gradient.astype(np.float64)
 
     def record(intermediate_result) -> None:
@@ -334,14 +341,15 @@ def fit_lbfgs(
             print(f"Iteration {len(history.loss_curve)}, loss = {intermediate_result.fun:.8f}")
 
     try:
-        result = minimize(
-            evaluate,
-            parameters.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            callback=record,
-            options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
-        )
+        with one_blas_thread():
+            result = minimize(
+                evaluate,
+                parameters.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                callback=record,
+                options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+            )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     else:
@@ -357,12 +365,10 @@ def fit_lbfgs(
     parameters[:] = accepted
 
 
-def _finite_norm(value: float, gradient: np.ndarray, when: str) -> float:
-    """L2 norm of the gradient; raise ValueError if it or the loss is not finite."""
-    norm = float(np.linalg.norm(gradient))
-    if np.isfinite(value) and np.isfinite(norm):
-        return norm
-    raise ValueError(
-        f"Training diverged: in {when} the loss was {value} and the norm of its gradient {norm}. "
-        "Scale X (and y) to unit variance, or lower learning_rate_init."
-    )
+def _check_finite(value: float, norm: float, when: str) -> None:
+    """Raise ValueError if the loss or the norm of its gradient is not finite."""
+    if not (isfinite(value) and isfinite(norm)):
+        raise ValueError(
+            f"Training diverged: in {when} the loss was {value} and the norm of its gradient "
+            f"{norm}. Scale X (and y) to unit variance, or lower learning_rate_init."
+        )

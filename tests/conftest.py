@@ -1,6 +1,14 @@
 import numpy as np
 import pytest
 
+from skgru.kernels import instruction_sets
+
+
+@pytest.fixture(params=instruction_sets())
+def isa(request):
+    """Every instruction set that this build and this processor have."""
+    return request.param
+
 
 @pytest.fixture
 def ragged():

@@ -10,6 +10,9 @@ from sklearn._loss.loss import HalfMultinomialLoss
 from skgru.losses import value_and_gradient
 from skgru.network import Network
 from skgru.sequences import check_sequences
+from skgru.workers import Workers
+
+ALONE = Workers(1)
 
 
 def ragged(lengths, n_channels=3, dtype="float64", seed=0):
@@ -26,17 +29,17 @@ def network(sizes, reset_after, dtype="float64", n_outputs=3):
     return net
 
 
-def run(net, sequences, samples=None, y=(0, 2, 1, 1, 0)):
+def run(net, sequences, samples=None, y=(0, 2, 1, 1, 0), n_shards=1, workers=ALONE):
     """Outputs, loss and gradient, samples in their own order."""
     samples = np.arange(len(sequences)) if samples is None else samples
-    batch = sequences.minibatch(samples)
-    outputs, backpropagate = net.forward(batch)
+    batch = sequences.minibatch(samples, n_shards)
+    outputs, backpropagate = net.forward(batch, workers)
     targets = np.array(y, dtype=net.dtype)[batch.samples]
     weights = (1.0 + batch.samples).astype(net.dtype)
     value, d_outputs = value_and_gradient(
         HalfMultinomialLoss(n_classes=3), targets, outputs, weights
     )
-    return outputs[np.argsort(batch.samples)], value, backpropagate(d_outputs)
+    return outputs[np.argsort(batch.samples)], value, backpropagate(d_outputs).sum(axis=0)
 
 
 LENGTHS = [3, 6, 1, 4, 6]
@@ -95,7 +98,7 @@ def test_outputs_match_reference(sizes, reset_after, dtype, tolerance):
         expected.append(x[-1] @ head.W + head.b)
     scale = np.abs(expected).max()
     assert np.abs(run(net, sequences)[0] - expected).max() <= tolerance * scale
-    assert np.abs(net.predict(sequences) - expected).max() <= tolerance * scale
+    assert np.abs(net.predict(sequences, ALONE) - expected).max() <= tolerance * scale
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-6), ("float32", 1e-5)])
@@ -111,13 +114,14 @@ def test_outputs_and_gradients_of_torch(dtype, tolerance):
     head.W[:] = np.eye(H)  # the outputs are the last states
 
     sequences = check_sequences(xs, dtype=dtype)
-    batch = sequences.minibatch(np.arange(len(xs)))
-    outputs, backpropagate = net.forward(batch)
-    first_rows = np.cumsum(batch.batch_sizes) - batch.batch_sizes
+    batch = sequences.minibatch(np.arange(len(xs)), 1)
+    outputs, backpropagate = net.forward(batch, ALONE)
+    batch_sizes = batch.shards[0].batch_sizes
+    first_rows = np.cumsum(batch_sizes) - batch_sizes
     last = golden["states"][[first_rows[n - 1] + i for i, n in enumerate(golden["lengths"])]]
     np.testing.assert_allclose(outputs, last, rtol=tolerance, atol=tolerance / 10)
 
-    d_layers, _ = net.views(backpropagate(golden["target"].astype(dtype)))
+    d_layers, _ = net.views(backpropagate(golden["target"].astype(dtype))[0])
     for depth, d_layer in enumerate(d_layers):
         for got, want in zip(d_layer, _from_torch(golden, depth, "_grad"), strict=True):
             assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
@@ -145,11 +149,30 @@ def test_a_ragged_batch_equals_its_sequences_one_by_one(reset_after):
     np.testing.assert_allclose(gradient, sum(a[2] for a in alone), rtol=1e-10, atol=1e-14)
 
 
-def test_predictions_in_chunks_are_those_of_one_pass(monkeypatch):
-    net, sequences = network((5,), False), ragged([9, 2, 5, 1, 7, 7, 3])
-    whole = net.predict(sequences)
-    monkeypatch.setattr("skgru.network.PREDICT_STEPS", 18)
-    np.testing.assert_allclose(net.predict(sequences), whole, rtol=1e-12)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(5,), (20, 9)])
+def test_predictions_have_the_same_bits_in_any_chunk_and_thread(monkeypatch, sizes, dtype):
+    net, sequences = network(sizes, False, dtype), ragged([9, 2, 5, 1, 7, 7, 3], dtype=dtype)
+    whole = net.predict(sequences, ALONE)
+    np.testing.assert_array_equal(whole, run(net, sequences, y=np.zeros(7))[0])
+    for samples in (1, 2, 3):
+        monkeypatch.setattr("skgru.network.PREDICT_SAMPLES", samples)
+        with Workers(3) as workers:
+            np.testing.assert_array_equal(net.predict(sequences, workers), whole)
+    monkeypatch.setattr("skgru.network.PREDICT_NUMBERS", 0)  # one at a time
+    np.testing.assert_array_equal(net.predict(sequences, ALONE), whole)
+
+
+@pytest.mark.parametrize("n_shards", [2, 3, 7])
+def test_shards_add_up_to_the_whole(n_shards):
+    net, sequences = network((5, 4), False), ragged([9, 2, 5, 1, 7, 7, 3])
+    y = np.arange(7) % 3
+    want = run(net, sequences, y=y)
+    with Workers(2) as workers:
+        got = run(net, sequences, y=y, n_shards=n_shards, workers=workers)
+    np.testing.assert_array_equal(got[0], want[0])
+    np.testing.assert_allclose(got[1], want[1], rtol=1e-12)
+    np.testing.assert_allclose(got[2], want[2], rtol=1e-10, atol=1e-14)
 
 
 def test_initial_weights():

@@ -149,20 +149,36 @@ def test_bad_input_is_named(name):
         check_sequences(X, n_channels=2, dtype="float32")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_shards", [1, 2, 3, 7])
 @pytest.mark.parametrize("seed", range(5))
-def test_minibatches_are_packed(seed):
+def test_minibatches_are_packed(seed, n_shards, dtype):
     rng = np.random.default_rng(seed)
-    items = [rng.normal(size=(n, 2)) for n in rng.integers(1, 9, size=12)]
+    items = [rng.normal(size=(n, 2)).astype(dtype) for n in rng.integers(1, 9, size=12)]
     samples = rng.permutation(12)[:7]
-    batch = check_sequences(items).minibatch(samples)
+    batch = check_sequences(items).minibatch(samples, n_shards)
     assert sorted(batch.samples) == sorted(samples)
-    chosen = [items[i] for i in batch.samples]
-    lengths = [len(item) for item in chosen]
-    assert lengths == sorted(lengths, reverse=True)
-    expected = [x[t] for t in range(max(lengths)) for x in chosen if t < len(x)]
-    np.testing.assert_array_equal(batch.x, expected)
-    np.testing.assert_array_equal(batch.x[batch.last_rows], [x[-1] for x in chosen])
-    assert batch.batch_sizes.sum() == sum(lengths)
+    assert len(batch.shards) == n_shards
+    last_sample = last_row = 0
+    for shard in batch.shards:
+        assert (shard.samples.start, shard.rows.start) == (last_sample, last_row)
+        last_sample, last_row = shard.samples.stop, shard.rows.stop
+        chosen = [items[i] for i in batch.samples[shard.samples]]
+        lengths = [len(item) for item in chosen]
+        assert lengths == sorted(lengths, reverse=True)
+        expected = [x[t] for t in range(lengths[0]) for x in chosen if t < len(x)]
+        np.testing.assert_array_equal(batch.x[shard.rows], expected)
+        running = [sum(t < n for n in lengths) for t in range(lengths[0])]
+        np.testing.assert_array_equal(shard.batch_sizes, running)
+    assert (last_sample, last_row) == (7, len(batch.x))
+
+
+def test_shards_are_of_like_length():
+    """So that threads which take one each have as much to do."""
+    items = [np.zeros((n, 1)) for n in range(1, 65)]
+    batch = check_sequences(items).minibatch(np.arange(64), 4)
+    rows = [shard.rows.stop - shard.rows.start for shard in batch.shards]
+    assert max(rows) < 1.1 * min(rows)
 
 
 def test_take():

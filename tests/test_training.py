@@ -68,7 +68,7 @@ def test_updates_are_those_of_scikit_learn(name, dtype):
     for _ in range(10):
         gradient = rng.normal(size=20).astype(dtype)
         reference.update_params(theirs, [gradient.copy()])
-        optimizer.update(ours, gradient.copy(), 0.1)
+        optimizer.update(ours, 4 * gradient, 0.25, 0.1)
     np.testing.assert_allclose(ours, theirs[0], rtol=1e-12 if dtype == "float64" else 1e-4)
 
 

@@ -1,0 +1,127 @@
+"""The vectors of simd.h, and products of any size made of its blocks."""
+
+cdef extern from "simd.h" nogil:
+    ctypedef double real                    # float or double, as the module was built
+    ctypedef double vec                     # LANES of them
+    const int LANES, PANEL, BLOCK
+    ctypedef struct term:
+        const real* a
+        const real* panel
+        Py_ssize_t depth, row_stride, k_stride
+    vec zeros()
+    vec load(const real* p)
+    void store(real* p, vec v)
+    vec load_part(const real* p, Py_ssize_t n)
+    void store_part(real* p, vec v, Py_ssize_t n)
+    vec sigmoid(vec x)
+    vec tangent(vec x)
+    vec divide(vec x, vec y)
+    vec square_root(vec x)
+    double sum(vec x)
+    void block(int rows, Py_ssize_t columns, const term* terms, int n_terms,
+               const real* c0, Py_ssize_t c0_stride, real* c, Py_ssize_t c_stride)
+    unsigned long long flush_denormals()
+    void restore_denormals(unsigned long long mode)
+
+
+cdef inline vec get(const real* p, Py_ssize_t n) noexcept nogil:
+    """Read the first n numbers at p; n is LANES but at the end of a row."""
+    return load(p) if n == LANES else load_part(p, n)
+
+
+cdef inline void put(real* p, vec v, Py_ssize_t n) noexcept nogil:
+    """Write the first n numbers of v to p."""
+    if n == LANES:
+        store(p, v)
+    else:
+        store_part(p, v, n)
+
+
+cdef inline Py_ssize_t packed_size(Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
+    """Count the numbers that `pack` writes."""
+    return depth * ((columns + LANES - 1) // LANES * LANES)
+
+
+cdef inline void pack(
+    const real* matrix, Py_ssize_t k_stride, Py_ssize_t column_stride,
+    Py_ssize_t depth, Py_ssize_t columns, real* panels,
+) noexcept nogil:
+    """Copy a matrix (depth, columns) panel after panel, each (depth, PANEL) without gaps.
+
+    The last panel is as many vectors wide as it needs, its missing columns are 0.
+    """
+    cdef:
+        Py_ssize_t first, width, k, j
+        const real* row
+    first = 0
+    while first < columns:
+        width = min(<Py_ssize_t>PANEL, columns - first)
+        for k in range(depth):
+            row = matrix + k * k_stride + first * column_stride
+            if column_stride == 1:
+                j = 0
+                while j < width:
+                    store(panels, get(row + j, min(<Py_ssize_t>LANES, width - j)))
+                    panels += LANES
+                    j += LANES
+            else:
+                for j in range(width):
+                    panels[j] = row[j * column_stride]
+                panels += width
+                for j in range((LANES - 1) - (width - 1) % LANES):
+                    panels[j] = 0
+                panels += (LANES - 1) - (width - 1) % LANES
+        first += PANEL
+
+
+cdef inline void multiply(
+    Py_ssize_t rows, Py_ssize_t columns, const term* factors, int n_factors,
+    const real* c0, Py_ssize_t c0_stride, real* c, Py_ssize_t c_stride,
+) noexcept nogil:
+    """C (rows, columns) = C0 + the sum of the factors' products, their panels all packed.
+
+    C0 may be C, or NULL for 0; with c0_stride 0 it is one row for all. A panel stays in the
+    first-level cache while the rows pass by, in blocks as equal as can be.
+    """
+    cdef:
+        term[3] terms
+        Py_ssize_t first, width, row
+        Py_ssize_t n_blocks
+        int n_rows, i
+    for i in range(n_factors):
+        terms[i] = factors[i]
+    first = 0
+    while first < columns:
+        width = min(<Py_ssize_t>PANEL, columns - first)
+        for i in range(n_factors):
+            terms[i].panel = factors[i].panel + first * factors[i].depth
+        row = 0
+        n_blocks = (rows + BLOCK - 1) // BLOCK
+        while row < rows:
+            n_rows = <int>((rows - row + n_blocks - 1) // n_blocks)
+            for i in range(n_factors):
+                terms[i].a = factors[i].a + row * factors[i].row_stride
+            block(n_rows, width, terms, n_factors,
+                  c0 + row * c0_stride + first if c0 != NULL else NULL, c0_stride,
+                  c + row * c_stride + first, c_stride)
+            row += n_rows
+            n_blocks -= 1
+        first += PANEL
+
+
+cdef inline void multiply_transposed(
+    Py_ssize_t depth, Py_ssize_t rows, const real* a, Py_ssize_t a_stride,
+    Py_ssize_t columns, const real* panel, real* c, Py_ssize_t c_stride,
+) noexcept nogil:
+    """C (rows, columns) += Aᵀ times one packed panel; A is (depth, rows), columns <= PANEL."""
+    cdef:
+        term factor = term(NULL, panel, depth, 1, a_stride)
+        Py_ssize_t row = 0, n_blocks = (rows + BLOCK - 1) // BLOCK
+        int n_rows
+    while row < rows:
+        n_rows = <int>((rows - row + n_blocks - 1) // n_blocks)
+        factor.a = a + row
+        block(n_rows, columns, &factor, 1, c + row * c_stride, c_stride, c + row * c_stride,
+              c_stride)
+        row += n_rows
+        n_blocks -= 1

@@ -1,0 +1,32 @@
+"""All kernels as one module, of one dtype and for one instruction set (see setup.py)."""
+
+from libc.math cimport sqrt
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from skgru.kernels._simd cimport (
+    LANES,
+    PANEL,
+    divide,
+    flush_denormals,
+    get,
+    multiply,
+    multiply_transposed,
+    pack,
+    packed_size,
+    put,
+    real,
+    restore_denormals,
+    sigmoid,
+    square_root,
+    sum,
+    tangent,
+    term,
+    vec,
+    zeros,
+)
+
+include "gru.pxi"
+include "linear.pxi"
+include "minibatch.pxi"
+include "update.pxi"

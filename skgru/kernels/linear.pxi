@@ -1,0 +1,78 @@
+"""A linear layer: Y = X W + b, forward and backward; a row's bits do not depend on its neighbours.
+"""
+
+
+def linear_forward(
+    const real[:, ::1] x,                    # IN   (n, D)
+    const real[:, ::1] W,                    # IN   (D, K)
+    const real[::1] b,                       # IN   (K,)
+    real[:, ::1] y,                          # OUT  (n, K)
+):
+    """Y = X W + b."""
+    cdef:
+        Py_ssize_t n = x.shape[0], D = x.shape[1], K = b.shape[0]
+        unsigned long long mode
+        term factor
+        real* panels
+    _check_linear(x.shape, W.shape, K, y.shape)
+    panels = <real*>malloc(sizeof(real) * packed_size(D, K))
+    if not panels:
+        raise MemoryError
+    with nogil:
+        mode = flush_denormals()
+        pack(&W[0, 0], K, 1, D, K, panels)
+        factor = term(&x[0, 0], panels, D, D, 1)
+        multiply(n, K, &factor, 1, &b[0], 0, &y[0, 0], K)
+        restore_denormals(mode)
+        free(panels)
+
+
+def linear_backward(
+    const real[:, ::1] x,                    # IN   (n, D)
+    const real[:, ::1] W,                    # IN   (D, K)
+    const real[:, ::1] dy,                   # IN   (n, K)
+    real[:, ::1] dx,                         # OUT  (n, D)
+    real[:, ::1] dW,                         # OUT  (D, K)
+    real[::1] db,                            # OUT  (K,)
+):
+    """∂L/∂X = ∂L/∂Y Wᵀ, ∂L/∂W = Xᵀ ∂L/∂Y, ∂L/∂b = Σ ∂L/∂Y."""
+    cdef:
+        Py_ssize_t n = x.shape[0], D = x.shape[1], K = db.shape[0], first, width
+        unsigned long long mode
+        term factor
+        real one = 1
+        real* panels
+        real* panel
+    _check_linear(x.shape, W.shape, K, dy.shape)
+    _check_linear(dx.shape, dW.shape, K, dy.shape)
+    panels = <real*>malloc(sizeof(real) * (packed_size(K, D) + n * PANEL))
+    if not panels:
+        raise MemoryError
+    with nogil:
+        mode = flush_denormals()
+        pack(&W[0, 0], 1, K, K, D, panels)
+        factor = term(&dy[0, 0], panels, K, K, 1)
+        multiply(n, D, &factor, 1, NULL, 0, &dx[0, 0], D)
+        dW[:, :] = 0
+        db[:] = 0
+        panel = panels + packed_size(K, D)
+        first = 0
+        while first < K:
+            width = min(<Py_ssize_t>PANEL, K - first)
+            pack(&dy[0, first], K, 1, n, width, panel)
+            multiply_transposed(n, D, &x[0, 0], D, width, panel, &dW[0, first], K)
+            multiply_transposed(n, 1, &one, 0, width, panel, &db[first], K)
+            first += PANEL
+        restore_denormals(mode)
+        free(panels)
+
+
+cdef int _check_linear(
+    const Py_ssize_t* x, const Py_ssize_t* W, Py_ssize_t K, const Py_ssize_t* y
+) except -1:
+    """Raise ValueError unless the arrays of a linear layer fit together."""
+    if x[0] == 0 or x[1] == 0 or K == 0:
+        raise ValueError("a linear layer needs at least one row, one input and one output")
+    if W[0] != x[1] or W[1] != K or y[0] != x[0] or y[1] != K:
+        raise ValueError("x, W, b and y must be (n, D), (D, K), (K,) and (n, K)")
+    return 0

@@ -1,0 +1,326 @@
+/* What Cython cannot express: vectors, σ and tanh of them, and a product kept in registers.
+ *
+ * The build sets SKGRU_REAL (float or double) and, with the instruction set it compiles for, the
+ * width of a vector: 64 bytes with AVX-512, 32 with AVX, 16 with SSE or NEON. A compiler without
+ * GCC's vector extensions gets "vectors" of one number, and the same code.
+ */
+#ifndef SKGRU_SIMD_H
+#define SKGRU_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+typedef SKGRU_REAL real;
+#define SKGRU_IS_DOUBLE (sizeof(real) == 8)
+
+#if defined(__GNUC__) && !defined(SKGRU_PORTABLE)
+#define SKGRU_VECTORS
+#if defined(SKGRU_VECTOR_BYTES) /* any width works, if only with several registers a vector */
+#elif defined(__AVX512F__)
+#define SKGRU_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define SKGRU_VECTOR_BYTES 32
+#else
+#define SKGRU_VECTOR_BYTES 16
+#endif
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+typedef real vec __attribute__((vector_size(SKGRU_VECTOR_BYTES)));
+typedef __typeof__((vec){0} < (vec){0}) ivec; /* integers as wide as the reals */
+#else
+#define SKGRU_VECTOR_BYTES sizeof(real)
+#define INLINE static inline
+#define UNROLL
+typedef real vec;
+#endif
+
+enum {
+    LANES = SKGRU_VECTOR_BYTES / sizeof(real),
+    PANEL = 2 * LANES, /* columns of a product that are computed together */
+#if defined(__AVX512F__) || defined(__aarch64__)
+    BLOCK = 12 /* rows of a product that are computed together, with 32 registers */
+#else
+    BLOCK = 6 /* with 16 */
+#endif
+};
+
+/* ---- vectors in memory ----------------------------------------------------------------------- */
+
+INLINE vec zeros(void)
+{
+    return (vec){0};
+}
+
+INLINE vec load(const real *p)
+{
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void store(real *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* the first n numbers; the others are 0 */
+INLINE vec load_part(const real *p, ptrdiff_t n)
+{
+    real buffer[LANES] = {0};
+    for (ptrdiff_t i = 0; i < n; i++)
+        buffer[i] = p[i];
+    return load(buffer);
+}
+
+INLINE void store_part(real *p, vec v, ptrdiff_t n)
+{
+    real buffer[LANES];
+    store(buffer, v);
+    for (ptrdiff_t i = 0; i < n; i++)
+        p[i] = buffer[i];
+}
+
+/* ---- σ and tanh ------------------------------------------------------------------------------ */
+
+/* max and min that give NaN where x is NaN */
+INLINE vec at_least(vec x, real bound)
+{
+#if defined(SKGRU_VECTORS)
+    vec b = bound + zeros();
+#if SKGRU_VECTOR_BYTES == 64 && defined(__AVX512F__)
+    return SKGRU_IS_DOUBLE ? (vec)_mm512_max_pd((__m512d)b, (__m512d)x)
+                           : (vec)_mm512_max_ps((__m512)b, (__m512)x);
+#elif SKGRU_VECTOR_BYTES == 32 && defined(__AVX__)
+    return SKGRU_IS_DOUBLE ? (vec)_mm256_max_pd((__m256d)b, (__m256d)x)
+                           : (vec)_mm256_max_ps((__m256)b, (__m256)x);
+#elif SKGRU_VECTOR_BYTES == 16 && defined(__SSE2__)
+    return SKGRU_IS_DOUBLE ? (vec)_mm_max_pd((__m128d)b, (__m128d)x)
+                           : (vec)_mm_max_ps((__m128)b, (__m128)x);
+#elif SKGRU_VECTOR_BYTES == 16 && defined(__aarch64__)
+    return SKGRU_IS_DOUBLE ? (vec)vmaxq_f64((float64x2_t)b, (float64x2_t)x)
+                           : (vec)vmaxq_f32((float32x4_t)b, (float32x4_t)x);
+#else
+    ivec below = x < b;
+    return (vec)((below & (ivec)b) | (~below & (ivec)x));
+#endif
+#else
+    return x < bound ? bound : x;
+#endif
+}
+
+INLINE vec at_most(vec x, real bound)
+{
+    return -at_least(-x, -bound);
+}
+
+/* exp(x) - 1 for |x| <= 87 (float) or 708 (double).
+ *
+ * = 2ⁿ p + (2ⁿ - 1), where x = n ln 2 + r, |r| <= ln 2 / 2, and p is the Taylor polynomial of
+ * exp(r) - 1, whose error at the ends is below half a unit of rounding. As no 1 is added to p,
+ * tanh keeps its relative accuracy around 0.
+ */
+INLINE vec exp_minus_1(vec x)
+{
+    const real log2_e = (real)1.4426950408889634;
+    /* ln 2 in two parts, n times the first exact */
+    const real ln2_high = SKGRU_IS_DOUBLE ? (real)6.93147180369123816490e-01 : (real)0.693359375;
+    const real ln2_low = SKGRU_IS_DOUBLE ? (real)1.90821492927058770002e-10 : (real)-2.12194440e-4;
+    /* 1.5 * 2^(bits of the fraction): a sum with it has its integer part in the lowest bits */
+    const real to_integer = SKGRU_IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0;
+    vec shifted = x * log2_e + to_integer;
+    vec n = shifted - to_integer;
+    vec r = (x - n * ln2_high) - n * ln2_low;
+    vec p, power;
+    if (SKGRU_IS_DOUBLE) {
+        p = r * (real)(1.0 / 6227020800) + (real)(1.0 / 479001600);
+        p = p * r + (real)(1.0 / 39916800);
+        p = p * r + (real)(1.0 / 3628800);
+        p = p * r + (real)(1.0 / 362880);
+        p = p * r + (real)(1.0 / 40320);
+        p = p * r + (real)(1.0 / 5040);
+        p = p * r + (real)(1.0 / 720);
+    } else {
+        p = r * (real)(1.0 / 5040) + (real)(1.0 / 720);
+    }
+    p = p * r + (real)(1.0 / 120);
+    p = p * r + (real)(1.0 / 24);
+    p = p * r + (real)(1.0 / 6);
+    p = p * r + (real)0.5;
+    p = p * r * r + r;
+    /* 2ⁿ, its exponent made of the bits of n */
+#if defined(SKGRU_VECTORS)
+    power = (vec)(((ivec)shifted + (SKGRU_IS_DOUBLE ? 1023 : 127)) << (SKGRU_IS_DOUBLE ? 52 : 23));
+#else
+    if (SKGRU_IS_DOUBLE) {
+        uint64_t bits;
+        memcpy(&bits, &shifted, sizeof shifted);
+        bits = (bits + 1023) << 52;
+        memcpy(&power, &bits, sizeof power);
+    } else {
+        uint32_t bits;
+        memcpy(&bits, &shifted, sizeof shifted);
+        bits = (bits + 127) << 23;
+        memcpy(&power, &bits, sizeof power);
+    }
+#endif
+    return power * p + (power - 1);
+}
+
+/* 1 / (1 + exp(-x)); at least the reciprocal of the largest power of e that exp_minus_1 takes */
+INLINE vec sigmoid(vec x)
+{
+    const real bound = SKGRU_IS_DOUBLE ? 708 : 87;
+    return 1 / (2 + exp_minus_1(at_most(at_least(-x, -bound), bound)));
+}
+
+INLINE vec tangent(vec x)
+{
+    const real bound = 44; /* tanh(22) is 1 in double, tanh(9.1) in float */
+    vec e = exp_minus_1(at_most(at_least(x + x, -bound), bound));
+    return e / (e + 2);
+}
+
+/* ---- for the updates -------------------------------------------------------------------------- */
+
+/* as Cython would cast the numerator to one number */
+INLINE vec divide(vec x, vec y)
+{
+    return x / y;
+}
+
+INLINE vec square_root(vec x)
+{
+    real numbers[LANES];
+    store(numbers, x);
+    for (int i = 0; i < LANES; i++)
+        numbers[i] = SKGRU_IS_DOUBLE ? (real)sqrt(numbers[i]) : (real)sqrtf((float)numbers[i]);
+    return load(numbers);
+}
+
+INLINE double sum(vec x)
+{
+    real numbers[LANES];
+    double total = 0;
+    store(numbers, x);
+    for (int i = 0; i < LANES; i++)
+        total += numbers[i];
+    return total;
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+/* Σ_k a[i, k] panel[k, j] of one factor pair: a (rows, depth) has its rows `row_stride` and its
+ * columns `k_stride` numbers apart, panel (depth, columns) is contiguous. */
+typedef struct {
+    const real *a, *panel;
+    ptrdiff_t depth, row_stride, k_stride;
+} term;
+
+/* c (rows, n_vecs * LANES) = c0 (NULL: 0) + the sum of the terms, added up in the order of k whatever the
+ * number of rows, so that the bits of a row do not depend on its neighbours. */
+INLINE void block_of(const int rows, const int n_vecs, const term *terms, const int n_terms,
+                     const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
+{
+    vec total[BLOCK][2];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < n_vecs; v++)
+            total[i][v] = zeros();
+    for (int t = 0; t < n_terms; t++) {
+        const real *a = terms[t].a, *panel = terms[t].panel;
+        const ptrdiff_t row_stride = terms[t].row_stride, k_stride = terms[t].k_stride;
+        for (ptrdiff_t k = terms[t].depth; k > 0; k--) {
+            vec b[2];
+            UNROLL for (int v = 0; v < n_vecs; v++)
+                b[v] = load(panel + v * LANES);
+            UNROLL for (int i = 0; i < rows; i++)
+                UNROLL for (int v = 0; v < n_vecs; v++)
+                    total[i][v] += a[i * row_stride] * b[v];
+            a += k_stride;
+            panel += n_vecs * LANES;
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < n_vecs; v++)
+            store(c + i * c_stride + v * LANES,
+                  c0 ? load(c0 + i * c0_stride + v * LANES) + total[i][v] : total[i][v]);
+}
+
+INLINE void block_rows(int rows, const int n_vecs, const term *terms, const int n_terms,
+                       const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
+{
+#define CASE(n) \
+    case n: \
+        block_of(n, n_vecs, terms, n_terms, c0, c0_stride, c, c_stride); \
+        break;
+    switch (rows) {
+        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#if defined(__AVX512F__) || defined(__aarch64__)
+        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+#endif
+    }
+#undef CASE
+}
+
+/* c (rows, columns) = c0 + the terms; rows <= BLOCK, columns <= PANEL */
+static void block(int rows, ptrdiff_t columns, const term *terms, int n_terms,
+                  const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
+{
+    if (columns == PANEL) {
+        block_rows(rows, 2, terms, n_terms, c0, c0_stride, c, c_stride);
+    } else {
+        /* the last columns, by way of a whole block */
+        real whole[BLOCK * PANEL] = {0};
+        const ptrdiff_t stride = columns > LANES ? PANEL : LANES;
+        for (int i = 0; i < rows; i++) {
+            for (ptrdiff_t j = 0; c0 && j < columns; j++)
+                whole[i * stride + j] = c0[i * c0_stride + j];
+        }
+        if (columns > LANES)
+            block_rows(rows, 2, terms, n_terms, whole, stride, whole, stride);
+        else
+            block_rows(rows, 1, terms, n_terms, whole, stride, whole, stride);
+        for (int i = 0; i < rows; i++)
+            memcpy(c + i * c_stride, whole + i * stride, columns * sizeof(real));
+    }
+}
+
+/* ---- denormals ------------------------------------------------------------------------------- */
+
+/* Let this thread take and give 0 for denormals: they slow arithmetic down a hundredfold, and
+ * gradients that vanish become them. Returns what restore_denormals needs. */
+INLINE uint64_t flush_denormals(void)
+{
+#if defined(__SSE2__)
+    uint32_t mode = _mm_getcsr();
+    _mm_setcsr(mode | 0x8040); /* flush to zero, denormals are zero */
+    return mode;
+#elif defined(__aarch64__) && defined(__GNUC__)
+    uint64_t mode;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(mode));
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(mode | (1 << 24)));
+    return mode;
+#else
+    return 0;
+#endif
+}
+
+INLINE void restore_denormals(uint64_t mode)
+{
+#if defined(__SSE2__)
+    _mm_setcsr((uint32_t)mode);
+#elif defined(__aarch64__) && defined(__GNUC__)
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(mode));
+#else
+    (void)mode;
+#endif
+}
+
+#endif

@@ -1,0 +1,95 @@
+"""Threads for work that releases the interpreter lock: the kernels'. And none for BLAS."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, Self, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Workers:
+    """Up to `n_threads` threads, the calling one among them, that live as long as the context.
+
+    Nothing of them outlives it, so that a process may fork before and after, and several threads
+    of a program may each have workers of their own.
+
+    Parameters
+    ----------
+    n_threads : int
+    """
+
+    def __init__(self, n_threads: int):
+        self.n_threads = n_threads
+        self._others: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        if self.n_threads > 1:
+            self._others = ThreadPoolExecutor(self.n_threads - 1, "skgru")
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._others is not None:
+            self._others.shutdown()
+            self._others = None
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Apply the function to each item; results come in the order of the items."""
+        if self._others is None or len(items) < 2:
+            return [function(item) for item in items]
+        results: list[Any] = [None] * len(items)
+        waiting = deque(enumerate(items))
+
+        def work() -> None:
+            while waiting:
+                try:
+                    i, item = waiting.popleft()
+                except IndexError:  # another thread was faster
+                    return
+                try:
+                    results[i] = function(item)
+                except BaseException:
+                    waiting.clear()
+                    raise
+
+        n_others = min(self.n_threads, len(items)) - 1
+        others = [self._others.submit(work) for _ in range(n_others)]
+        try:
+            work()
+        finally:
+            # no thread may still be writing when this returns or raises
+            errors = [other.exception() for other in others]
+        for error in errors:
+            if error is not None:
+                raise error
+        return results
+
+
+_blas_lock = Lock()
+_blas_limit: threadpool_limits | None = None
+_blas_users = 0
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread: for vectors as short as ours, more cost more than they save.
+
+    The limit is the process's; the last of several threads in such a context lifts it.
+    """
+    global _blas_limit, _blas_users
+    with _blas_lock:
+        if not _blas_users:
+            _blas_limit = threadpool_limits(1, user_api="blas")
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if not _blas_users:
+                _blas_limit.restore_original_limits()

@@ -1,0 +1,85 @@
+"""σ and tanh of the kernels over the whole range of each dtype."""
+
+import numpy as np
+import pytest
+
+from skgru.kernels import kernels_for
+
+# Largest error in units in the last place, as the user guide states it.
+ULP = 3
+
+
+def activations(kernels, a):
+    """σ(a) and tanh(a), as the gates of a layer that adds nothing to its input."""
+    n, dtype = len(a), a.dtype
+    W, U, b, c = (np.zeros(shape, dtype) for shape in ((1, 3), (1, 3), 3, 0))
+    W[:] = 1
+    gates, h = np.empty((n, 3), dtype), np.zeros((n, 1), dtype)
+    kernels.gru_forward(
+        a[:, np.newaxis], np.array([n], np.intp), W, U, b, c, h, h.copy(), h.copy(), gates
+    )
+    return {"sigma": gates[:, 1], "tanh": gates[:, 2]}
+
+
+def exact(a):
+    """In a wider format."""
+    a = a.astype(np.longdouble if a.dtype == np.float64 else np.float64)
+    # of -|a|, so that exp does not overflow
+    e = np.exp(-np.abs(a))
+    return {"sigma": np.where(a >= 0, 1 / (1 + e), e / (1 + e)), "tanh": np.tanh(a)}
+
+
+def errors(kernels, a):
+    """Errors in ulp; results below the smallest normal number count as 0 if they are 0."""
+    got, want = activations(kernels, a), exact(a)
+    result = {}
+    for name in got:
+        unit = np.spacing(np.abs(want[name]).astype(a.dtype)).astype(want[name].dtype)
+        error = np.abs(got[name] - want[name]) / unit
+        result[name] = np.where(np.abs(want[name]) < np.finfo(a.dtype).tiny, 0, error)
+    return result
+
+
+def sample(dtype):
+    """Numbers of all magnitudes, dense where the functions are neither 0 nor 1."""
+    info = np.finfo(dtype)
+    ends = {"float32": 87, "float64": 708}[dtype]
+    a = np.concatenate(
+        [
+            np.linspace(0, ends, 400_001),
+            np.linspace(0, 12, 400_001),
+            np.geomspace(info.tiny, info.max, 200_001, dtype=np.longdouble).clip(max=ends),
+        ]
+    ).astype(dtype)
+    return np.concatenate([a, -a])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_error_in_ulp(isa, dtype):
+    for name, error in errors(kernels_for(dtype, isa), sample(dtype)).items():
+        assert error.max() <= ULP, name
+
+
+@pytest.mark.slow
+def test_error_in_ulp_of_every_sixteenth_float(isa):
+    """All exponents, and one fraction in sixteen."""
+    kernels = kernels_for("float32", isa)
+    for start in range(5, 2**32, 2**28):
+        a = np.arange(start, start + 2**28, 16, dtype=np.uint32).view(np.float32)
+        a = a[np.abs(a) <= 87]
+        for name, error in errors(kernels, a).items():
+            assert error.max(initial=0) <= ULP, name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ends(isa, dtype):
+    info = np.finfo(dtype)
+    kernels = kernels_for(dtype, isa)
+    a = np.array([np.inf, info.max, -np.inf, -info.max, 0, -0.0, np.nan], dtype)
+    got = activations(kernels, a)
+    np.testing.assert_allclose(got["sigma"], [1, 1, 0, 0, 0.5, 0.5, np.nan], atol=2e-38)
+    np.testing.assert_array_equal(got["tanh"], [1, 1, -1, -1, 0, 0, np.nan])
+    denormal = np.array([info.smallest_subnormal, -info.tiny / 2], dtype)
+    got = activations(kernels, denormal)
+    np.testing.assert_array_equal(got["sigma"], 0.5)
+    np.testing.assert_allclose(got["tanh"], 0, atol=info.tiny)

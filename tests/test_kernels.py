@@ -1,0 +1,161 @@
+"""Which kernels are used; and the small ones against NumPy, on every instruction set."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skgru.kernels import instruction_sets, kernels_for
+
+DTYPES = ["float32", "float64"]
+
+
+def tolerance(dtype):
+    return {"float32": 1e-5, "float64": 1e-13}[dtype]
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+SHOW = "from skgru.kernels import active_instruction_set as f; print(f())"
+
+
+def test_the_fastest_is_the_default():
+    environment = {k: v for k, v in os.environ.items() if k != "SKGRU_ISA"}
+    out = subprocess.run(
+        [sys.executable, "-c", SHOW], env=environment, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == instruction_sets()[-1]
+
+
+def test_skgru_isa_forces_one(isa):
+    code = (
+        SHOW
+        + """
+from skgru import GRURegressor
+import numpy as np, sys
+GRURegressor(max_iter=1, early_stopping=False).fit(np.eye(9), np.arange(9.0)).predict(np.eye(9))
+print(*[name for name in sys.modules if name.startswith("skgru.kernels.float")])
+"""
+    )
+    out = run_python(code, SKGRU_ISA=isa, PYTHONWARNINGS="ignore")
+    assert out.stdout.split() == [isa, f"skgru.kernels.float32_{isa.replace('-', '_')}"]
+
+
+@pytest.mark.parametrize("name", ["avx9", "x86_64_v3", "neon", "PORTABLE"])
+def test_an_unknown_skgru_isa_is_refused(name):
+    if name in instruction_sets():
+        pytest.skip(f"{name} exists here")
+    out = run_python(SHOW, SKGRU_ISA=name)
+    assert out.returncode == 1
+    assert f"SKGRU_ISA='{name}' cannot be used" in out.stderr
+    assert ", ".join(instruction_sets()) in out.stderr
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n", "D", "K"), [(1, 1, 1), (7, 5, 3), (13, 64, 9), (50, 100, 40)])
+def test_linear(isa, n, D, K, dtype):
+    rng = np.random.default_rng(0)
+    x, W, b, dy = (rng.normal(size=s).astype(dtype) for s in ((n, D), (D, K), K, (n, K)))
+    y, dx, dW, db = (np.full_like(a, np.nan) for a in (dy, x, W, b))
+    kernels = kernels_for(dtype, isa)
+    kernels.linear_forward(x, W, b, y)
+    kernels.linear_backward(x, W, dy, dx, dW, db)
+    for got, want in ((y, x @ W + b), (dx, dy @ W.T), (dW, x.T @ dy), (db, dy.sum(axis=0))):
+        np.testing.assert_allclose(got, want, atol=tolerance(dtype) * np.abs(want).max())
+    for k in range(n):
+        alone = np.empty((1, K), dtype)
+        kernels.linear_forward(x[k : k + 1], W, b, alone)
+        np.testing.assert_array_equal(alone[0], y[k])
+
+
+def test_linear_shapes_are_checked(isa):
+    kernels = kernels_for("float64", isa)
+    x, W, b, y = np.zeros((3, 2)), np.zeros((2, 4)), np.zeros(4), np.zeros((3, 4))
+    kernels.linear_forward(x, W, b, y)
+    for bad in ((x[:, :1].copy(), W, b, y), (x, W, b[:3], y), (x, W, b, y[:2]), (x[:0], W, b, y)):
+        with pytest.raises(ValueError, match="must be|needs"):
+            kernels.linear_forward(*bad)
+        with pytest.raises(ValueError, match="must be|needs"):
+            kernels.linear_backward(
+                bad[0], bad[1], bad[3], np.zeros(bad[0].shape), np.zeros((2, 4)), bad[2].copy()
+            )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_shares", [1, 3])
+@pytest.mark.parametrize(("P", "n_weights"), [(1, 0), (3, 3), (50, 17), (3000, 2900)])
+def test_penalised_gradient(isa, P, n_weights, n_shares, dtype):
+    rng = np.random.default_rng(0)
+    shares = rng.normal(size=(n_shares, P)).astype(dtype)
+    parameters = rng.normal(size=P).astype(dtype)
+    gradient = np.full(P, np.nan, dtype)
+    norm, squared = kernels_for(dtype, isa).penalised_gradient(
+        shares, parameters, n_weights, 0.25, gradient
+    )
+    want = shares.sum(axis=0) + 0.25 * np.where(np.arange(P) < n_weights, parameters, 0)
+    np.testing.assert_allclose(gradient, want, atol=10 * tolerance(dtype))
+    np.testing.assert_allclose(norm, np.linalg.norm(want), rtol=tolerance(dtype))
+    np.testing.assert_allclose(squared, (parameters[:n_weights] ** 2).sum(), rtol=tolerance(dtype))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("i", [0, 16, 999])
+def test_the_norm_tells_of_every_entry_that_is_not_finite(isa, i, bad):
+    shares = np.zeros((2, 1000), np.float32)
+    shares[1, i] = bad
+    zeros = np.zeros(1000, np.float32)
+    norm, _ = kernels_for("float32", isa).penalised_gradient(shares, zeros, 500, 0.0, zeros.copy())
+    assert not np.isfinite(norm)
+
+
+def test_update_shapes_are_checked(isa):
+    kernels = kernels_for("float64", isa)
+    p, short = np.zeros(5), np.zeros(4)
+    for bad in ((short, p, p), (p, short, p), (p, p, short)):
+        with pytest.raises(ValueError, match="length"):
+            kernels.adam(p, *bad, 1.0, 0.1, 0.9, 0.999, 1e-8)
+    for bad in ((short, p), (p, short)):
+        with pytest.raises(ValueError, match="length"):
+            kernels.sgd(p, *bad, 0.1, 0.9, True)
+    shares = np.zeros((2, 5))
+    for bad in (
+        (shares[:, :4].copy(), p, 3, 0.0, p),
+        (shares[:0], p, 3, 0.0, p),
+        (shares, p, 6, 0.0, p),
+        (shares, p, 3, 0.0, short),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            kernels.penalised_gradient(*bad)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_pack_steps(isa, dtype):
+    values = np.arange(22, dtype=dtype).reshape(11, 2)
+    starts, batch_sizes = np.array([5, 0, 9], np.intp), np.array([3, 3, 1, 1], np.intp)
+    x = np.full((8, 2), np.nan, dtype)
+    kernels_for(dtype, isa).pack_steps(values, starts, batch_sizes, x)
+    np.testing.assert_array_equal(x, values[[5, 0, 9, 6, 1, 10, 7, 8]])
+
+
+@pytest.mark.parametrize(
+    ("starts", "batch_sizes", "rows"),
+    [([9], [1, 1], 3), ([10], [1, 1], 2), ([-1], [1], 1), ([0], [2], 2), ([0, 1], [1, 2], 3)],
+)
+def test_pack_steps_stays_within_the_values(isa, starts, batch_sizes, rows):
+    with pytest.raises(ValueError, match="must|within"):
+        kernels_for("float64", isa).pack_steps(
+            np.zeros((11, 2)),
+            np.array(starts, np.intp),
+            np.array(batch_sizes, np.intp),
+            np.zeros((rows, 2)),
+        )
