@@ -1,6 +1,7 @@
 """The model: a stack of recurrent layers and a linear head over one flat parameter vector."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from itertools import accumulate
 from math import prod
 from types import ModuleType
 from typing import NamedTuple
@@ -9,13 +10,19 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skgru.kernels import kernels_for
-from skgru.sequences import Minibatch, Sequences, Shard
+from skgru.sequences import Minibatch, Sequences
 from skgru.workers import Workers
 
 # A prediction pass takes as many sequences at a time as make it efficient, fewer if they are so
 # long that the arrays of the pass would have more numbers than this.
 PREDICT_SAMPLES = 128
 PREDICT_NUMBERS = 4_000_000
+
+# Half a millisecond or so of arithmetic there and back; a thread takes a tenth of it to join.
+SHARD_FLOPS = 30_000_000
+
+
+CACHE_LINE = 64  # bytes
 
 
 class Layer(NamedTuple):
@@ -47,6 +54,26 @@ class Head(NamedTuple):
 
     W: np.ndarray
     b: np.ndarray
+
+
+class Buffers:
+    """Memory that one minibatch after another is computed in.
+
+    The system takes its time to give fresh pages: of the largest models, a tenth of a step.
+    """
+
+    def __init__(self):
+        self._memory: dict[Hashable, np.ndarray] = {}
+
+    def empty(self, name: Hashable, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Give an uninitialised array, in what the last array of this name was in."""
+        size = prod(shape) * dtype.itemsize
+        memory = self._memory.get(name)
+        if memory is None or memory.size < size:
+            memory = np.empty(size + CACHE_LINE, np.uint8)
+            # from the start of a line of the cache, so that few vectors span two
+            self._memory[name] = memory = memory[-memory.ctypes.data % CACHE_LINE :]
+        return memory[:size].view(dtype).reshape(shape)
 
 
 class Network:
@@ -82,7 +109,13 @@ class Network:
         self.reset_after = reset_after
         matrices, biases = self._shapes()
         self.n_weights = sum(map(prod, matrices))
-        self.parameters = np.zeros(self.n_weights + sum(map(prod, biases)), dtype=dtype)
+        stops = list(accumulate(map(prod, matrices + biases)))
+        # where each matrix and each bias lies in the flat vector
+        self._parts = [
+            (slice(start, stop), shape)
+            for start, stop, shape in zip([0, *stops], stops, matrices + biases, strict=False)
+        ]
+        self.parameters = np.zeros(stops[-1], dtype=dtype)
 
     @property
     def dtype(self) -> np.dtype:
@@ -101,14 +134,11 @@ class Network:
 
     def views(self, vector: np.ndarray) -> tuple[list[Layer], Head]:
         """Name the parts of a flat vector: the parameters, or their gradient."""
-        arrays, start = [], 0
-        matrices, biases = self._shapes()
-        for shape in matrices + biases:
-            arrays.append(vector[start : start + prod(shape)].reshape(shape))
-            start += prod(shape)
-        matrices, biases = arrays[: len(matrices)], arrays[len(matrices) :]
+        arrays = [vector[part].reshape(shape) for part, shape in self._parts]
+        n_layers = len(self.hidden_layer_sizes)
+        matrices, biases = arrays[: 2 * n_layers + 1], arrays[2 * n_layers + 1 :]
         layers = [
-            Layer(*matrices[i : i + 2], *biases[i : i + 2]) for i in range(0, len(matrices) - 1, 2)
+            Layer(*matrices[i : i + 2], *biases[i : i + 2]) for i in range(0, 2 * n_layers, 2)
         ]
         return layers, Head(matrices[-1], biases[-1])
 
@@ -129,13 +159,19 @@ class Network:
         """Compiled functions for the dtype."""
         return kernels_for(self.dtype)
 
-    @property
-    def shard_size(self) -> int:
-        """How many sequences a shard should have: enough to be worth reading all of U a step."""
-        return max(16, max(self.hidden_layer_sizes) // 4)
+    def n_shards(self, n_samples: int, n_steps: int) -> int:
+        """Count the shards that a minibatch of so many sequences and time steps is worth.
+
+        A shard has sequences enough to be worth reading all of U each step, and work enough to
+        be worth a thread. It must not depend on the number of threads: shares of a gradient are
+        added up shard by shard, and another number of shards has other bits.
+        """
+        flops = 6 * n_steps * self.n_weights
+        sequences = max(16, min(32, n_samples // 2), max(self.hidden_layer_sizes) // 4)
+        return max(1, min(n_samples // sequences, flops // SHARD_FLOPS))
 
     def forward(
-        self, batch: Minibatch, workers: Workers
+        self, batch: Minibatch, workers: Workers, buffers: Buffers
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Compute the outputs of a minibatch, each shard on its own.
 
@@ -143,6 +179,8 @@ class Network:
         ----------
         batch : Minibatch
         workers : Workers
+        buffers : Buffers
+            What the passes of this minibatch are computed in.
 
         Returns
         -------
@@ -154,39 +192,47 @@ class Network:
         """
         outputs = np.empty((len(batch.samples), self.n_outputs), dtype=self.dtype)
         layers, head = self.views(self.parameters)
+        n_shards = len(batch.shards)
 
-        def forward_shard(shard: Shard) -> Callable[[np.ndarray, np.ndarray], None]:
-            return self._forward_shard(layers, head, batch.x, shard, outputs[shard.samples])
+        def forward_shard(i: int) -> Callable[[np.ndarray, np.ndarray], None]:
+            shard = batch.shards[i]
+            x, out = batch.x[shard.rows], outputs[shard.samples]
+            return self._forward_shard(layers, head, x, shard.batch_sizes, out, buffers, i)
 
-        tapes = workers.map(forward_shard, batch.shards)
+        backward_passes = workers.map(forward_shard, range(n_shards))
 
         def backpropagate(d_outputs: np.ndarray) -> np.ndarray:
-            gradients = np.empty((len(tapes), self.parameters.size), dtype=self.dtype)
+            gradients = np.empty((n_shards, self.parameters.size), dtype=self.dtype)
 
             def backward_shard(i: int) -> None:
-                # the tape is let go with the shard, and its memory with it
-                backward, tapes[i] = tapes[i], None
-                backward(d_outputs[batch.shards[i].samples], gradients[i])
+                backward_passes[i](d_outputs[batch.shards[i].samples], gradients[i])
 
-            workers.map(backward_shard, range(len(tapes)))
+            workers.map(backward_shard, range(n_shards))
             return gradients
 
         return outputs, backpropagate
 
     def _forward_shard(
-        self, layers: list[Layer], head: Head, x: np.ndarray, shard: Shard, outputs: np.ndarray
+        self,
+        layers: list[Layer],
+        head: Head,
+        x: np.ndarray,
+        batch_sizes: np.ndarray,
+        outputs: np.ndarray,
+        buffers: Buffers,
+        number: int,
     ) -> Callable[[np.ndarray, np.ndarray], None]:
         """Fill the outputs of a shard; return its backward pass."""
         kernels, dtype = self.kernels, self.dtype
-        x = x[shard.rows]
+        n_gates = 4 if self.reset_after else 3
         tapes = []
-        for layer in layers:
-            n_units = len(layer.U)
+        for depth, layer in enumerate(layers):
+            n_rows, n_units = len(x), len(layer.U)
             h_0 = np.zeros((len(outputs), n_units), dtype=dtype)
             h_last = np.empty((len(outputs), n_units), dtype=dtype)
-            states = np.empty((len(x), n_units), dtype=dtype)
-            gates = np.empty((len(x), (4 if self.reset_after else 3) * n_units), dtype=dtype)
-            kernels.gru_forward(x, shard.batch_sizes, *layer, h_0, h_last, states, gates)
+            states = buffers.empty(("states", number, depth), (n_rows, n_units), dtype)
+            gates = buffers.empty(("gates", number, depth), (n_rows, n_gates * n_units), dtype)
+            kernels.gru_forward(x, batch_sizes, *layer, h_0, h_last, states, gates)
             tapes.append((x, h_0, states, gates))
             x = states
         kernels.linear_forward(h_last, *head, outputs)
@@ -196,16 +242,17 @@ class Network:
             d_h = np.empty_like(h_last)
             kernels.linear_backward(h_last, head.W, d_outputs, d_h, *d_head)
             # the loss sees the last state of each sequence only
-            d_states = np.empty((0, 0), dtype=dtype)
+            d_states = none = np.empty((0, 0), dtype=dtype)
             for depth in reversed(range(len(layers))):
-                x, h_0, states, gates = tapes.pop()
+                x, h_0, states, gates = tapes[depth]
                 # of the inputs, only states of a layer below need a gradient
-                d_x = np.empty((len(x) if depth else 0, x.shape[1]), dtype=dtype)
+                d_x = buffers.empty(("d_x", number, depth), x.shape, dtype) if depth else none
                 kernels.gru_backward(
-                    x, shard.batch_sizes, layers[depth].W, layers[depth].U,
+                    x, batch_sizes, layers[depth].W, layers[depth].U,
                     h_0, states, gates, d_states, d_h, d_x, *d_layers[depth],
                 )  # fmt: skip
-                d_states, d_h = d_x, np.zeros((len(d_outputs), x.shape[1]), dtype=dtype)
+                if depth:
+                    d_states, d_h = d_x, np.zeros((len(d_outputs), x.shape[1]), dtype=dtype)
 
         return backward
 

@@ -89,25 +89,19 @@ class Sequences:
 
     def minibatch(self, samples: np.ndarray, n_shards: int) -> Minibatch:
         """Pack the sequences of these sample indices, dealt out to shards by their length."""
-        lengths = self.lengths[samples]
-        order = np.argsort(-lengths, kind="stable")
-        order = np.concatenate([order[i::n_shards] for i in range(n_shards)])
-        samples, lengths = samples[order], lengths[order]
-        starts = self.starts[samples]
-        x = np.empty((lengths.sum(), self.n_channels), dtype=self.values.dtype)
+        samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
+        dealt = [samples[i::n_shards] for i in range(n_shards)]
+        n_rows = [int(self.lengths[own].sum()) for own in dealt]
+        x = np.empty((sum(n_rows), self.n_channels), dtype=self.values.dtype)
         pack_steps = kernels_for(x.dtype).pack_steps
-        shards, first_row = [], 0
-        stops = np.cumsum([len(range(i, len(samples), n_shards)) for i in range(n_shards)])
-        for first, stop in zip([0, *stops], stops.tolist(), strict=False):
-            own = lengths[first:stop]
-            # how many are longer than 0, 1, 2, … steps
-            steps = np.arange(own[0])
-            batch_sizes = stop - first - np.searchsorted(own[::-1], steps, side="right")
-            rows = slice(first_row, first_row + int(own.sum()))
-            pack_steps(self.values, starts[first:stop], batch_sizes, x[rows])
-            shards.append(Shard(slice(first, stop), rows, batch_sizes))
-            first_row = rows.stop
-        return Minibatch(x, samples, shards)
+        shards, sample, row = [], 0, 0
+        for own, rows in zip(dealt, n_rows, strict=True):
+            batch_sizes = np.empty(self.lengths[own[0]], dtype=np.intp)
+            shard = Shard(slice(sample, sample + len(own)), slice(row, row + rows), batch_sizes)
+            pack_steps(self.values, self.starts, self.lengths, own, x[shard.rows], batch_sizes)
+            shards.append(shard)
+            sample, row = shard.samples.stop, shard.rows.stop
+        return Minibatch(x, np.concatenate(dealt), shards)
 
     def in_form_of_x(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Give new values of the same time steps the form that X had.

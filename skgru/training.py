@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
 from skgru.losses import value_and_gradient
-from skgru.network import Network
+from skgru.network import Buffers, Network
 from skgru.optimizers import SGD, Adam, Constant
 from skgru.sequences import Sequences
 from skgru.workers import Workers, one_blas_thread
@@ -106,6 +106,7 @@ class Objective:
 
     def __post_init__(self):
         total = self.weights[self.samples].sum()
+        self.buffers = Buffers()
         self.mean_weight = total / max(len(self.samples), 1)
         if total == 0:
             raise ValueError("The weights of all training samples are zero; one must be positive.")
@@ -129,9 +130,10 @@ class Objective:
     def _data_term(self, samples: np.ndarray, total: float) -> tuple[float, np.ndarray]:
         """Value of the loss, and the share of each shard in its gradient."""
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum
-        n_shards = max(1, len(samples) // self.network.shard_size)
+        n_steps = int(self.sequences.lengths[samples].sum())
+        n_shards = self.network.n_shards(len(samples), n_steps)
         batch = self.sequences.minibatch(samples, n_shards)
-        outputs, backpropagate = self.network.forward(batch, self.workers)
+        outputs, backpropagate = self.network.forward(batch, self.workers, self.buffers)
         weights = (self.weights[batch.samples] / total).astype(outputs.dtype)
         value, d_outputs = value_and_gradient(self.loss, self.y[batch.samples], outputs, weights)
         return value, backpropagate(d_outputs)

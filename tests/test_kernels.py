@@ -138,24 +138,38 @@ def test_update_shapes_are_checked(isa):
             kernels.penalised_gradient(*bad)
 
 
+def packed(kernels, values, starts, lengths, samples, n_rows, n_steps):
+    x, batch_sizes = np.full((n_rows, values.shape[1]), np.nan, values.dtype), np.full(n_steps, -1)
+    starts, lengths, samples = (np.array(a, np.intp) for a in (starts, lengths, samples))
+    kernels.pack_steps(values, starts, lengths, samples, x, batch_sizes)
+    return x, batch_sizes
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_pack_steps(isa, dtype):
     values = np.arange(22, dtype=dtype).reshape(11, 2)
-    starts, batch_sizes = np.array([5, 0, 9], np.intp), np.array([3, 3, 1, 1], np.intp)
-    x = np.full((8, 2), np.nan, dtype)
-    kernels_for(dtype, isa).pack_steps(values, starts, batch_sizes, x)
+    starts, lengths = [0, 2, 5, 9], [2, 3, 4, 2]
+    x, batch_sizes = packed(kernels_for(dtype, isa), values, starts, lengths, [2, 0, 3], 8, 4)
     np.testing.assert_array_equal(x, values[[5, 0, 9, 6, 1, 10, 7, 8]])
+    np.testing.assert_array_equal(batch_sizes, [3, 3, 1, 1])
 
 
 @pytest.mark.parametrize(
-    ("starts", "batch_sizes", "rows"),
-    [([9], [1, 1], 3), ([10], [1, 1], 2), ([-1], [1], 1), ([0], [2], 2), ([0, 1], [1, 2], 3)],
+    ("starts", "lengths", "samples", "n_rows", "n_steps"),
+    [
+        ([0, 2], [2, 3], [2], 3, 3),
+        ([0, 2], [2, 3], [-1], 3, 3),
+        ([0, 2], [2], [1], 3, 3),
+        ([9], [3], [0], 3, 3),
+        ([-1], [3], [0], 3, 3),
+        ([0], [0], [0], 0, 0),
+        ([0, 2], [2, 3], [0, 1], 5, 2),
+        ([0, 2], [2, 3], [1, 0], 4, 3),
+        ([0, 2], [2, 3], [1, 0], 5, 4),
+        ([0, 2], [2, 3], [], 0, 0),
+    ],
 )
-def test_pack_steps_stays_within_the_values(isa, starts, batch_sizes, rows):
-    with pytest.raises(ValueError, match="must|within"):
-        kernels_for("float64", isa).pack_steps(
-            np.zeros((11, 2)),
-            np.array(starts, np.intp),
-            np.array(batch_sizes, np.intp),
-            np.zeros((rows, 2)),
-        )
+def test_pack_steps_stays_within_the_values(isa, starts, lengths, samples, n_rows, n_steps):
+    kernels, values = kernels_for("float64", isa), np.zeros((11, 2))
+    with pytest.raises(ValueError, match="must|within|no sequence"):
+        packed(kernels, values, starts, lengths, samples, n_rows, n_steps)

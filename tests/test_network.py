@@ -8,7 +8,7 @@ from reference import gru_forward
 from sklearn._loss.loss import HalfMultinomialLoss
 
 from skgru.losses import value_and_gradient
-from skgru.network import Network
+from skgru.network import Buffers, Network
 from skgru.sequences import check_sequences
 from skgru.workers import Workers
 
@@ -33,7 +33,7 @@ def run(net, sequences, samples=None, y=(0, 2, 1, 1, 0), n_shards=1, workers=ALO
     """Outputs, loss and gradient, samples in their own order."""
     samples = np.arange(len(sequences)) if samples is None else samples
     batch = sequences.minibatch(samples, n_shards)
-    outputs, backpropagate = net.forward(batch, workers)
+    outputs, backpropagate = net.forward(batch, workers, Buffers())
     targets = np.array(y, dtype=net.dtype)[batch.samples]
     weights = (1.0 + batch.samples).astype(net.dtype)
     value, d_outputs = value_and_gradient(
@@ -115,7 +115,7 @@ def test_outputs_and_gradients_of_torch(dtype, tolerance):
 
     sequences = check_sequences(xs, dtype=dtype)
     batch = sequences.minibatch(np.arange(len(xs)), 1)
-    outputs, backpropagate = net.forward(batch, ALONE)
+    outputs, backpropagate = net.forward(batch, ALONE, Buffers())
     batch_sizes = batch.shards[0].batch_sizes
     first_rows = np.cumsum(batch_sizes) - batch_sizes
     last = golden["states"][[first_rows[n - 1] + i for i, n in enumerate(golden["lengths"])]]

@@ -41,8 +41,11 @@ LENGTHS = {"equal": np.full(150, 12), "ragged": np.arange(150) % 37 + 1}
     ],
     ids=str,
 )
-def test_the_fitted_model_has_the_same_bits_for_every_n_jobs(parameters, lengths, dtype):
+def test_the_fitted_model_has_the_same_bits_for_every_n_jobs(
+    monkeypatch, parameters, lengths, dtype
+):
     X, y = sequences(LENGTHS[lengths])
+    monkeypatch.setattr("skgru.network.SHARD_FLOPS", 10_000)  # as if it were a large model
     gru = GRURegressor(10, batch_size=100, max_iter=4, random_state=0, dtype=dtype)
     gru.set_params(**parameters)
     alone = clone(gru).fit(X, y)
@@ -58,8 +61,8 @@ def test_the_fitted_model_has_the_same_bits_for_every_n_jobs(parameters, lengths
 def test_minibatches_of_the_default_size_are_shared_out():
     """Or n_jobs would do nothing for most users."""
     threads = set()
-    X, y = sequences(LENGTHS["equal"][:32])
-    gru = GRURegressor(max_iter=20, n_jobs=2, random_state=0)
+    X, y = sequences(np.full(32, 50))
+    gru = GRURegressor(max_iter=5, n_jobs=2, random_state=0)
     run = threading.Thread.run
 
     def watched(self):

@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from skgru.kernels._processor import supports
@@ -24,7 +25,7 @@ _ISAS = ("portable", "neon", "x86-64-v2", "x86-64-v3", "x86-64-v4")
 
 
 def _module_name(dtype: DTypeLike, isa: str) -> str:
-    return f"{__name__}.{dtype}_{isa.replace('-', '_')}"
+    return f"{__name__}.{np.dtype(dtype).name}_{isa.replace('-', '_')}"
 
 
 @cache
@@ -59,9 +60,9 @@ def active_instruction_set() -> str:
 
 def kernels_for(dtype: DTypeLike, isa: str | None = None) -> ModuleType:
     """Import the kernels of a dtype, for the active or another instruction set."""
-    return _load(str(dtype), isa or active_instruction_set())
+    return _load(dtype, isa or active_instruction_set())
 
 
 @cache
-def _load(dtype: str, isa: str) -> ModuleType:
+def _load(dtype: DTypeLike, isa: str) -> ModuleType:
     return import_module(_module_name(dtype, isa))

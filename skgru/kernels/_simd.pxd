@@ -37,9 +37,24 @@ cdef inline void put(real* p, vec v, Py_ssize_t n) noexcept nogil:
         store_part(p, v, n)
 
 
+cdef enum:
+    LINE = 64                               # bytes of a line of the cache
+
+
+cdef inline Py_ssize_t in_lines(Py_ssize_t n) noexcept nogil:
+    """Round a count of numbers up to whole lines of the cache."""
+    cdef Py_ssize_t numbers = LINE // sizeof(real)
+    return (n + numbers - 1) // numbers * numbers
+
+
+cdef inline real* first_line(void* memory) noexcept nogil:
+    """Find the first line of the cache in memory with room for one more: no vector spans two."""
+    return <real*>((<size_t>memory + LINE - 1) // LINE * LINE)
+
+
 cdef inline Py_ssize_t packed_size(Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
-    """Count the numbers that `pack` writes."""
-    return depth * ((columns + LANES - 1) // LANES * LANES)
+    """Count the numbers that `pack` writes, in whole lines."""
+    return in_lines(depth * ((columns + LANES - 1) // LANES * LANES))
 
 
 cdef inline void pack(

@@ -40,22 +40,22 @@ def gru_forward(
         Py_ssize_t N = x.shape[0], D = x.shape[1], H = U.shape[0]
         Py_ssize_t G = 4 * H if c.shape[0] else 3 * H, B
         bint keep_states = states.shape[0] > 0, keep_gates = gates.shape[0] > 0
-        real* work
+        void* work
     B = _check_layer(x.shape, batch_sizes, W.shape, U.shape, b.shape[0], c.shape[0])
     if (h_0.shape[0] != B or h_0.shape[1] != H or h_last.shape[0] != B or h_last.shape[1] != H
             or keep_states and (states.shape[0] != N or states.shape[1] != H)
             or keep_gates and (gates.shape[0] != N or gates.shape[1] != G)):
         raise ValueError("h_0 and h_last must be (B, H), states (N, H) or empty, and gates "
                          "(N, 3H), (N, 4H) with reset after, or empty")
-    work = <real*>malloc(sizeof(real) * (
+    work = malloc(LINE + sizeof(real) * (
         packed_size(D, 2 * H) + packed_size(D, H) + packed_size(H, 2 * H) + packed_size(H, H)
-        + B * H + (0 if keep_gates else B * G)))
+        + in_lines(B * H) + (0 if keep_gates else B * G)))
     if not work:
         raise MemoryError
     with nogil:
         _forward_in_time(x, batch_sizes, W, U, b, c, &h_0[0, 0], &h_last[0, 0],
                          &states[0, 0] if keep_states else NULL,
-                         &gates[0, 0] if keep_gates else NULL, work)
+                         &gates[0, 0] if keep_gates else NULL, first_line(work))
         free(work)
 
 
@@ -75,7 +75,7 @@ cdef void _forward_in_time(
         real* U_rz = W_h + packed_size(D, H)
         real* U_h = U_rz + packed_size(H, 2 * H)
         real* reset = U_h + packed_size(H, H)       # r ⊙ h_{t-1}
-        real* g = gates if gates != NULL else reset + B * H
+        real* g = gates if gates != NULL else reset + in_lines(B * H)
         const real* h_prev = h_0
         real* h = states if states != NULL else h_last
         term[2] from_x_and_h
@@ -188,7 +188,7 @@ def gru_backward(
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], H = U.shape[0]
         Py_ssize_t G = 4 * H if dc.shape[0] else 3 * H, B, capacity
-        real* work
+        void* work
     B = _check_layer(x.shape, batch_sizes, W.shape, U.shape, db.shape[0], dc.shape[0])
     if (h_0.shape[0] != B or h_0.shape[1] != H or states.shape[0] != N or states.shape[1] != H
             or gates.shape[0] != N or gates.shape[1] != G
@@ -199,14 +199,14 @@ def gru_backward(
             or dU.shape[0] != H or dU.shape[1] != 3 * H):
         raise ValueError("the arrays do not have the shapes of what they belong to")
     capacity = max(<Py_ssize_t>CHUNK, B)
-    work = <real*>malloc(sizeof(real) * (
-        3 * packed_size(H, H) + packed_size(3 * H, D) + B * H
-        + capacity * (3 * H + H + H + PANEL)))
+    work = malloc(LINE + sizeof(real) * (
+        3 * packed_size(H, H) + packed_size(3 * H, D) + in_lines(B * H)
+        + in_lines(capacity * 3 * H) + 2 * in_lines(capacity * H) + capacity * PANEL))
     if not work:
         raise MemoryError
     with nogil:
         _backward_in_time(x, batch_sizes, W, U, h_0, states, gates, d_states, d_h, dx,
-                          dW, dU, db, dc, capacity, work)
+                          dW, dU, db, dc, capacity, first_line(work))
         free(work)
 
 
@@ -227,10 +227,10 @@ cdef void _backward_in_time(
         real* U_h = U_z + packed_size(H, H)
         real* W_all = U_h + packed_size(H, H)
         real* q = W_all + packed_size(3 * H, D)     # ∂L/∂(r ⊙ h_{t-1}) of one step
-        real* chunk_a = q + B * H                   # a_r | a_z | a_h of the last rows gone through
-        real* chunk_h = chunk_a + capacity * G      # h_{t-1} of the same rows
-        real* chunk_s = chunk_h + capacity * H      # r ⊙ h_{t-1}; reset after: r ⊙ a_h
-        real* panel = chunk_s + capacity * H
+        real* chunk_a = q + in_lines(B * H)         # a_r | a_z | a_h of the last rows gone through
+        real* chunk_h = chunk_a + in_lines(capacity * G)  # h_{t-1} of the same rows
+        real* chunk_s = chunk_h + in_lines(capacity * H)  # r ⊙ h_{t-1}; reset after: r ⊙ a_h
+        real* panel = chunk_s + in_lines(capacity * H)
         real* a
         real* s
         const real* h_prev

@@ -6,10 +6,13 @@ from libc.string cimport memcpy
 
 from skgru.kernels._simd cimport (
     LANES,
+    LINE,
     PANEL,
     divide,
+    first_line,
     flush_denormals,
     get,
+    in_lines,
     multiply,
     multiply_transposed,
     pack,

@@ -13,18 +13,20 @@ def linear_forward(
         Py_ssize_t n = x.shape[0], D = x.shape[1], K = b.shape[0]
         unsigned long long mode
         term factor
+        void* work
         real* panels
     _check_linear(x.shape, W.shape, K, y.shape)
-    panels = <real*>malloc(sizeof(real) * packed_size(D, K))
-    if not panels:
+    work = malloc(LINE + sizeof(real) * packed_size(D, K))
+    if not work:
         raise MemoryError
     with nogil:
         mode = flush_denormals()
+        panels = first_line(work)
         pack(&W[0, 0], K, 1, D, K, panels)
         factor = term(&x[0, 0], panels, D, D, 1)
         multiply(n, K, &factor, 1, &b[0], 0, &y[0, 0], K)
         restore_denormals(mode)
-        free(panels)
+        free(work)
 
 
 def linear_backward(
@@ -41,15 +43,17 @@ def linear_backward(
         unsigned long long mode
         term factor
         real one = 1
+        void* work
         real* panels
         real* panel
     _check_linear(x.shape, W.shape, K, dy.shape)
     _check_linear(dx.shape, dW.shape, K, dy.shape)
-    panels = <real*>malloc(sizeof(real) * (packed_size(K, D) + n * PANEL))
-    if not panels:
+    work = malloc(LINE + sizeof(real) * (packed_size(K, D) + n * PANEL))
+    if not work:
         raise MemoryError
     with nogil:
         mode = flush_denormals()
+        panels = first_line(work)
         pack(&W[0, 0], 1, K, K, D, panels)
         factor = term(&dy[0, 0], panels, K, K, 1)
         multiply(n, D, &factor, 1, NULL, 0, &dx[0, 0], D)
@@ -64,7 +68,7 @@ def linear_backward(
             multiply_transposed(n, 1, &one, 0, width, panel, &db[first], K)
             first += PANEL
         restore_denormals(mode)
-        free(panels)
+        free(work)
 
 
 cdef int _check_linear(

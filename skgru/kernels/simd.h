@@ -36,14 +36,17 @@ typedef SKGRU_REAL real;
 typedef real vec __attribute__((vector_size(SKGRU_VECTOR_BYTES)));
 typedef __typeof__((vec){0} < (vec){0}) ivec; /* integers as wide as the reals */
 #else
-#define SKGRU_VECTOR_BYTES sizeof(real)
 #define INLINE static inline
 #define UNROLL
 typedef real vec;
 #endif
 
 enum {
+#if defined(SKGRU_VECTORS)
     LANES = SKGRU_VECTOR_BYTES / sizeof(real),
+#else
+    LANES = 1,
+#endif
     PANEL = 2 * LANES, /* columns of a product that are computed together */
 #if defined(__AVX512F__) || defined(__aarch64__)
     BLOCK = 12 /* rows of a product that are computed together, with 32 registers */
@@ -91,74 +94,57 @@ INLINE void store_part(real *p, vec v, ptrdiff_t n)
 /* ---- σ and tanh ------------------------------------------------------------------------------ */
 
 /* max and min that give NaN where x is NaN */
-INLINE vec at_least(vec x, real bound)
+#if !defined(SKGRU_VECTORS)
+#define EXTREME(op, bound, x) extreme_##op(bound, x)
+INLINE vec extreme_max(vec bound, vec x)
 {
-#if defined(SKGRU_VECTORS)
-    vec b = bound + zeros();
-#if SKGRU_VECTOR_BYTES == 64 && defined(__AVX512F__)
-    return SKGRU_IS_DOUBLE ? (vec)_mm512_max_pd((__m512d)b, (__m512d)x)
-                           : (vec)_mm512_max_ps((__m512)b, (__m512)x);
-#elif SKGRU_VECTOR_BYTES == 32 && defined(__AVX__)
-    return SKGRU_IS_DOUBLE ? (vec)_mm256_max_pd((__m256d)b, (__m256d)x)
-                           : (vec)_mm256_max_ps((__m256)b, (__m256)x);
-#elif SKGRU_VECTOR_BYTES == 16 && defined(__SSE2__)
-    return SKGRU_IS_DOUBLE ? (vec)_mm_max_pd((__m128d)b, (__m128d)x)
-                           : (vec)_mm_max_ps((__m128)b, (__m128)x);
-#elif SKGRU_VECTOR_BYTES == 16 && defined(__aarch64__)
-    return SKGRU_IS_DOUBLE ? (vec)vmaxq_f64((float64x2_t)b, (float64x2_t)x)
-                           : (vec)vmaxq_f32((float32x4_t)b, (float32x4_t)x);
-#else
-    ivec below = x < b;
-    return (vec)((below & (ivec)b) | (~below & (ivec)x));
-#endif
-#else
     return x < bound ? bound : x;
-#endif
 }
-
-INLINE vec at_most(vec x, real bound)
+INLINE vec extreme_min(vec bound, vec x)
 {
-    return -at_least(-x, -bound);
+    return x > bound ? bound : x;
 }
-
-/* exp(x) - 1 for |x| <= 87 (float) or 708 (double).
- *
- * = 2ⁿ p + (2ⁿ - 1), where x = n ln 2 + r, |r| <= ln 2 / 2, and p is the Taylor polynomial of
- * exp(r) - 1, whose error at the ends is below half a unit of rounding. As no 1 is added to p,
- * tanh keeps its relative accuracy around 0.
- */
-INLINE vec exp_minus_1(vec x)
-{
-    const real log2_e = (real)1.4426950408889634;
-    /* ln 2 in two parts, n times the first exact */
-    const real ln2_high = SKGRU_IS_DOUBLE ? (real)6.93147180369123816490e-01 : (real)0.693359375;
-    const real ln2_low = SKGRU_IS_DOUBLE ? (real)1.90821492927058770002e-10 : (real)-2.12194440e-4;
-    /* 1.5 * 2^(bits of the fraction): a sum with it has its integer part in the lowest bits */
-    const real to_integer = SKGRU_IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0;
-    vec shifted = x * log2_e + to_integer;
-    vec n = shifted - to_integer;
-    vec r = (x - n * ln2_high) - n * ln2_low;
-    vec p, power;
-    if (SKGRU_IS_DOUBLE) {
-        p = r * (real)(1.0 / 6227020800) + (real)(1.0 / 479001600);
-        p = p * r + (real)(1.0 / 39916800);
-        p = p * r + (real)(1.0 / 3628800);
-        p = p * r + (real)(1.0 / 362880);
-        p = p * r + (real)(1.0 / 40320);
-        p = p * r + (real)(1.0 / 5040);
-        p = p * r + (real)(1.0 / 720);
-    } else {
-        p = r * (real)(1.0 / 5040) + (real)(1.0 / 720);
-    }
-    p = p * r + (real)(1.0 / 120);
-    p = p * r + (real)(1.0 / 24);
-    p = p * r + (real)(1.0 / 6);
-    p = p * r + (real)0.5;
-    p = p * r * r + r;
-    /* 2ⁿ, its exponent made of the bits of n */
-#if defined(SKGRU_VECTORS)
-    power = (vec)(((ivec)shifted + (SKGRU_IS_DOUBLE ? 1023 : 127)) << (SKGRU_IS_DOUBLE ? 52 : 23));
+#elif SKGRU_VECTOR_BYTES == 64 && defined(__AVX512F__)
+#define EXTREME(op, bound, x) \
+    (SKGRU_IS_DOUBLE ? (vec)_mm512_##op##_pd((__m512d)(bound), (__m512d)(x)) \
+                     : (vec)_mm512_##op##_ps((__m512)(bound), (__m512)(x)))
+#elif SKGRU_VECTOR_BYTES == 32 && defined(__AVX__)
+#define EXTREME(op, bound, x) \
+    (SKGRU_IS_DOUBLE ? (vec)_mm256_##op##_pd((__m256d)(bound), (__m256d)(x)) \
+                     : (vec)_mm256_##op##_ps((__m256)(bound), (__m256)(x)))
+#elif SKGRU_VECTOR_BYTES == 16 && defined(__SSE2__)
+#define EXTREME(op, bound, x) \
+    (SKGRU_IS_DOUBLE ? (vec)_mm_##op##_pd((__m128d)(bound), (__m128d)(x)) \
+                     : (vec)_mm_##op##_ps((__m128)(bound), (__m128)(x)))
+#elif SKGRU_VECTOR_BYTES == 16 && defined(__aarch64__)
+#define EXTREME(op, bound, x) \
+    (SKGRU_IS_DOUBLE ? (vec)v##op##q_f64((float64x2_t)(bound), (float64x2_t)(x)) \
+                     : (vec)v##op##q_f32((float32x4_t)(bound), (float32x4_t)(x)))
 #else
+#define EXTREME(op, bound, x) extreme_##op(bound, x)
+INLINE vec extreme_max(vec bound, vec x)
+{
+    ivec below = x < bound;
+    return (vec)((below & (ivec)bound) | (~below & (ivec)x));
+}
+INLINE vec extreme_min(vec bound, vec x)
+{
+    return -extreme_max(-bound, -x);
+}
+#endif
+
+INLINE vec clamp(vec x, real bound)
+{
+    return EXTREME(min, zeros() + bound, EXTREME(max, zeros() - bound, x));
+}
+
+/* 2ⁿ of n in the lowest bits of a number as exponential() makes them */
+INLINE vec power_of_2(vec shifted)
+{
+#if defined(SKGRU_VECTORS)
+    return (vec)(((ivec)shifted + (SKGRU_IS_DOUBLE ? 1023 : 127)) << (SKGRU_IS_DOUBLE ? 52 : 23));
+#else
+    vec power;
     if (SKGRU_IS_DOUBLE) {
         uint64_t bits;
         memcpy(&bits, &shifted, sizeof shifted);
@@ -170,21 +156,61 @@ INLINE vec exp_minus_1(vec x)
         bits = (bits + 127) << 23;
         memcpy(&power, &bits, sizeof power);
     }
+    return power;
 #endif
-    return power * p + (power - 1);
 }
 
-/* 1 / (1 + exp(-x)); at least the reciprocal of the largest power of e that exp_minus_1 takes */
+/* exp(x) = 2ⁿ (1 + p) for |x| <= 87 (float) or 708 (double); returns p and sets 2ⁿ.
+ *
+ * x = n ln 2 + r with |r| <= ln 2 / 2, and p = r + r² q(r), where q is the polynomial with the
+ * least relative error of p there: 2^-26 in float, 2^-55 in double.
+ */
+INLINE vec exponential(vec x, vec *power)
+{
+    const real log2_e = (real)1.4426950408889634;
+    /* ln 2 in two parts, n times the first exact */
+    const real ln2_high = SKGRU_IS_DOUBLE ? (real)6.93147180369123816490e-01 : (real)0.693359375;
+    const real ln2_low = SKGRU_IS_DOUBLE ? (real)1.90821492927058770002e-10 : (real)-2.12194440e-4;
+    /* 1.5 * 2^(bits of the fraction): a sum with it has its integer part in the lowest bits */
+    const real to_integer = SKGRU_IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0;
+    vec shifted = x * log2_e + to_integer;
+    vec n = shifted - to_integer;
+    vec r = (x - n * ln2_high) - n * ln2_low;
+    vec q;
+    if (SKGRU_IS_DOUBLE) {
+        q = r * (real)2.50537753574657128786e-8 + (real)2.762603823476544534858e-7;
+        q = q * r + (real)2.755740754251913424782e-6;
+        q = q * r + (real)2.480150527282214141011e-5;
+        q = q * r + (real)1.984126971900550301019e-4;
+        q = q * r + (real)1.388888893156579622767e-3;
+        q = q * r + (real)8.333333333389553646998e-3;
+        q = q * r + (real)4.166666666657675138253e-2;
+        q = q * r + (real)1.666666666666658927466e-1;
+        q = q * r + (real)0.5;
+    } else {
+        q = r * (real)1.38825189622e-3 + (real)8.36652071861e-3;
+        q = q * r + (real)4.16671998961e-2;
+        q = q * r + (real)1.66665436195e-1;
+        q = q * r + (real)0.499999981539;
+    }
+    *power = power_of_2(shifted);
+    return q * r * r + r;
+}
+
+/* 1 / (1 + exp(-x)), no less than 1 / exp(87) (float) or 1 / exp(708) (double) */
 INLINE vec sigmoid(vec x)
 {
-    const real bound = SKGRU_IS_DOUBLE ? 708 : 87;
-    return 1 / (2 + exp_minus_1(at_most(at_least(-x, -bound), bound)));
+    vec power;
+    vec p = exponential(clamp(-x, SKGRU_IS_DOUBLE ? 708 : 87), &power);
+    return 1 / (1 + (power * p + power));
 }
 
+/* (exp(2x) - 1) / (exp(2x) + 1), with the relative accuracy of exp(2x) - 1 around 0 */
 INLINE vec tangent(vec x)
 {
-    const real bound = 44; /* tanh(22) is 1 in double, tanh(9.1) in float */
-    vec e = exp_minus_1(at_most(at_least(x + x, -bound), bound));
+    vec power;
+    vec p = exponential(clamp(x + x, 44), &power); /* tanh(22) is 1 in double, tanh(9.1) in float */
+    vec e = power * p + (power - 1);
     return e / (e + 2);
 }
 
