@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from sklearn._loss.loss import BaseLoss
 from sklearn.base import BaseEstimator, _fit_context, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -442,6 +441,9 @@ class BaseGRU(BaseEstimator):
         self, y: np.ndarray, weights: np.ndarray, random_state: np.random.RandomState
     ) -> tuple[np.ndarray, np.ndarray]:
         """Split the samples into those to train on and those to validate on."""
+        # not at the top, as it would triple the time that `import skgru` takes
+        from sklearn.model_selection import train_test_split
+
         training, held_out = train_test_split(
             np.arange(len(y)),
             test_size=self.validation_fraction,

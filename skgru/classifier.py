@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn._loss.loss import BaseLoss
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
@@ -209,6 +208,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         return log_loss(len(self.classes_))
 
     def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+        from sklearn.metrics import accuracy_score  # at the top, it would slow `import skgru` down
+
         return float(accuracy_score(y, _most_likely(outputs), sample_weight=weights))
 
     def predict(self, X: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ from skgru.workers import Workers
 
 # A prediction pass takes as many sequences at a time as make it efficient, fewer if they are so
 # long that the arrays of the pass would have more numbers than this.
-PREDICT_SAMPLES = 128
+PREDICT_SAMPLES = 96
 PREDICT_NUMBERS = 4_000_000
 
 # Half a millisecond or so of arithmetic there and back; a thread takes a tenth of it to join.

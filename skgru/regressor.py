@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn._loss.loss import BaseLoss
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -178,6 +177,8 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         return REGRESSION_LOSSES[self.loss]()
 
     def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+        from sklearn.metrics import r2_score  # at the top, it would slow `import skgru` down
+
         return float(r2_score(y, outputs, sample_weight=weights))
 
     def predict(self, X: Any) -> np.ndarray:

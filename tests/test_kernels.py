@@ -51,6 +51,26 @@ print(*[name for name in sys.modules if name.startswith("skgru.kernels.float")])
     assert out.stdout.split() == [isa, f"skgru.kernels.float32_{isa.replace('-', '_')}"]
 
 
+def test_show_versions(isa):
+    out = run_python("import skgru; skgru.show_versions()", SKGRU_ISA=isa)
+    lines = dict(line.split(": ", 1) for line in out.stdout.splitlines())
+    assert lines["instruction set"] == f"{isa} (of {', '.join(instruction_sets())})"
+    assert lines["numpy"] == np.__version__
+    assert lines["threads"] == "1 with n_jobs=None"
+
+
+def test_import_is_light():
+    """Nothing that only some users need, and nothing that sklearn.base does without."""
+    code = """
+import sys, sklearn.base
+before = set(sys.modules)
+import skgru
+heavy = "matplotlib pandas onnx torch jax sklearn.metrics sklearn.model_selection scipy.stats"
+print(*[m for m in heavy.split() if m in set(sys.modules) - before])
+"""
+    assert run_python(code).stdout == "\n"
+
+
 @pytest.mark.parametrize("name", ["avx9", "x86_64_v3", "neon", "PORTABLE"])
 def test_an_unknown_skgru_isa_is_refused(name):
     if name in instruction_sets():

@@ -39,6 +39,7 @@ cdef inline void put(real* p, vec v, Py_ssize_t n) noexcept nogil:
 
 cdef enum:
     LINE = 64                               # bytes of a line of the cache
+    PANEL_BYTES = 24 * 1024                 # of the first-level cache, for panels
 
 
 cdef inline Py_ssize_t in_lines(Py_ssize_t n) noexcept nogil:
@@ -96,13 +97,22 @@ cdef inline void multiply(
     """C (rows, columns) = C0 + the sum of the factors' products, their panels all packed.
 
     C0 may be C, or NULL for 0; with c0_stride 0 it is one row for all. A panel stays in the
-    first-level cache while the rows pass by, in blocks as equal as can be.
+    first-level cache while the rows pass by, in blocks as equal as can be; the panels of several
+    factors do so together if there is room, else one after the other.
     """
     cdef:
         term[3] terms
-        Py_ssize_t first, width, row
+        Py_ssize_t first, width, row, depth = 0
         Py_ssize_t n_blocks
         int n_rows, i
+    for i in range(n_factors):
+        depth += factors[i].depth
+    if n_factors > 1 and depth * PANEL * <Py_ssize_t>sizeof(real) > PANEL_BYTES:
+        for i in range(n_factors):
+            multiply(rows, columns, factors + i, 1, c0, c0_stride, c, c_stride)
+            c0 = c
+            c0_stride = c_stride
+        return
     for i in range(n_factors):
         terms[i] = factors[i]
     first = 0

@@ -150,7 +150,7 @@ cdef inline void _update(Py_ssize_t H, real* g, const real* h_prev, real* h) noe
 cdef inline void _update_reset_after(
     Py_ssize_t H, real* g, const real* h_prev, real* h
 ) noexcept nogil:
-    """σ, σ and tanh of what g holds as r | z | h̃, where r weighs its fourth part; the new state."""
+    """σ, σ, tanh of what g holds as r | z | h̃, to which r adds its fourth part; the new state."""
     cdef Py_ssize_t j, n
     cdef vec r, z, candidate
     j = 0
@@ -213,7 +213,8 @@ def gru_backward(
 cdef void _backward_in_time(
     const real[:, ::1] x, const Py_ssize_t[::1] batch_sizes,
     const real[:, ::1] W, const real[:, ::1] U, const real[:, ::1] h_0,
-    const real[:, ::1] states, const real[:, ::1] gates, const real[:, ::1] d_states, real[:, ::1] d_h,
+    const real[:, ::1] states, const real[:, ::1] gates, const real[:, ::1] d_states,
+    real[:, ::1] d_h,
     real[:, ::1] dx, real[:, ::1] dW, real[:, ::1] dU, real[::1] db, real[::1] dc,
     Py_ssize_t capacity, real* work,
 ) noexcept nogil:

@@ -31,6 +31,9 @@ def pack_steps(
             while lengths[samples[running - 1]] <= t:
                 running -= 1
             batch_sizes[t] = running
-            for k in range(running):
+        # a sequence at a time, as they lie far from each other and may not be in the cache
+        for k in range(B):
+            row = k
+            for t in range(lengths[samples[k]]):
                 memcpy(&x[row, 0], &values[starts[samples[k]] + t, 0], D * sizeof(real))
-                row += 1
+                row += batch_sizes[t]

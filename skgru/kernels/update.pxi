@@ -4,7 +4,7 @@
 def penalised_gradient(
     const real[:, ::1] parts,                # IN   (S, P)    to be summed in this order
     const real[::1] parameters,              # IN   (P,)
-    Py_ssize_t n_weights,                    #      the first of the parameters are penalised
+    Py_ssize_t n_weights,                    # IN   the first of the parameters are penalised
     double decay,
     real[::1] gradient,                      # OUT  (P,)      Σ parts + decay * weights
 ):
@@ -46,8 +46,8 @@ def adam(
     const real[::1] gradient,                # IN   (P,)
     real[::1] mean,                          # INOUT (P,)
     real[::1] variance,                      # INOUT (P,)
-    double scale,                            #      of the gradient
-    double step,                             #      learning rate and bias corrections
+    double scale,                            # IN   of the gradient
+    double step,                             # IN   learning rate and bias corrections
     double beta_1,
     double beta_2,
     double epsilon,
@@ -80,7 +80,7 @@ def sgd(
     real[::1] parameters,                    # INOUT (P,)
     const real[::1] gradient,                # IN   (P,)
     real[::1] velocity,                      # INOUT (P,)
-    double step,                             #      learning rate, times the gradient's scale
+    double step,                             # IN   learning rate, times the gradient's scale
     double momentum,
     bint nesterovs_momentum,
 ):

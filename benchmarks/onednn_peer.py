@@ -1,0 +1,282 @@
+"""Time one GRU layer in oneDNN 3.2, the peer of the GRU layer of skgru: training and inference.
+
+A training step is the forward pass and backpropagation through time from a gradient that arrives
+at the last step only; it ends with fresh gradients of the weights and, as oneDNN cannot leave it
+out, of the input. There is no loss, no optimizer and no readout in it. An inference pass computes
+the states of all the steps. Both are float32, of one unidirectional layer with the reset gate
+before the recurrent product and a zero initial state, in the order (T, B, channels), with denormals
+flushed to zero. Weights go to the formats that oneDNN prefers: for inference once and outside of
+what is timed, in training at every step, as every step changes them.
+
+Prints, for small layers, the errors relative to derivatives in double precision, and then the
+median milliseconds of a training step and of an inference pass. More than one thread needs as many
+idle cores: the threads wait for each other at every timestep, and beside other work that can take a
+thousand times as long. Needs g++ and two packages, the first with the library on GNU OpenMP and the
+second with the headers (2024.0.0 of it has none):
+
+    pip install --no-deps onednn-cpu-gomp==2023.2.0 onednn-devel==2024.2.1
+    python benchmarks/onednn_peer.py [threads]
+
+Anywhere else, name the directory that holds both in ONEDNN_ROOT (`pip install --prefix` fills such
+a directory; `pip install --target` leaves the library out).
+"""
+
+import argparse
+import ctypes
+import functools
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+SOURCE = Path(__file__).with_name("onednn_gru.cpp")
+HEADER = Path("oneapi", "dnnl", "dnnl.hpp")
+FLAGS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-fopenmp", "-Wl,-z,defs")
+GATES = [1, 0, 2]  # ours are reset, update, candidate; oneDNN has update, reset, candidate
+SIZES = {
+    "S": (32, 50, 8, 32),
+    "M": (64, 100, 16, 64),
+    "L": (64, 100, 32, 128),
+    "XL": (128, 100, 64, 256),
+    "short": (64, 28, 28, 128),
+    "pixels": (32, 784, 1, 64),
+}
+
+
+def installed_files():
+    """Yield the files below ONEDNN_ROOT or, without it, those of the two distributions."""
+    if root := os.environ.get("ONEDNN_ROOT"):
+        root = Path(root).resolve()
+        yield from root.rglob("libdnnl.so*")
+        yield from root.rglob(HEADER.name)
+        return
+    for name in ("onednn-cpu-gomp", "onednn-devel"):
+        try:
+            files = importlib.metadata.files(name) or ()
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        yield from (path for file in files if (path := Path(file.locate()).resolve()).is_file())
+
+
+def locate():
+    """Return the library and the directory of the headers, None for what is not found."""
+    library = include = None
+    for path in installed_files():
+        # The loader will look for the soname, so a file of that name is the one to link.
+        if path.name.startswith("libdnnl.so") and (library is None or path.name == "libdnnl.so.3"):
+            library = path
+        elif path.parts[-len(HEADER.parts) :] == HEADER.parts:
+            include = path.parents[len(HEADER.parts) - 1]
+    return library, include
+
+
+def available() -> bool:
+    """Tell whether the library, the headers and a compiler are there."""
+    return None not in locate() and shutil.which("g++") is not None
+
+
+@functools.cache
+def load():
+    """Compile the C++ side, unless it is in the cache, and return its functions."""
+    library, include = locate()
+    if library is None or include is None:
+        raise ImportError("oneDNN was not found; the docstring of this module says how to install")
+    command = ["g++", *FLAGS, f"-I{include}", str(SOURCE), str(library)]
+    command += [f"-Wl,-rpath,{library.parent}"]
+    key = hashlib.sha256(SOURCE.read_bytes() + repr(command).encode()).hexdigest()[:16]
+    target = Path(tempfile.gettempdir(), "skgru-onednn", f"onednn_gru-{key}.so")
+    if not target.exists():
+        target.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            # Another process may be doing the same: what appears in the cache is complete.
+            built = Path(scratch, target.name)
+            subprocess.run([*command, "-o", str(built)], check=True)
+            built.replace(target)
+
+    functions = ctypes.CDLL(str(target))
+    array = np.ctypeslib.ndpointer(np.float32, flags="C")
+    handle, integer, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
+    for name, result, arguments in (
+        ("gru_error", text, []),
+        ("gru_create", handle, [integer] * 6 + [array] * 5),
+        ("gru_destroy", None, [handle]),
+        ("gru_step", integer, [handle]),
+        ("gru_predict", integer, [handle]),
+        ("gru_outputs", None, [handle, array]),
+        ("gru_gradients", integer, [handle] + [array] * 4),
+        ("gru_description", text, [handle]),
+    ):
+        function = getattr(functions, name)
+        function.restype, function.argtypes = result, arguments
+    return functions
+
+
+class OneDNNGRU:
+    """A GRU layer with fixed random weights and input.
+
+    Parameters
+    ----------
+    B, T, D, H : int
+        Batch size, timesteps, input channels and units.
+    threads : int
+        OpenMP threads of each call.
+    training : bool, default=True
+        Whether to prepare for `step` besides `predict`.
+    seed : int, default=0
+        Seed of the weights, of the input and of the gradient at the last step.
+
+    Attributes
+    ----------
+    X : ndarray of shape (T, B, D)
+        The input.
+    W, U, b : ndarray of shape (D, 3H), (H, 3H), (3H,)
+        The weights; the columns are those of r, of z and of h~, and h_t = z h_{t-1} + (1 - z) h~.
+    dh : ndarray of shape (B, H)
+        The gradient of the loss with respect to the last state.
+    """
+
+    def __init__(self, B, T, D, H, threads, training=True, seed=0):
+        if min(B, T, D, H, threads) < 1:
+            raise ValueError("all sizes and the number of threads must be positive")
+        rng = np.random.default_rng(seed)
+        bound = H**-0.5
+        self.X = rng.standard_normal((T, B, D), dtype=np.float32)
+        self.W = rng.uniform(-bound, bound, (D, 3 * H)).astype(np.float32)
+        self.U = rng.uniform(-bound, bound, (H, 3 * H)).astype(np.float32)
+        self.b = rng.uniform(-bound, bound, 3 * H).astype(np.float32)
+        self.dh = rng.standard_normal((B, H), dtype=np.float32)
+        self._functions = load()
+        weights = (swap_gates(a) for a in (self.W, self.U, self.b))
+        self._handle = self._functions.gru_create(
+            B, T, D, H, threads, training, self.X, *weights, self.dh
+        )
+        if not self._handle:
+            raise RuntimeError(self._functions.gru_error().decode())
+        weakref.finalize(self, self._functions.gru_destroy, self._handle)
+
+    def _check(self, status):
+        if status:
+            raise RuntimeError(self._functions.gru_error().decode())
+
+    def step(self):
+        """Run the forward pass and backpropagation."""
+        self._check(self._functions.gru_step(self._handle))
+
+    def predict(self):
+        """Run the forward pass for inference."""
+        self._check(self._functions.gru_predict(self._handle))
+
+    def forward_outputs(self):
+        """Return the states of the last `step` or `predict`, of shape (T, B, H)."""
+        outputs = np.empty((*self.X.shape[:2], self.dh.shape[1]), np.float32)
+        self._functions.gru_outputs(self._handle, outputs)
+        return outputs
+
+    def _all_gradients(self):
+        dW, dU, db, dX = (np.empty_like(a) for a in (self.W, self.U, self.b, self.X))
+        self._check(self._functions.gru_gradients(self._handle, dW, dU, db, dX))
+        return swap_gates(dW), swap_gates(dU), swap_gates(db), dX
+
+    def gradients(self):
+        """Return the gradients of W, of U and of b from the last `step`."""
+        return self._all_gradients()[:3]
+
+    def input_gradient(self):
+        """Return the gradient of X from the last `step`."""
+        return self._all_gradients()[3]
+
+    def describe(self):
+        """Return the implementations oneDNN chose and which arrays it wants reordered."""
+        return self._functions.gru_description(self._handle).decode()
+
+
+def swap_gates(a):
+    """Exchange the first two of the three blocks of columns: ours to oneDNN's, and back."""
+    blocks = a.reshape(*a.shape[:-1], 3, -1)
+    return np.ascontiguousarray(blocks[..., GATES, :]).reshape(a.shape)
+
+
+def reference_outputs(X, W, U, b):
+    """States of a GRU layer by its definition."""
+    H = U.shape[0]
+    h, outputs = np.zeros((X.shape[1], H)), []
+    for x in X:
+        gates = x @ W[:, : 2 * H] + h @ U[:, : 2 * H] + b[: 2 * H]
+        r, z = np.split(1 / (1 + np.exp(-gates)), 2, axis=1)
+        candidate = np.tanh(x @ W[:, 2 * H :] + (r * h) @ U[:, 2 * H :] + b[2 * H :])
+        h = z * h + (1 - z) * candidate
+        outputs.append(h)
+    return np.stack(outputs)
+
+
+def reference_gradient(parameters, name, dh, epsilon=1e-30):
+    """Gradient of sum(dh * h_T) with respect to one argument of `reference_outputs`.
+
+    By a complex step, Im f(x + i epsilon) / epsilon: it has no difference to lose digits in.
+    """
+    parameters = parameters | {name: parameters[name].astype(complex)}
+    values = parameters[name].reshape(-1)
+    gradient = np.empty(values.size)
+    for i in range(values.size):
+        values[i] += epsilon * 1j
+        gradient[i] = np.sum(dh * reference_outputs(**parameters)[-1].imag) / epsilon
+        values[i] = values[i].real
+    return gradient.reshape(parameters[name].shape)
+
+
+def relative_errors(B, T, D, H, threads):
+    """Errors of the states and gradients in the Euclidean norm, relative to double precision."""
+    gru = OneDNNGRU(B, T, D, H, threads)
+    parameters = {name: getattr(gru, name).astype(float) for name in ("X", "W", "U", "b")}
+    expected = reference_outputs(**parameters)
+    found = {}
+    gru.predict()
+    found["predict"] = gru.forward_outputs(), expected
+    for _ in range(2):  # the second step shows whether gradients of the first are left in it
+        gru.step()
+    found["forward"] = gru.forward_outputs(), expected
+    gradients = (*gru.gradients(), gru.input_gradient())
+    for name, gradient in zip(("W", "U", "b", "X"), gradients, strict=True):
+        found[f"d{name}"] = gradient, reference_gradient(parameters, name, gru.dh)
+    return {key: np.linalg.norm(a - e) / np.linalg.norm(e) for key, (a, e) in found.items()}
+
+
+def median_ms(function, seconds=0.6, at_least=5):
+    """Median milliseconds of a call, over as many calls as fit in a time."""
+    function()
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < at_least or time.perf_counter() < end:
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("threads", nargs="?", type=int, default=1)
+    threads = parser.parse_args().threads
+
+    print("relative errors")
+    for size in ((3, 5, 4, 6), (5, 4, 3, 32)):
+        errors = relative_errors(*size, threads)
+        print(f"{size!s:15}", "  ".join(f"{name} {error:.1e}" for name, error in errors.items()))
+        if not max(errors.values()) < 1e-4:
+            raise SystemExit("oneDNN computes something else")
+
+    print(f"median milliseconds, {threads} thread{'s' if threads > 1 else ''}")
+    for name, size in SIZES.items():
+        gru = OneDNNGRU(*size, threads)
+        step, predict = median_ms(gru.step), median_ms(gru.predict)
+        print(f"{name:7}{size!s:20} step {step:8.3f}  predict {predict:8.3f}  {gru.describe()}")
+
+
+if __name__ == "__main__":
+    main()

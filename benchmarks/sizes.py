@@ -1,0 +1,69 @@
+"""What the speed benchmarks share: the sizes, and measuring in turns."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+# batch, steps, channels, hidden
+SIZES = {
+    "S": (32, 50, 8, 32),
+    "M": (64, 100, 16, 64),
+    "L": (64, 100, 32, 128),
+    "XL": (128, 100, 64, 256),
+    "short": (64, 28, 28, 128),
+    "pixels": (32, 784, 1, 64),
+    "H100": (64, 100, 16, 100),
+}
+N_CLASSES = 10
+
+
+def training_flops(batch: int, steps: int, channels: int, hidden: int) -> int:
+    """Count the multiplications and additions of a training step of one layer, and no others.
+
+    Three products of each weight with each time step, without the gradient of the channels.
+    """
+    return batch * steps * hidden * (12 * channels + 18 * hidden)
+
+
+def inference_flops(batch: int, steps: int, channels: int, hidden: int) -> int:
+    """Count those of a forward pass."""
+    return batch * steps * hidden * 6 * (channels + hidden)
+
+
+def sgemm() -> Callable[[], None]:
+    """Multiply 1024 x 1024 float32 matrices through NumPy's BLAS: 2 * 1024**3 operations."""
+    a = np.random.default_rng(0).normal(size=(1024, 1024)).astype(np.float32)
+    return lambda: a @ a
+
+
+def in_turns(functions: dict[str, Callable[[], None]], rounds: int, seconds: float) -> dict:
+    """Time functions in turns, so that what disturbs the machine disturbs all alike.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (rounds,)
+        Seconds a call, in each round the median of as many calls as `seconds` hold.
+    """
+    calls = {}
+    for name, function in functions.items():
+        function()  # warm-up: compilation, pages, clocks
+        start = time.perf_counter()
+        function()
+        calls[name] = max(1, int(seconds / (time.perf_counter() - start)))
+    times = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            of_round = []
+            for _ in range(calls[name]):
+                start = time.perf_counter()
+                function()
+                of_round.append(time.perf_counter() - start)
+            times[name].append(np.median(of_round))
+    return {name: np.array(t) for name, t in times.items()}
+
+
+def ratio(peer: np.ndarray, ours: np.ndarray) -> str:
+    """How many times as long the peer took: median over the rounds, and range."""
+    ratios = peer / ours
+    return f"{np.median(ratios):5.2f} ({ratios.min():.2f}-{ratios.max():.2f})"
