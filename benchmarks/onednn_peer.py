@@ -35,19 +35,12 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+from sizes import SIZES
 
 SOURCE = Path(__file__).with_name("onednn_gru.cpp")
 HEADER = Path("oneapi", "dnnl", "dnnl.hpp")
 FLAGS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-fopenmp", "-Wl,-z,defs")
 GATES = [1, 0, 2]  # ours are reset, update, candidate; oneDNN has update, reset, candidate
-SIZES = {
-    "S": (32, 50, 8, 32),
-    "M": (64, 100, 16, 64),
-    "L": (64, 100, 32, 128),
-    "XL": (128, 100, 64, 256),
-    "short": (64, 28, 28, 128),
-    "pixels": (32, 784, 1, 64),
-}
 
 
 def installed_files():

@@ -184,13 +184,17 @@ def onnx_inference(batch: int, steps: int, channels: int, hidden: int, threads: 
 
 def onednn_training(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
     """Compute gradients in oneDNN, denormals flushed."""
-    from onednn_peer import OneDNNGRU
-
-    return OneDNNGRU(batch, steps, channels, hidden, threads).step
+    return _onednn(batch, steps, channels, hidden, threads).step
 
 
 def onednn_inference(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
     """Compute last states in oneDNN."""
-    from onednn_peer import OneDNNGRU
+    return _onednn(batch, steps, channels, hidden, threads, training=False).predict
 
-    return OneDNNGRU(batch, steps, channels, hidden, threads, training=False).predict
+
+def _onednn(*size_and_threads: int, training: bool = True):
+    import onednn_peer
+
+    if not onednn_peer.available():
+        raise ImportError("oneDNN is not installed; onednn_peer.py says how")
+    return onednn_peer.OneDNNGRU(*size_and_threads, training=training)

@@ -74,7 +74,41 @@ INLINE void store(real *p, vec v)
     memcpy(p, &v, sizeof v);
 }
 
-/* the first n numbers; the others are 0 */
+/* Of the first n < LANES numbers at p alone; load_part gives 0 for the others. At the end of each
+ * row of most widths, hence with masks where the processor has them. */
+#if defined(SKGRU_VECTORS) && SKGRU_VECTOR_BYTES == 64 && defined(__AVX512F__)
+INLINE vec load_part(const real *p, ptrdiff_t n)
+{
+    return SKGRU_IS_DOUBLE ? (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p)
+                           : (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+INLINE void store_part(real *p, vec v, ptrdiff_t n)
+{
+    if (SKGRU_IS_DOUBLE)
+        _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+    else
+        _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#elif defined(SKGRU_VECTORS) && SKGRU_VECTOR_BYTES == 32 && defined(__AVX2__)
+INLINE __m256i first_lanes(ptrdiff_t n)
+{
+    static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256(
+        (const __m256i *)(ones_then_zeros + 8 - n * (ptrdiff_t)sizeof(real) / 4));
+}
+INLINE vec load_part(const real *p, ptrdiff_t n)
+{
+    return SKGRU_IS_DOUBLE ? (vec)_mm256_maskload_pd((const double *)p, first_lanes(n))
+                           : (vec)_mm256_maskload_ps((const float *)p, first_lanes(n));
+}
+INLINE void store_part(real *p, vec v, ptrdiff_t n)
+{
+    if (SKGRU_IS_DOUBLE)
+        _mm256_maskstore_pd((double *)p, first_lanes(n), (__m256d)v);
+    else
+        _mm256_maskstore_ps((float *)p, first_lanes(n), (__m256)v);
+}
+#else
 INLINE vec load_part(const real *p, ptrdiff_t n)
 {
     real buffer[LANES] = {0};
@@ -82,7 +116,6 @@ INLINE vec load_part(const real *p, ptrdiff_t n)
         buffer[i] = p[i];
     return load(buffer);
 }
-
 INLINE void store_part(real *p, vec v, ptrdiff_t n)
 {
     real buffer[LANES];
@@ -90,6 +123,7 @@ INLINE void store_part(real *p, vec v, ptrdiff_t n)
     for (ptrdiff_t i = 0; i < n; i++)
         p[i] = buffer[i];
 }
+#endif
 
 /* ---- σ and tanh ------------------------------------------------------------------------------ */
 
