@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skgru.kernels import kernels_for
-from skgru.sequences import Minibatch, Sequences
+from skgru.sequences import Packed, Sequences
 from skgru.workers import Workers
 
 # A prediction pass takes as many sequences at a time as make it efficient, fewer if they are so
@@ -54,26 +54,6 @@ class Head(NamedTuple):
 
     W: np.ndarray
     b: np.ndarray
-
-
-class Buffers:
-    """Memory that one minibatch after another is computed in.
-
-    The system takes its time to give fresh pages: of the largest models, a tenth of a step.
-    """
-
-    def __init__(self):
-        self._memory: dict[Hashable, np.ndarray] = {}
-
-    def empty(self, name: Hashable, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Give an uninitialised array, in what the last array of this name was in."""
-        size = prod(shape) * dtype.itemsize
-        memory = self._memory.get(name)
-        if memory is None or memory.size < size:
-            memory = np.empty(size + CACHE_LINE, np.uint8)
-            # from the start of a line of the cache, so that few vectors span two
-            self._memory[name] = memory = memory[-memory.ctypes.data % CACHE_LINE :]
-        return memory[:size].view(dtype).reshape(shape)
 
 
 class Network:
@@ -171,74 +151,72 @@ class Network:
         return max(1, min(n_samples // sequences, flops // SHARD_FLOPS))
 
     def forward(
-        self, batch: Minibatch, workers: Workers, buffers: Buffers
+        self,
+        sequences: Sequences,
+        shards: list[np.ndarray],
+        workers: Workers,
+        buffers: "Buffers",
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Compute the outputs of a minibatch, each shard on its own.
 
         Parameters
         ----------
-        batch : Minibatch
+        sequences : Sequences
+        shards : list of ndarray of int
+            Sample indices, as `Sequences.deal` gives them.
         workers : Workers
         buffers : Buffers
-            What the passes of this minibatch are computed in.
+            Those of this network, which hold the passes of one minibatch.
 
         Returns
         -------
         outputs : ndarray of shape (n_samples, n_outputs)
-            In the order of the minibatch's sequences.
+            Those of the first shard's samples, then the second's, and so on.
         backpropagate : callable
             Takes ∂L/∂outputs, returns each shard's share of ∂L/∂parameters as an array of shape
-            (n_shards, n_parameters); to be called once.
+            (n_shards, n_parameters) in the buffers; to be called once.
         """
-        outputs = np.empty((len(batch.samples), self.n_outputs), dtype=self.dtype)
-        layers, head = self.views(self.parameters)
-        n_shards = len(batch.shards)
+        stops = list(accumulate(map(len, shards)))
+        own = [slice(stop - len(shard), stop) for shard, stop in zip(shards, stops, strict=True)]
+        outputs = np.empty((stops[-1], self.n_outputs), dtype=self.dtype)
 
-        def forward_shard(i: int) -> Callable[[np.ndarray, np.ndarray], None]:
-            shard = batch.shards[i]
-            x, out = batch.x[shard.rows], outputs[shard.samples]
-            return self._forward_shard(layers, head, x, shard.batch_sizes, out, buffers, i)
+        def forward_shard(i: int) -> Callable[[np.ndarray, list[Layer], Head], None]:
+            return self._forward_shard(sequences.pack(shards[i]), outputs[own[i]], buffers, i)
 
-        backward_passes = workers.map(forward_shard, range(n_shards))
+        backward_passes = workers.map(forward_shard, range(len(shards)))
 
         def backpropagate(d_outputs: np.ndarray) -> np.ndarray:
-            gradients = np.empty((n_shards, self.parameters.size), dtype=self.dtype)
+            gradients, views = buffers.gradients(len(shards))
 
             def backward_shard(i: int) -> None:
-                backward_passes[i](d_outputs[batch.shards[i].samples], gradients[i])
+                backward_passes[i](d_outputs[own[i]], *views[i])
 
-            workers.map(backward_shard, range(n_shards))
+            workers.map(backward_shard, range(len(shards)))
             return gradients
 
         return outputs, backpropagate
 
     def _forward_shard(
-        self,
-        layers: list[Layer],
-        head: Head,
-        x: np.ndarray,
-        batch_sizes: np.ndarray,
-        outputs: np.ndarray,
-        buffers: Buffers,
-        number: int,
-    ) -> Callable[[np.ndarray, np.ndarray], None]:
-        """Fill the outputs of a shard; return its backward pass."""
+        self, packed: Packed, outputs: np.ndarray, buffers: "Buffers", shard: int
+    ) -> Callable[[np.ndarray, list[Layer], Head], None]:
+        """Fill the outputs of a shard; return its backward pass, which fills a gradient."""
         kernels, dtype = self.kernels, self.dtype
+        layers, head = buffers.layers, buffers.head
         n_gates = 4 if self.reset_after else 3
+        x, batch_sizes = packed
         tapes = []
         for depth, layer in enumerate(layers):
             n_rows, n_units = len(x), len(layer.U)
             h_0 = np.zeros((len(outputs), n_units), dtype=dtype)
             h_last = np.empty((len(outputs), n_units), dtype=dtype)
-            states = buffers.empty(("states", number, depth), (n_rows, n_units), dtype)
-            gates = buffers.empty(("gates", number, depth), (n_rows, n_gates * n_units), dtype)
+            states = buffers.empty(("states", shard, depth), (n_rows, n_units))
+            gates = buffers.empty(("gates", shard, depth), (n_rows, n_gates * n_units))
             kernels.gru_forward(x, batch_sizes, *layer, h_0, h_last, states, gates)
             tapes.append((x, h_0, states, gates))
             x = states
         kernels.linear_forward(h_last, *head, outputs)
 
-        def backward(d_outputs: np.ndarray, gradient: np.ndarray) -> None:
-            d_layers, d_head = self.views(gradient)
+        def backward(d_outputs: np.ndarray, d_layers: list[Layer], d_head: Head) -> None:
             d_h = np.empty_like(h_last)
             kernels.linear_backward(h_last, head.W, d_outputs, d_h, *d_head)
             # the loss sees the last state of each sequence only
@@ -246,7 +224,7 @@ class Network:
             for depth in reversed(range(len(layers))):
                 x, h_0, states, gates = tapes[depth]
                 # of the inputs, only states of a layer below need a gradient
-                d_x = buffers.empty(("d_x", number, depth), x.shape, dtype) if depth else none
+                d_x = buffers.empty(("d_x", shard, depth), x.shape) if depth else none
                 kernels.gru_backward(
                     x, batch_sizes, layers[depth].W, layers[depth].U,
                     h_0, states, gates, d_states, d_h, d_x, *d_layers[depth],
@@ -273,29 +251,69 @@ class Network:
         chunk_size = min(max(1, chunk_size), PREDICT_SAMPLES)
 
         def predict_chunk(chunk: slice) -> None:
-            batch = sequences.minibatch(by_length[chunk], n_shards=1)
-            outputs[batch.samples] = self._predict_batch(layers, head, batch)
+            (samples,) = sequences.deal(by_length[chunk], 1)
+            outputs[samples] = self._predict_packed(layers, head, sequences.pack(samples))
 
         workers.map(predict_chunk, list(gen_batches(len(sequences), chunk_size)))
         return outputs
 
-    def _predict_batch(self, layers: list[Layer], head: Head, batch: Minibatch) -> np.ndarray:
+    def _predict_packed(self, layers: list[Layer], head: Head, packed: Packed) -> np.ndarray:
         """Forward pass that keeps nothing but what the next layer needs."""
         kernels, dtype = self.kernels, self.dtype
-        (shard,) = batch.shards
-        n_samples = len(batch.samples)
+        x, batch_sizes = packed
+        n_samples = batch_sizes[0]
         none = np.empty((0, 0), dtype=dtype)
-        x = batch.x
         for depth, layer in enumerate(layers, start=1):
             n_units = len(layer.U)
             h_0 = np.zeros((n_samples, n_units), dtype=dtype)
             h_last = np.empty_like(h_0)
             states = np.empty((len(x), n_units), dtype=dtype) if depth < len(layers) else none
-            kernels.gru_forward(x, shard.batch_sizes, *layer, h_0, h_last, states, none)
+            kernels.gru_forward(x, batch_sizes, *layer, h_0, h_last, states, none)
             x = states
         outputs = np.empty((n_samples, self.n_outputs), dtype=dtype)
         kernels.linear_forward(h_last, *head, outputs)
         return outputs
+
+
+class Buffers:
+    """Memory that one minibatch after another is computed in, and names for it.
+
+    The system takes its time to give fresh pages: of the largest models, a tenth of a step.
+
+    Parameters
+    ----------
+    network : Network
+
+    Attributes
+    ----------
+    layers, head : list of Layer, Head
+        The views of the network's parameters.
+    """
+
+    def __init__(self, network: Network):
+        self.layers, self.head = network.views(network.parameters)
+        self._network = network
+        self._memory: dict[Hashable, np.ndarray] = {}
+        self._gradients: dict[int, tuple[np.ndarray, list[tuple[list[Layer], Head]]]] = {}
+
+    def empty(self, name: Hashable, shape: tuple[int, ...]) -> np.ndarray:
+        """Give an uninitialised array, in what the last array of this name was in."""
+        dtype = self._network.dtype
+        size = prod(shape) * dtype.itemsize
+        memory = self._memory.get(name)
+        if memory is None or memory.size < size:
+            memory = np.empty(size + CACHE_LINE, np.uint8)
+            # from the start of a line of the cache, so that few vectors span two
+            self._memory[name] = memory = memory[-memory.ctypes.data % CACHE_LINE :]
+        return memory[:size].view(dtype).reshape(shape)
+
+    def gradients(self, n_shards: int) -> tuple[np.ndarray, list[tuple[list[Layer], Head]]]:
+        """Give an array of shape (n_shards, n_parameters), and the views of each of its rows."""
+        if n_shards not in self._gradients:
+            parameters = self._network.parameters
+            gradients = np.empty((n_shards, parameters.size), dtype=parameters.dtype)
+            self._gradients[n_shards] = gradients, [self._network.views(g) for g in gradients]
+        return self._gradients[n_shards]
 
 
 def _glorot_uniform(n_inputs: int, n_units: int, random_state: np.random.RandomState) -> np.ndarray:

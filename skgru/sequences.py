@@ -11,40 +11,19 @@ from sklearn.utils.validation import check_array
 from skgru.kernels import kernels_for
 
 
-class Shard(NamedTuple):
-    """Sequences of a minibatch that are computed together, without a look at the others.
-
-    Attributes
-    ----------
-    samples : slice
-        Which of the minibatch's sequences.
-    rows : slice
-        Their rows of `x`.
-    batch_sizes : ndarray of shape (n_timesteps,), intp
-        The number of its sequences still running at each step.
-    """
-
-    samples: slice
-    rows: slice
-    batch_sizes: np.ndarray
-
-
-class Minibatch(NamedTuple):
-    """Sequences packed for the kernels: shard after shard, none with any padding.
+class Packed(NamedTuple):
+    """Sequences as the kernels take them: sorted from long to short, time-major, no padding.
 
     Attributes
     ----------
     x : ndarray of shape (n_rows, n_channels)
-        Of each shard, step 0 of every sequence, then step 1 of every sequence that has one, and
-        so on.
-    samples : ndarray of shape (n_samples,), intp
-        Which sample each sequence is: in a shard, the longest first.
-    shards : list of Shard
+        Step 0 of every sequence, then step 1 of every sequence that has one, and so on.
+    batch_sizes : ndarray of shape (n_timesteps,), intp
+        The number of sequences still running at each step.
     """
 
     x: np.ndarray
-    samples: np.ndarray
-    shards: list[Shard]
+    batch_sizes: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,21 +66,20 @@ class Sequences:
         rows += np.arange(len(rows))
         return Sequences(self.values[rows], lengths, self.n_timesteps, self.form)
 
-    def minibatch(self, samples: np.ndarray, n_shards: int) -> Minibatch:
-        """Pack the sequences of these sample indices, dealt out to shards by their length."""
+    def deal(self, samples: np.ndarray, n_shards: int) -> list[np.ndarray]:
+        """Deal sample indices out to shards of like length, in each the longest first."""
         samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
-        dealt = [samples[i::n_shards] for i in range(n_shards)]
-        n_rows = [int(self.lengths[own].sum()) for own in dealt]
-        x = np.empty((sum(n_rows), self.n_channels), dtype=self.values.dtype)
-        pack_steps = kernels_for(x.dtype).pack_steps
-        shards, sample, row = [], 0, 0
-        for own, rows in zip(dealt, n_rows, strict=True):
-            batch_sizes = np.empty(self.lengths[own[0]], dtype=np.intp)
-            shard = Shard(slice(sample, sample + len(own)), slice(row, row + rows), batch_sizes)
-            pack_steps(self.values, self.starts, self.lengths, own, x[shard.rows], batch_sizes)
-            shards.append(shard)
-            sample, row = shard.samples.stop, shard.rows.stop
-        return Minibatch(x, np.concatenate(dealt), shards)
+        return [samples[i::n_shards] for i in range(n_shards)]
+
+    def pack(self, samples: np.ndarray) -> Packed:
+        """Pack the sequences of these sample indices, which `deal` has sorted."""
+        lengths = self.lengths[samples]
+        x = np.empty((lengths.sum(), self.n_channels), dtype=self.values.dtype)
+        batch_sizes = np.empty(lengths[0], dtype=np.intp)
+        kernels_for(x.dtype).pack_steps(
+            self.values, self.starts, self.lengths, samples, x, batch_sizes
+        )
+        return Packed(x, batch_sizes)
 
     def in_form_of_x(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Give new values of the same time steps the form that X had.

@@ -106,7 +106,7 @@ class Objective:
 
     def __post_init__(self):
         total = self.weights[self.samples].sum()
-        self.buffers = Buffers()
+        self.buffers = Buffers(self.network)
         self.mean_weight = total / max(len(self.samples), 1)
         if total == 0:
             raise ValueError("The weights of all training samples are zero; one must be positive.")
@@ -132,10 +132,13 @@ class Objective:
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum
         n_steps = int(self.sequences.lengths[samples].sum())
         n_shards = self.network.n_shards(len(samples), n_steps)
-        batch = self.sequences.minibatch(samples, n_shards)
-        outputs, backpropagate = self.network.forward(batch, self.workers, self.buffers)
-        weights = (self.weights[batch.samples] / total).astype(outputs.dtype)
-        value, d_outputs = value_and_gradient(self.loss, self.y[batch.samples], outputs, weights)
+        shards = self.sequences.deal(samples, n_shards)
+        outputs, backpropagate = self.network.forward(
+            self.sequences, shards, self.workers, self.buffers
+        )
+        samples = np.concatenate(shards)
+        weights = (self.weights[samples] / total).astype(outputs.dtype)
+        value, d_outputs = value_and_gradient(self.loss, self.y[samples], outputs, weights)
         return value, backpropagate(d_outputs)
 
     def _penalised(

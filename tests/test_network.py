@@ -32,14 +32,15 @@ def network(sizes, reset_after, dtype="float64", n_outputs=3):
 def run(net, sequences, samples=None, y=(0, 2, 1, 1, 0), n_shards=1, workers=ALONE):
     """Outputs, loss and gradient, samples in their own order."""
     samples = np.arange(len(sequences)) if samples is None else samples
-    batch = sequences.minibatch(samples, n_shards)
-    outputs, backpropagate = net.forward(batch, workers, Buffers())
-    targets = np.array(y, dtype=net.dtype)[batch.samples]
-    weights = (1.0 + batch.samples).astype(net.dtype)
+    shards = sequences.deal(samples, n_shards)
+    outputs, backpropagate = net.forward(sequences, shards, workers, Buffers(net))
+    samples = np.concatenate(shards)
+    targets = np.array(y, dtype=net.dtype)[samples]
+    weights = (1.0 + samples).astype(net.dtype)
     value, d_outputs = value_and_gradient(
         HalfMultinomialLoss(n_classes=3), targets, outputs, weights
     )
-    return outputs[np.argsort(batch.samples)], value, backpropagate(d_outputs).sum(axis=0)
+    return outputs[np.argsort(samples)], value, backpropagate(d_outputs).sum(axis=0)
 
 
 LENGTHS = [3, 6, 1, 4, 6]
@@ -114,9 +115,9 @@ def test_outputs_and_gradients_of_torch(dtype, tolerance):
     head.W[:] = np.eye(H)  # the outputs are the last states
 
     sequences = check_sequences(xs, dtype=dtype)
-    batch = sequences.minibatch(np.arange(len(xs)), 1)
-    outputs, backpropagate = net.forward(batch, ALONE, Buffers())
-    batch_sizes = batch.shards[0].batch_sizes
+    shards = sequences.deal(np.arange(len(xs)), 1)
+    outputs, backpropagate = net.forward(sequences, shards, ALONE, Buffers(net))
+    batch_sizes = sequences.pack(shards[0]).batch_sizes
     first_rows = np.cumsum(batch_sizes) - batch_sizes
     last = golden["states"][[first_rows[n - 1] + i for i, n in enumerate(golden["lengths"])]]
     np.testing.assert_allclose(outputs, last, rtol=tolerance, atol=tolerance / 10)

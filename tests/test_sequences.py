@@ -156,28 +156,26 @@ def test_minibatches_are_packed(seed, n_shards, dtype):
     rng = np.random.default_rng(seed)
     items = [rng.normal(size=(n, 2)).astype(dtype) for n in rng.integers(1, 9, size=12)]
     samples = rng.permutation(12)[:7]
-    batch = check_sequences(items).minibatch(samples, n_shards)
-    assert sorted(batch.samples) == sorted(samples)
-    assert len(batch.shards) == n_shards
-    last_sample = last_row = 0
-    for shard in batch.shards:
-        assert (shard.samples.start, shard.rows.start) == (last_sample, last_row)
-        last_sample, last_row = shard.samples.stop, shard.rows.stop
-        chosen = [items[i] for i in batch.samples[shard.samples]]
+    sequences = check_sequences(items)
+    shards = sequences.deal(samples, n_shards)
+    assert sorted(np.concatenate(shards)) == sorted(samples)
+    assert len(shards) == n_shards
+    for shard in shards:
+        chosen = [items[i] for i in shard]
         lengths = [len(item) for item in chosen]
         assert lengths == sorted(lengths, reverse=True)
+        x, batch_sizes = sequences.pack(shard)
         expected = [x[t] for t in range(lengths[0]) for x in chosen if t < len(x)]
-        np.testing.assert_array_equal(batch.x[shard.rows], expected)
+        np.testing.assert_array_equal(x, expected)
         running = [sum(t < n for n in lengths) for t in range(lengths[0])]
-        np.testing.assert_array_equal(shard.batch_sizes, running)
-    assert (last_sample, last_row) == (7, len(batch.x))
+        np.testing.assert_array_equal(batch_sizes, running)
 
 
 def test_shards_are_of_like_length():
     """So that threads which take one each have as much to do."""
     items = [np.zeros((n, 1)) for n in range(1, 65)]
-    batch = check_sequences(items).minibatch(np.arange(64), 4)
-    rows = [shard.rows.stop - shard.rows.start for shard in batch.shards]
+    shards = check_sequences(items).deal(np.arange(64), 4)
+    rows = [sum(len(items[i]) for i in shard) for shard in shards]
     assert max(rows) < 1.1 * min(rows)
 
 
