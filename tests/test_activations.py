@@ -61,14 +61,19 @@ def test_error_in_ulp(isa, dtype):
 
 
 @pytest.mark.slow
-def test_error_in_ulp_of_every_sixteenth_float(isa):
-    """All exponents, and one fraction in sixteen."""
+def test_error_in_ulp_of_every_64th_float(isa):
+    """All exponents, and one fraction in 64."""
     kernels = kernels_for("float32", isa)
-    for start in range(5, 2**32, 2**28):
-        a = np.arange(start, start + 2**28, 16, dtype=np.uint32).view(np.float32)
+    n_tested = 0
+    for start in range(5, 2**32, 2**27):
+        a = np.arange(start, start + 2**27, 64, dtype=np.uint32).view(np.float32)
         a = a[np.abs(a) <= 87]
+        if not len(a):  # numbers that are all larger, or NaN
+            continue
         for name, error in errors(kernels, a).items():
-            assert error.max(initial=0) <= ULP["float32"], name
+            assert error.max() <= ULP["float32"], name
+        n_tested += len(a)
+    assert n_tested > 2**25
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
