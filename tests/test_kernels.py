@@ -1,11 +1,8 @@
 """Which kernels are used; and the small ones against NumPy, on every instruction set."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from processes import run_python
 
 from skgru.kernels import instruction_sets, kernels_for
 
@@ -16,25 +13,11 @@ def tolerance(dtype):
     return {"float32": 1e-5, "float64": 1e-13}[dtype]
 
 
-def run_python(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 SHOW = "from skgru.kernels import active_instruction_set as f; print(f())"
 
 
 def test_the_fastest_is_the_default():
-    environment = {k: v for k, v in os.environ.items() if k != "SKGRU_ISA"}
-    out = subprocess.run(
-        [sys.executable, "-c", SHOW], env=environment, capture_output=True, text=True, check=True
-    )
-    assert out.stdout.strip() == instruction_sets()[-1]
+    assert run_python(SHOW, SKGRU_ISA=None).stdout.strip() == instruction_sets()[-1]
 
 
 def test_skgru_isa_forces_one(isa):

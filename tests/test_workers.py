@@ -2,14 +2,13 @@
 
 import os
 import pickle
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
 import pytest
+from processes import run_python
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -138,7 +137,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_fork_after_a_fit_with_threads():
-    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=120)
+    result = run_python(FORK)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
