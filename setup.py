@@ -23,10 +23,10 @@ GCC_ARGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden
 def instruction_sets() -> dict[str, list[str]]:
     """Compiler flags of each instruction set to build for; the portable one needs no vectors."""
     sets = {"portable": ["-DSKGRU_PORTABLE"]}
+    if sys.platform == "win32":  # its usual compiler knows no vector extensions
+        return sets
     machine = sysconfig.get_platform()
-    if sys.platform == "win32":
-        pass
-    elif machine.endswith("x86_64"):
+    if machine.endswith("x86_64"):
         sets["x86_64_v2"] = ["-march=x86-64-v2"]
         sets["x86_64_v3"] = ["-march=x86-64-v3"]
         sets["x86_64_v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]

@@ -1,4 +1,4 @@
-"""Time one GRU layer in oneDNN 3.2, the peer of the GRU layer of skgru: training and inference.
+"""One GRU layer in oneDNN 3.2, the peer of the GRU layer of skgru: training and inference.
 
 A training step is the forward pass and backpropagation through time from a gradient that arrives
 at the last step only; it ends with fresh gradients of the weights and, as oneDNN cannot leave it
@@ -8,11 +8,11 @@ before the recurrent product and a zero initial state, in the order (T, B, chann
 flushed to zero. Weights go to the formats that oneDNN prefers: for inference once and outside of
 what is timed, in training at every step, as every step changes them.
 
-Prints, for small layers, the errors relative to derivatives in double precision, and then the
-median milliseconds of a training step and of an inference pass. More than one thread needs as many
-idle cores: the threads wait for each other at every timestep, and beside other work that can take a
-thousand times as long. Needs g++ and two packages, the first with the library on GNU OpenMP and the
-second with the headers (2024.0.0 of it has none):
+train.py and predict.py time it; run by itself, it prints for small layers the errors relative to
+derivatives in double precision. More than one thread needs as many idle cores: the threads wait for
+each other at every timestep, and beside other work that can take a thousand times as long. Needs
+g++ and two packages, the first with the library on GNU OpenMP and the second with the headers
+(2024.0.0 of it has none):
 
     pip install --no-deps onednn-cpu-gomp==2023.2.0 onednn-devel==2024.2.1
     python benchmarks/onednn_peer.py [threads]
@@ -30,12 +30,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 import weakref
 from pathlib import Path
 
 import numpy as np
-from sizes import SIZES
 
 SOURCE = Path(__file__).with_name("onednn_gru.cpp")
 HEADER = Path("oneapi", "dnnl", "dnnl.hpp")
@@ -241,17 +239,6 @@ def relative_errors(B, T, D, H, threads):
     return {key: np.linalg.norm(a - e) / np.linalg.norm(e) for key, (a, e) in found.items()}
 
 
-def median_ms(function, seconds=0.6, at_least=5):
-    """Median milliseconds of a call, over as many calls as fit in a time."""
-    function()
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < at_least or time.perf_counter() < end:
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("threads", nargs="?", type=int, default=1)
@@ -263,12 +250,6 @@ def main():
         print(f"{size!s:15}", "  ".join(f"{name} {error:.1e}" for name, error in errors.items()))
         if not max(errors.values()) < 1e-4:
             raise SystemExit("oneDNN computes something else")
-
-    print(f"median milliseconds, {threads} thread{'s' if threads > 1 else ''}")
-    for name, size in SIZES.items():
-        gru = OneDNNGRU(*size, threads)
-        step, predict = median_ms(gru.step), median_ms(gru.predict)
-        print(f"{name:7}{size!s:20} step {step:8.3f}  predict {predict:8.3f}  {gru.describe()}")
 
 
 if __name__ == "__main__":

@@ -198,3 +198,14 @@ def _onednn(*size_and_threads: int, training: bool = True):
     if not onednn_peer.available():
         raise ImportError("oneDNN is not installed; onednn_peer.py says how")
     return onednn_peer.OneDNNGRU(*size_and_threads, training=training)
+
+
+def functions(kind: str, names: list[str], *size_and_threads: int) -> dict[str, Step]:
+    """Make the steps of the peers that are installed: kind "training" or "inference"."""
+    steps = {}
+    for name in names:
+        try:
+            steps[name] = globals()[f"{name}_{kind}"](*size_and_threads)
+        except ImportError as error:
+            print(f"  without {name}: {error}")
+    return steps

@@ -3,27 +3,22 @@
 python benchmarks/predict.py --threads 1
 """
 
-import argparse
 import warnings
 from collections.abc import Callable
 
-from cores import use_cores
+from cores import arguments_on_cores
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("sizes", nargs="*", help="of those in sizes.py; all by default")
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--rounds", type=int, default=7)
-parser.add_argument("--seconds", type=float, default=0.3, help="of each peer, a round")
-parser.add_argument("--batches", type=int, default=32, help="that one call of predict has")
-parser.add_argument("--peers", nargs="*", default=["onnx", "torch", "jax", "onednn"])
-arguments = parser.parse_args()
-use_cores(arguments.threads)
+arguments = arguments_on_cores(
+    __doc__,
+    peers=["onnx", "torch", "jax", "onednn"],
+    seconds=0.3,
+    batches=dict(type=int, default=32, help="that one call of predict has"),
+)
 
 import peers  # noqa: E402
-from sizes import SIZES, in_turns, inference_flops, ratio  # noqa: E402
+from sizes import SIZES, in_turns, inference_flops, print_heading, print_row  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
-from skgru.kernels import active_instruction_set  # noqa: E402
 
 
 def skgru_predict(
@@ -37,27 +32,14 @@ def skgru_predict(
     return lambda: gru.predict(X)
 
 
-print(
-    f"instruction set {active_instruction_set()}, threads {arguments.threads}, rounds "
-    f"{arguments.rounds}; how many times as long others took: median (range)"
-)
+print_heading(arguments.threads, arguments.rounds)
 for name in arguments.sizes or SIZES:
     size = SIZES[name]
     functions = {
         "skgru": skgru_predict(*size, arguments.threads, arguments.batches),
         "one batch": skgru_predict(*size, arguments.threads, 1),
     }
-    for peer in arguments.peers:
-        try:
-            functions[peer] = getattr(peers, f"{peer}_inference")(*size, arguments.threads)
-        except ImportError as error:
-            print(f"  without {peer}: {error}")
+    functions |= peers.functions("inference", arguments.peers, *size, arguments.threads)
     times = in_turns(functions, arguments.rounds, arguments.seconds)
     times["skgru"] /= arguments.batches
-    rate = inference_flops(*size) / times["skgru"]
-    print(
-        f"{name:7s} {1e3 * sorted(times['skgru'])[len(rate) // 2]:8.3f} ms a batch  "
-        f"{sorted(rate)[len(rate) // 2] / 1e9:6.1f} GFLOP/s  "
-        + "  ".join(f"{p} {ratio(times[p], times['skgru'])}" for p in times if p != "skgru"),
-        flush=True,
-    )
+    print_row(name, inference_flops(*size), times)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from skgru.kernels import active_instruction_set
+
 # batch, steps, channels, hidden
 SIZES = {
     "S": (32, 50, 8, 32),
@@ -67,3 +69,20 @@ def ratio(peer: np.ndarray, ours: np.ndarray) -> str:
     """How many times as long the peer took: median over the rounds, and range."""
     ratios = peer / ours
     return f"{np.median(ratios):5.2f} ({ratios.min():.2f}-{ratios.max():.2f})"
+
+
+def print_heading(threads: int, rounds: int) -> None:
+    """Say what the rows hold."""
+    print(
+        f"instruction set {active_instruction_set()}, threads {threads}, rounds {rounds}; "
+        "how many times as long others took: median (range)"
+    )
+
+
+def print_row(name: str, flops: int, times: dict[str, np.ndarray], note: str = "") -> None:
+    """Print the times of "skgru" for a batch, and how many times as long each other took."""
+    ours = times["skgru"]
+    others = (f"{other} {ratio(times[other], ours)}" for other in times if other != "skgru")
+    milliseconds, gflops = 1e3 * np.median(ours), np.median(flops / ours) / 1e9
+    columns = [f"{name:7s} {milliseconds:8.3f} ms", f"{gflops:6.1f} GFLOP/s", note, *others]
+    print("  ".join(filter(None, columns)), flush=True)

@@ -31,11 +31,7 @@ def _module_name(dtype: DTypeLike, isa: str) -> str:
 @cache
 def instruction_sets() -> tuple[str, ...]:
     """Those that skgru was built for and this processor can run, the fastest last."""
-    return tuple(
-        isa
-        for isa in _ISAS
-        if find_spec(_module_name("float32", isa)) and supports(isa.replace("-", "_"))
-    )
+    return tuple(isa for isa in _ISAS if find_spec(_module_name("float32", isa)) and supports(isa))
 
 
 @cache
@@ -58,11 +54,7 @@ def active_instruction_set() -> str:
     return forced
 
 
+@cache
 def kernels_for(dtype: DTypeLike, isa: str | None = None) -> ModuleType:
     """Import the kernels of a dtype, for the active or another instruction set."""
-    return _load(dtype, isa or active_instruction_set())
-
-
-@cache
-def _load(dtype: DTypeLike, isa: str) -> ModuleType:
-    return import_module(_module_name(dtype, isa))
+    return import_module(_module_name(dtype, isa or active_instruction_set()))

@@ -29,7 +29,7 @@ def supports(isa: str) -> bool:
 
     The builtins ask the operating system too, whether it saves the wider registers.
     """
-    level = isa.removeprefix("x86_64_v")
+    level = isa.removeprefix("x86-64-v")
     if level != isa:
         return skgru_supports(int(level))
     return isa in ("portable", "neon")  # arm64 has NEON by definition

@@ -134,19 +134,27 @@ cdef inline void multiply(
         first += PANEL
 
 
-cdef inline void multiply_transposed(
-    Py_ssize_t depth, Py_ssize_t rows, const real* a, Py_ssize_t a_stride,
-    Py_ssize_t columns, const real* panel, real* c, Py_ssize_t c_stride,
+cdef struct transposed:
+    const real* a                           # (depth, rows), to be transposed
+    Py_ssize_t rows, a_stride
+    real* c                                 # (rows, columns)
+
+
+cdef inline void add_transposed(
+    Py_ssize_t depth, Py_ssize_t columns, const real* b, Py_ssize_t b_stride,
+    const transposed* factors, int n_factors, Py_ssize_t c_stride, real* panel,
 ) noexcept nogil:
-    """C (rows, columns) += Aᵀ times one packed panel; A is (depth, rows), columns <= PANEL."""
+    """C += Aᵀ B of each factor, with one B (depth, columns); `panel` has room for a panel of B."""
     cdef:
-        term factor = term(NULL, panel, depth, 1, a_stride)
-        Py_ssize_t row = 0, n_blocks = (rows + BLOCK - 1) // BLOCK
-        int n_rows
-    while row < rows:
-        n_rows = <int>((rows - row + n_blocks - 1) // n_blocks)
-        factor.a = a + row
-        block(n_rows, columns, &factor, 1, c + row * c_stride, c_stride, c + row * c_stride,
-              c_stride)
-        row += n_rows
-        n_blocks -= 1
+        term factor
+        Py_ssize_t first = 0, width
+        int i
+        real* c
+    while first < columns:
+        width = min(<Py_ssize_t>PANEL, columns - first)
+        pack(b + first, b_stride, 1, depth, width, panel)
+        for i in range(n_factors):
+            factor = term(factors[i].a, panel, depth, 1, factors[i].a_stride)
+            c = factors[i].c + first
+            multiply(factors[i].rows, width, &factor, 1, c, c_stride, c, c_stride)
+        first += PANEL

@@ -344,29 +344,23 @@ cdef void _weight_gradients(
 ) noexcept nogil:
     """Add the share of some rows to ∂L/∂W, ∂L/∂U, ∂L/∂b and ∂L/∂c."""
     cdef:
-        Py_ssize_t G = 3 * H, first, width
+        Py_ssize_t G = 3 * H
         real one = 1
-    first = 0
-    while first < 2 * H:
-        width = min(<Py_ssize_t>PANEL, 2 * H - first)
-        pack(a + first, G, 1, rows, width, panel)
-        multiply_transposed(rows, H, h, H, width, panel, &dU[0, first], G)
-        multiply_transposed(rows, D, x, D, width, panel, &dW[0, first], G)
-        multiply_transposed(rows, 1, &one, 0, width, panel, &db[first], G)
-        first += PANEL
-    first = 0
-    while first < H:
-        width = min(<Py_ssize_t>PANEL, H - first)
-        pack(a + 2 * H + first, G, 1, rows, width, panel)
-        multiply_transposed(rows, D, x, D, width, panel, &dW[0, 2 * H + first], G)
-        multiply_transposed(rows, 1, &one, 0, width, panel, &db[2 * H + first], G)
-        if reset_after:
-            pack(s + first, H, 1, rows, width, panel)
-            multiply_transposed(rows, H, h, H, width, panel, &dU[0, 2 * H + first], G)
-            multiply_transposed(rows, 1, &one, 0, width, panel, &dc[first], H)
-        else:
-            multiply_transposed(rows, H, s, H, width, panel, &dU[0, 2 * H + first], G)
-        first += PANEL
+        transposed[3] factors
+    factors[0] = transposed(x, D, D, &dW[0, 0])
+    factors[1] = transposed(&one, 1, 0, &db[0])
+    factors[2] = transposed(h, H, H, &dU[0, 0])
+    add_transposed(rows, 2 * H, a, G, factors, 3, G, panel)
+    factors[0].c = &dW[0, 2 * H]
+    factors[1].c = &db[2 * H]
+    factors[2].c = &dU[0, 2 * H]
+    if reset_after:
+        add_transposed(rows, H, a + 2 * H, G, factors, 2, G, panel)
+        factors[1].c = &dc[0]
+        add_transposed(rows, H, s, H, &factors[1], 2, G, panel)
+    else:
+        factors[2].a = s
+        add_transposed(rows, H, a + 2 * H, G, factors, 3, G, panel)
 
 
 cdef Py_ssize_t _check_layer(

@@ -39,13 +39,13 @@ def linear_backward(
 ):
     """∂L/∂X = ∂L/∂Y Wᵀ, ∂L/∂W = Xᵀ ∂L/∂Y, ∂L/∂b = Σ ∂L/∂Y."""
     cdef:
-        Py_ssize_t n = x.shape[0], D = x.shape[1], K = db.shape[0], first, width
+        Py_ssize_t n = x.shape[0], D = x.shape[1], K = db.shape[0]
         unsigned long long mode
         term factor
         real one = 1
+        transposed[2] factors
         void* work
         real* panels
-        real* panel
     _check_linear(x.shape, W.shape, K, dy.shape)
     _check_linear(dx.shape, dW.shape, K, dy.shape)
     work = malloc(LINE + sizeof(real) * (packed_size(K, D) + n * PANEL))
@@ -59,14 +59,9 @@ def linear_backward(
         multiply(n, D, &factor, 1, NULL, 0, &dx[0, 0], D)
         dW[:, :] = 0
         db[:] = 0
-        panel = panels + packed_size(K, D)
-        first = 0
-        while first < K:
-            width = min(<Py_ssize_t>PANEL, K - first)
-            pack(&dy[0, first], K, 1, n, width, panel)
-            multiply_transposed(n, D, &x[0, 0], D, width, panel, &dW[0, first], K)
-            multiply_transposed(n, 1, &one, 0, width, panel, &db[first], K)
-            first += PANEL
+        factors[0] = transposed(&x[0, 0], D, D, &dW[0, 0])
+        factors[1] = transposed(&one, 1, 0, &db[0])
+        add_transposed(n, K, &dy[0, 0], K, factors, 2, K, panels + packed_size(K, D))
         restore_denormals(mode)
         free(work)
 
