@@ -1,17 +1,22 @@
 """GRUClassifier: a class label for each sequence."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn._loss.loss import BaseLoss
+from sklearn._loss.loss import HalfBinomialLoss
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+)
 from sklearn.utils.validation import column_or_1d
 
 from skgru.base import (
@@ -22,7 +27,8 @@ from skgru.base import (
     has_stochastic_solver,
     unchanged_on_error,
 )
-from skgru.losses import log_loss
+from skgru.callbacks import FitTasks
+from skgru.losses import Elementwise, Loss, log_loss
 
 
 class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below)
@@ -84,11 +90,18 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         hidden_layer_sizes=(64,),
         *,
         reset_after=False,
+        bidirectional=False,
+        pooling="last",
+        return_sequences=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
         solver="adam",
         alpha=1e-4,
         batch_size="auto",
+        bptt_steps=None,
         learning_rate="constant",
         learning_rate_init=0.01,
+        warmup_updates=0,
         power_t=0.5,
         max_iter=100,
         max_grad_norm=1.0,
@@ -104,6 +117,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         epsilon=1e-8,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_split="random",
         n_iter_no_change=10,
         max_fun=15000,
         class_weight=None,
@@ -113,11 +127,18 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.reset_after = reset_after
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.return_sequences = return_sequences
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.bptt_steps = bptt_steps
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.warmup_updates = warmup_updates
         self.power_t = power_t
         self.max_iter = max_iter
         self.max_grad_norm = max_grad_norm
@@ -133,6 +154,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         self.epsilon = epsilon
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.class_weight = class_weight
@@ -179,41 +201,86 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
             )
         with unchanged_on_error(self):
             _check_partial_fit_first_call(self, classes)
-            return self._fit(X, y, sample_weight, incremental=True)
+            return self._fit(X, y, sample_weight, (None, None, None), FitTasks(), incremental=True)
 
     def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
+        name = type(self).__name__
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            return self._check_indicator(y, reset=reset)
         y = column_or_1d(y, warn=True)
-        assert_all_finite(y, estimator_name=type(self).__name__, input_name="y")
+        assert_all_finite(y, estimator_name=name, input_name="y")
         check_classification_targets(y)
         if reset:
             self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes in y, got one class: "
+                f"{name} needs samples of at least 2 classes in y, got one class: "
                 f"{self.classes_.tolist()}."
+            )
+        if reset or not hasattr(self, "_multilabel"):
+            self._multilabel = False
+        elif self._multilabel:
+            raise ValueError(
+                f"y has one column; {name} was fitted on a multilabel indicator of "
+                f"{len(self.classes_)}."
             )
         self.n_outputs_ = 1 if len(self.classes_) == 2 else len(self.classes_)
         unseen = np.setdiff1d(y, self.classes_)
         if len(unseen):
             raise ValueError(f"y has labels that are not in classes {self.classes_}: {unseen}.")
-        return np.searchsorted(self.classes_, y).astype(self.dtype)
+        return np.searchsorted(self.classes_, y).astype(self.dtype)[:, np.newaxis]
 
-    def _check_weights(self, sample_weight: ArrayLike | None, y: np.ndarray) -> np.ndarray:
-        weights = super()._check_weights(sample_weight, y)
+    def _check_indicator(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
+        y = check_array(y, dtype=None, input_name="y", estimator=type(self).__name__)
+        if type_of_target(y) != "multilabel-indicator":
+            raise ValueError(
+                f"y has shape {y.shape} and is {type_of_target(y)}; several columns must be a "
+                "multilabel indicator of 0 and 1."
+            )
+        if self.class_weight is not None:
+            raise ValueError("class_weight is for one label a sample; y is a multilabel indicator.")
+        if reset:
+            self.classes_ = np.arange(y.shape[1])
+        if reset or not hasattr(self, "_multilabel"):
+            self._multilabel = True
+        if not self._multilabel or y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y has {y.shape[1]} columns; {type(self).__name__} was fitted on "
+                + (f"{len(self.classes_)}." if self._multilabel else "one.")
+            )
+        self.n_outputs_ = len(self.classes_)
+        return y.astype(self.dtype)
+
+    def _class_weights(self, y: np.ndarray) -> np.ndarray | float:
         if self.class_weight is None:
-            return weights
-        return weights * compute_sample_weight(self.class_weight, self.classes_[y.astype(int)])
+            return 1.0
+        return compute_sample_weight(self.class_weight, self._decode(y))
 
-    def _loss(self) -> BaseLoss:
-        return log_loss(len(self.classes_))
+    def _loss(self) -> Loss:
+        return Elementwise(HalfBinomialLoss()) if self._multilabel else log_loss(len(self.classes_))
 
-    def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    def _decode(self, y: np.ndarray) -> np.ndarray:
+        y = y.astype(np.intp)
+        return y if self._multilabel else self.classes_[y[:, 0]]
+
+    def _predictions(self, outputs: np.ndarray) -> np.ndarray:
+        if self._multilabel:
+            return (outputs > 0).astype(np.intp)
+        # the logit of two classes is the second's
+        most_likely = (
+            (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+        )
+        return self.classes_[most_likely]
+
+    def _score_predictions(
+        self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None
+    ) -> float:
         from sklearn.metrics import accuracy_score  # at the top, it would slow `import skgru` down
 
-        return float(accuracy_score(y, _most_likely(outputs), sample_weight=weights))
+        return float(accuracy_score(y, predictions, sample_weight=weights))
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each sequence.
+    def predict(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Predict the class of each sequence, or of each time step.
 
         Parameters
         ----------
@@ -222,14 +289,18 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
-            Labels out of `classes_`.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Labels out of `classes_`, or a multilabel indicator. With `return_sequences`, those of
+            every step in the form of X: a list of arrays of shape (n_timesteps_i,) or
+            (n_timesteps_i, n_outputs), or an array of shape (n_samples, n_timesteps) or
+            (n_samples, n_timesteps, n_outputs), with NaN (None, if labels are no numbers) where
+            X was padded.
         """
-        most_likely = _most_likely(self._outputs(X))
-        return self.classes_[most_likely]
+        outputs, sequences = self._outputs(X)
+        return self._in_form_of_x(self._predictions(outputs), sequences)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Estimate the probability of each class for each sequence.
+    def predict_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Estimate the probability of each class for each sequence, or each time step.
 
         Parameters
         ----------
@@ -239,14 +310,13 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; rows sum to 1.
+            In the order of `classes_`; rows sum to 1, but of a multilabel indicator, each is the
+            probability of a 1. With `return_sequences`, a list of arrays of shape
+            (n_timesteps_i, n_classes) or an array of shape (n_samples, n_timesteps, n_classes).
         """
-        outputs = self._outputs(X)
-        if outputs.shape[1] == 1:
-            return expit(np.hstack([-outputs, outputs]))
-        return softmax(outputs, axis=1)
+        return self._probabilities(X, expit, softmax)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Estimate the logarithm of the probability of each class, exact where it is tiny.
 
         Parameters
@@ -257,16 +327,43 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         Returns
         -------
         log_P : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            In the order of `classes_`, and in the form of `predict_proba`.
         """
-        outputs = self._outputs(X)
-        if outputs.shape[1] == 1:
-            return log_expit(np.hstack([-outputs, outputs]))
-        return log_softmax(outputs, axis=1)
+        return self._probabilities(X, log_expit, log_softmax)
 
+    def _probabilities(
+        self, X: Any, of_two: Callable[..., np.ndarray], of_several: Callable[..., np.ndarray]
+    ) -> np.ndarray | list[np.ndarray]:
+        outputs, sequences = self._outputs(X)
+        if self._multilabel:
+            probabilities = of_two(outputs)
+        elif outputs.shape[1] == 1:
+            probabilities = of_two(np.hstack([-outputs, outputs]))
+        else:
+            probabilities = of_several(outputs, axis=1)
+        return self._in_form_of_x(probabilities, sequences)
 
-def _most_likely(outputs: np.ndarray) -> np.ndarray:
-    """Index of the class with the highest output; the logit of two classes is the second's."""
-    if outputs.shape[1] == 1:
-        return (outputs[:, 0] > 0).astype(np.intp)
-    return outputs.argmax(axis=1)
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences, as in `fit`.
+        y : array-like
+            Labels, in any form that `fit` takes.
+        sample_weight : array-like, default=None
+            Weights, in any form that `fit` takes.
+
+        Returns
+        -------
+        score : float
+            Share of the sequences, or of the time steps that have a label, whose prediction is
+            right, in all outputs at once if there are several.
+        """
+        return self._score(X, y, sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

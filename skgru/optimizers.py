@@ -1,6 +1,6 @@
 """Updates of the flat parameter vector, and the schedules of their learning rate."""
 
-from math import sqrt
+from math import cos, pi, sqrt
 
 import numpy as np
 
@@ -79,17 +79,67 @@ class Adam:
         )
 
 
+class AdamW(Adam):
+    """Adam with weight decay of its own, Loshchilov & Hutter 2019 (arXiv:1711.05101).
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+    beta_1, beta_2, epsilon : float
+        As in `Adam`.
+    n_weights : int
+        How many of the parameters, the first, decay.
+    decay : float
+        Share of a weight, times the learning rate, that an update takes away.
+    """
+
+    def __init__(
+        self,
+        parameters: np.ndarray,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        n_weights: int,
+        decay: float,
+    ):
+        super().__init__(parameters, beta_1, beta_2, epsilon)
+        self.n_weights = n_weights
+        self.decay = decay
+
+    def update(
+        self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
+    ) -> None:
+        """Change the parameters in place, by `scale` times the gradient."""
+        parameters[: self.n_weights] *= 1 - learning_rate * self.decay
+        super().update(parameters, gradient, scale, learning_rate)
+
+
 class Constant:
-    """One learning rate throughout.
+    """One learning rate throughout, but for a linear rise at the beginning.
+
+    Parameters
+    ----------
+    learning_rate_init : float
+    warmup_updates : int
+        Updates of the rise (Goyal et al. 2017).
 
     Attributes
     ----------
     learning_rate : float
-        What the next update uses.
+        That of an update after the rise.
     """
 
-    def __init__(self, learning_rate_init: float):
+    def __init__(self, learning_rate_init: float, warmup_updates: int):
         self.learning_rate = learning_rate_init
+        self.warmup_updates = warmup_updates
+        self.n_updates = 0
+
+    def next(self) -> float:
+        """Learning rate of the next update."""
+        self.n_updates += 1
+        if self.n_updates < self.warmup_updates:
+            return self.learning_rate * self.n_updates / self.warmup_updates
+        return self.learning_rate
 
     def end_epoch(self, n_samples_seen: int) -> None:
         """Set the learning rate of the next epoch."""
@@ -99,11 +149,35 @@ class Constant:
         return False
 
 
+class Cosine(Constant):
+    """Down to zero over a number of updates, as half a wave (Loshchilov & Hutter 2017).
+
+    Parameters
+    ----------
+    learning_rate_init : float
+    warmup_updates : int
+    n_updates : int
+        All there will be, those of the rise among them.
+    """
+
+    def __init__(self, learning_rate_init: float, warmup_updates: int, n_updates: int):
+        super().__init__(learning_rate_init, warmup_updates)
+        self.learning_rate_init = learning_rate_init
+        self.n_updates_to_come = n_updates
+
+    def next(self) -> float:
+        """Learning rate of the next update."""
+        n_updates = self.n_updates_to_come - self.warmup_updates
+        done = min(max(self.n_updates - self.warmup_updates, 0) / max(n_updates, 1), 1.0)
+        self.learning_rate = self.learning_rate_init * (1 + cos(pi * done)) / 2
+        return super().next()
+
+
 class InverseScaling(Constant):
     """``learning_rate_init / n_samples_seen ** power_t``, set after each epoch."""
 
-    def __init__(self, learning_rate_init: float, power_t: float):
-        super().__init__(learning_rate_init)
+    def __init__(self, learning_rate_init: float, warmup_updates: int, power_t: float):
+        super().__init__(learning_rate_init, warmup_updates)
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
 

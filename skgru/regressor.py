@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn._loss.loss import BaseLoss
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
@@ -19,7 +18,8 @@ from skgru.base import (
     has_stochastic_solver,
     unchanged_on_error,
 )
-from skgru.losses import REGRESSION_LOSSES
+from skgru.callbacks import FitTasks
+from skgru.losses import REGRESSION_LOSSES, Elementwise, Loss, Quantiles
 
 
 class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
@@ -36,8 +36,15 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         + PARAMETERS_DOC.format(
             stratified="",
             own_parameters="""
-    loss : {"squared_error"}, default="squared_error"
-        What is minimised: half the squared error, averaged over outputs.
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
+            default="squared_error"
+        What is minimised, as mean over outputs: half the squared error; the absolute error;
+        Huber's, which is squared up to an error of 1 and absolute beyond (scale y); half the
+        Poisson deviance of a positive mean, whose logarithm the network gives; or the pinball
+        loss of every one of `quantiles`.
+
+    quantiles : sequence of float, default=(0.1, 0.5, 0.9)
+        Of `loss="quantile"`: the quantiles to predict, all by one model.
 """,
         )
         + """
@@ -66,7 +73,8 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseGRU._parameter_constraints,
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "loss": [StrOptions({*REGRESSION_LOSSES, "quantile"})],
+        "quantiles": ["array-like"],
     }
 
     def __init__(
@@ -74,12 +82,20 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         hidden_layer_sizes=(64,),
         *,
         loss="squared_error",
+        quantiles=(0.1, 0.5, 0.9),
         reset_after=False,
+        bidirectional=False,
+        pooling="last",
+        return_sequences=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
         solver="adam",
         alpha=1e-4,
         batch_size="auto",
+        bptt_steps=None,
         learning_rate="constant",
         learning_rate_init=0.01,
+        warmup_updates=0,
         power_t=0.5,
         max_iter=100,
         max_grad_norm=1.0,
@@ -95,6 +111,7 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         epsilon=1e-8,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_split="random",
         n_iter_no_change=10,
         max_fun=15000,
         n_channels=1,
@@ -103,12 +120,20 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.loss = loss
+        self.quantiles = quantiles
         self.reset_after = reset_after
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.return_sequences = return_sequences
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.bptt_steps = bptt_steps
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.warmup_updates = warmup_updates
         self.power_t = power_t
         self.max_iter = max_iter
         self.max_grad_norm = max_grad_norm
@@ -124,6 +149,7 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         self.epsilon = epsilon
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.n_channels = n_channels
@@ -155,7 +181,7 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
             As in `fit`; also for another number of outputs than at the first call.
         """
         with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, incremental=True)
+            return self._fit(X, y, sample_weight, (None, None, None), FitTasks(), incremental=True)
 
     def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
         y = check_array(
@@ -163,26 +189,68 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         )
         if y.ndim != 2 or y.shape[1] == 1:
             y = column_or_1d(y, warn=True)[:, np.newaxis]
-        if reset or not hasattr(self, "n_outputs_"):
-            self.n_outputs_ = y.shape[1]
-        elif y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y has {y.shape[1]} outputs, the fitted model has {self.n_outputs_}.")
+        if reset or not hasattr(self, "_n_targets"):
+            self._n_targets = y.shape[1]
+        elif y.shape[1] != self._n_targets:
+            raise ValueError(f"y has {y.shape[1]} outputs, the fitted model has {self._n_targets}.")
+        self.n_outputs_ = self._n_targets * self._n_quantiles()
         with np.errstate(over="ignore"):
             y = y.astype(self.dtype)
         if not np.isfinite(y).all():
             raise ValueError(f"Input y contains a value too large for {self.dtype}.")
+        if self.loss == "poisson" and not (y.min() >= 0 and y.sum() > 0):
+            raise ValueError('loss="poisson" needs y >= 0, and a y > 0 among them.')
         return y
 
-    def _loss(self) -> BaseLoss:
-        return REGRESSION_LOSSES[self.loss]()
+    def _n_quantiles(self) -> int:
+        if self.loss != "quantile":
+            return 1
+        quantiles = np.asarray(self.quantiles, dtype=float)
+        if (
+            quantiles.ndim != 1
+            or not len(quantiles)
+            or not ((quantiles > 0) & (quantiles < 1)).all()
+        ):
+            raise ValueError(
+                f"quantiles must be one or more numbers between 0 and 1, got {self.quantiles!r}."
+            )
+        return len(quantiles)
 
-    def _score_outputs(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
-        from sklearn.metrics import r2_score  # at the top, it would slow `import skgru` down
+    def _loss(self) -> Loss:
+        if self.loss == "quantile":
+            return Quantiles(self.quantiles)
+        return Elementwise(REGRESSION_LOSSES[self.loss]())
 
-        return float(r2_score(y, outputs, sample_weight=weights))
+    def _predictions(self, outputs: np.ndarray) -> np.ndarray:
+        n_quantiles = outputs.shape[1] // self._n_targets
+        if n_quantiles > 1:
+            outputs = outputs.reshape(len(outputs), -1, n_quantiles)
+            # sorted by quantile, they are no further from the true ones (Chernozhukov et al. 2010)
+            order = np.argsort(np.argsort(self.quantiles))
+            outputs = np.sort(outputs, axis=2)[:, :, order]
+        elif self.loss == "poisson":
+            outputs = np.exp(outputs)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the numbers of each sequence.
+    def _score_predictions(
+        self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None
+    ) -> float:
+        # at the top, it would slow `import skgru` down
+        from sklearn.metrics import d2_pinball_score, r2_score
+
+        if self.loss != "quantile":
+            return float(r2_score(y, predictions, sample_weight=weights))
+        y = np.asarray(y)
+        y = y.reshape(len(y), -1)
+        predictions = predictions.reshape(len(y), y.shape[1], -1)
+        scores = [
+            d2_pinball_score(y, predictions[:, :, i], alpha=quantile, sample_weight=weights)
+            for i, quantile in enumerate(self.quantiles)
+        ]
+        return float(np.mean(scores))
+
+    def predict(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Predict the numbers of each sequence, or of each time step.
 
         Parameters
         ----------
@@ -192,9 +260,33 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            With several quantiles, of shape (n_samples, n_quantiles) or (n_samples, n_outputs,
+            n_quantiles), in the order of `quantiles`; a higher quantile is never below a lower.
+            With `return_sequences`, those of every step in the form of X: a list of arrays whose
+            first axis is the steps, or an array whose second is, with NaN where X was padded.
         """
-        outputs = self._outputs(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        outputs, sequences = self._outputs(X)
+        return self._in_form_of_x(self._predictions(outputs), sequences)
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Coefficient of determination of the predictions.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences, as in `fit`.
+        y : array-like
+            Numbers, in any form that `fit` takes.
+        sample_weight : array-like, default=None
+            Weights, in any form that `fit` takes.
+
+        Returns
+        -------
+        score : float
+            R² over sequences, or over the time steps that have a target. Of `loss="quantile"`,
+            the share of the pinball loss explained, D², as mean over quantiles.
+        """
+        return self._score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

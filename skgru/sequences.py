@@ -26,6 +26,47 @@ class Packed(NamedTuple):
     batch_sizes: np.ndarray
 
 
+class Span(NamedTuple):
+    """Where some sequences, or parts of them, lie in `Sequences.values`: the longest first.
+
+    Attributes
+    ----------
+    starts : ndarray of int, shape (n_samples,)
+        Row of the first step of each.
+    lengths : ndarray of int, shape (n_samples,)
+    """
+
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    def windows(self, n_steps: int | None) -> list["Span"]:
+        """Cut the sequences into windows of so many steps, counted from their ends.
+
+        The first windows hold what is left over, and the sequences that are long enough.
+        """
+        longest = int(self.lengths[0])
+        if n_steps is None or longest <= n_steps:
+            return [self]
+        windows = []
+        for after in reversed(range(0, longest, n_steps)):
+            stops = self.lengths - after
+            stops = stops[stops > 0]
+            begins = np.maximum(stops - n_steps, 0)
+            windows.append(Span(self.starts[: len(stops)] + begins, stops - begins))
+        return windows
+
+    def pack(self, values: np.ndarray) -> Packed:
+        """Pack these steps of an array with a row a step."""
+        x = np.empty((self.lengths.sum(), values.shape[1]), dtype=values.dtype)
+        batch_sizes = np.empty(self.lengths[0], dtype=np.intp)
+        kernels_for(x.dtype).pack_steps(values, self.starts, self.lengths, x, batch_sizes)
+        return Packed(x, batch_sizes)
+
+    def unpack(self, x: np.ndarray, values: np.ndarray) -> None:
+        """Write packed steps where `pack` takes them from."""
+        kernels_for(x.dtype).unpack_steps(x, self.starts, self.lengths, values)
+
+
 @dataclass(frozen=True, eq=False)
 class Sequences:
     """Sequences of any lengths as one array of time steps.
@@ -59,27 +100,25 @@ class Sequences:
         """Row of `values` at which each sequence begins."""
         return np.cumsum(self.lengths) - self.lengths
 
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        """Rows of `values` that belong to these sample indices, in their order."""
+        lengths = self.lengths[samples]
+        rows = np.repeat(self.starts[samples] - (np.cumsum(lengths) - lengths), lengths)
+        return rows + np.arange(len(rows))
+
     def take(self, samples: np.ndarray) -> "Sequences":
         """Copy the sequences of these sample indices, in their order."""
         lengths = self.lengths[samples]
-        rows = np.repeat(self.starts[samples] - (np.cumsum(lengths) - lengths), lengths)
-        rows += np.arange(len(rows))
-        return Sequences(self.values[rows], lengths, self.n_timesteps, self.form)
+        return Sequences(self.values[self.rows(samples)], lengths, self.n_timesteps, self.form)
 
     def deal(self, samples: np.ndarray, n_shards: int) -> list[np.ndarray]:
         """Deal sample indices out to shards of like length, in each the longest first."""
         samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
         return [samples[i::n_shards] for i in range(n_shards)]
 
-    def pack(self, samples: np.ndarray) -> Packed:
-        """Pack the sequences of these sample indices, which `deal` has sorted."""
-        lengths = self.lengths[samples]
-        x = np.empty((lengths.sum(), self.n_channels), dtype=self.values.dtype)
-        batch_sizes = np.empty(lengths[0], dtype=np.intp)
-        kernels_for(x.dtype).pack_steps(
-            self.values, self.starts, self.lengths, samples, x, batch_sizes
-        )
-        return Packed(x, batch_sizes)
+    def span(self, samples: np.ndarray) -> Span:
+        """Where the sequences of these sample indices lie, which `deal` has sorted."""
+        return Span(self.starts[samples], self.lengths[samples])
 
     def in_form_of_x(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Give new values of the same time steps the form that X had.
@@ -104,6 +143,78 @@ class Sequences:
         padded = np.full((n_samples, n_timesteps, k), np.nan, dtype=values.dtype)
         padded[np.arange(n_timesteps) < self.lengths[:, np.newaxis]] = values
         return padded
+
+    def by_step(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        """Give what there is for every time step the form of a y for X.
+
+        Parameters
+        ----------
+        values : ndarray of shape (sum of lengths,) or (sum of lengths, k)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timesteps[, k]) for a table or an array, with a missing
+        label (NaN, or None if there are no numbers) where shorter sequences have ended; a list
+        of arrays of shape (T_i[, k]) for a list.
+        """
+        if self.form == "list":
+            return np.split(values, self.starts[1:])
+        shape = (len(self), self.n_timesteps, *values.shape[1:])
+        if self.lengths.min() == self.n_timesteps:
+            return values.reshape(shape)
+        numbers = values.dtype.kind in "biuf"
+        dtype = np.result_type(values.dtype, np.float16) if numbers else object
+        padded = np.full(shape, np.nan if numbers else None, dtype=dtype)
+        padded[np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]] = values
+        return padded
+
+    def rows_by_step(self, y: Any, name: str) -> np.ndarray:
+        """Give what belongs to the time steps, in the form of `by_step`, a row a step.
+
+        Parameters
+        ----------
+        y : array-like
+            A list of arrays of shape (T_i,) or (T_i, k), or an array of shape (n_samples,
+            n_timesteps) or (n_samples, n_timesteps, k), whose entries after the end of a
+            sequence are not looked at.
+        name : str
+            Of y, for messages.
+
+        Returns
+        -------
+        ndarray of shape (sum of lengths,) or (sum of lengths, k)
+
+        Raises
+        ------
+        ValueError
+            If there are not as many sequences and steps as X has.
+        """
+        items = _ragged_items(y)
+        if items is None:
+            array = np.asarray(y)
+            if array.ndim not in (2, 3):
+                raise ValueError(
+                    f"{name} has {array.ndim} dimensions (shape {array.shape}); with "
+                    "return_sequences=True it needs an entry for each time step: (n_samples, "
+                    "n_timesteps), (n_samples, n_timesteps, k) or a list of arrays."
+                )
+            if array.shape[:2] != (len(self), self.n_timesteps):
+                raise ValueError(
+                    f"{name} has {array.shape[0]} sequences of {array.shape[1]} steps, X has "
+                    f"{len(self)} of {self.n_timesteps}."
+                )
+            return array[np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]]
+        if len(items) != len(self):
+            raise ValueError(f"{name} has {len(items)} sequences, X has {len(self)}.")
+        for i, (item, length) in enumerate(zip(items, self.lengths, strict=True)):
+            if item.ndim not in (1, 2) or item.shape[1:] != items[0].shape[1:]:
+                raise ValueError(
+                    f"{name}[{i}] has shape {item.shape}; expected (n_timesteps,) or "
+                    f"(n_timesteps, k), as {name}[0], which has shape {items[0].shape}."
+                )
+            if len(item) != length:
+                raise ValueError(f"{name}[{i}] has {len(item)} steps, X[{i}] has {length}.")
+        return np.concatenate(items)
 
 
 def check_sequences(

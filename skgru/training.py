@@ -2,19 +2,21 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn._loss.loss import BaseLoss
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
-from skgru.losses import value_and_gradient
-from skgru.network import Buffers, Network
+from skgru.callbacks import FitTasks
+from skgru.losses import Loss
+from skgru.network import Network
 from skgru.optimizers import SGD, Adam, Constant
+from skgru.propagation import Buffers, Dropout, Propagation
 from skgru.sequences import Sequences
+from skgru.targets import Targets
 from skgru.workers import Workers, one_blas_thread
 
 # Sequences that one forward and backward pass of L-BFGS takes at a time: enough for large
@@ -80,32 +82,40 @@ class Objective:
 
     ``Σ_i w_i loss_i / Σ_i w_i + alpha/2 ‖weights‖² / Σ_i w_i``, in a minibatch with Σ_i w_i
     estimated as the number of its samples times the mean weight of all samples, so that
-    its expectation over minibatches has the same data term.
+    its expectation over minibatches has the same data term. With a target for each step, i is a
+    step, and the weight of a sample the sum of those of its steps.
 
     Attributes
     ----------
     network : Network
-    loss : BaseLoss
+    loss : Loss
     sequences : Sequences
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-    weights : ndarray of shape (n_samples,)
+    targets : Targets
     samples : ndarray of int
         The samples to train on, among those of the sequences.
     alpha : float
     workers : Workers
+    bptt_steps : int or None
+        Steps that gradients go back; None is all.
+    dropout, recurrent_dropout : float
+    random_state : RandomState or None
+        Draws the seeds of dropout.
     """
 
     network: Network
-    loss: BaseLoss
+    loss: Loss
     sequences: Sequences
-    y: np.ndarray
-    weights: np.ndarray
+    targets: Targets
     samples: np.ndarray
     alpha: float
     workers: Workers
+    bptt_steps: int | None = None
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    random_state: np.random.RandomState | None = None
 
     def __post_init__(self):
-        total = self.weights[self.samples].sum()
+        total = self.targets.sample_weights()[self.samples].sum()
         self.buffers = Buffers(self.network)
         self.mean_weight = total / max(len(self.samples), 1)
         if total == 0:
@@ -131,15 +141,26 @@ class Objective:
         """Value of the loss, and the share of each shard in its gradient."""
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum
         n_steps = int(self.sequences.lengths[samples].sum())
-        n_shards = self.network.n_shards(len(samples), n_steps)
-        shards = self.sequences.deal(samples, n_shards)
-        outputs, backpropagate = self.network.forward(
-            self.sequences, shards, self.workers, self.buffers
-        )
-        samples = np.concatenate(shards)
-        weights = (self.weights[samples] / total).astype(outputs.dtype)
-        value, d_outputs = value_and_gradient(self.loss, self.y[samples], outputs, weights)
-        return value, backpropagate(d_outputs)
+        shards = self.sequences.deal(samples, self.network.n_shards(len(samples), n_steps))
+        gradients, views = self.buffers.gradients(len(shards))
+        dropout = Dropout()
+        if self.dropout or self.recurrent_dropout:
+            seed = int(self.random_state.randint(2**63, dtype=np.int64))
+            dropout = Dropout(self.dropout, self.recurrent_dropout, seed)
+
+        def run_shard(i: int) -> float:
+            propagation = Propagation(
+                self.network,
+                self.buffers.parameters,
+                lambda name, shape: self.buffers.empty((i, name), shape),
+                dropout,
+                shard=i,
+            )
+            return propagation.value_and_gradient(
+                self.sequences, shards[i], self.targets, total, self.loss, self.bptt_steps, views[i]
+            )
+
+        return sum(self.workers.map(run_shard, range(len(shards)))), gradients
 
     def _penalised(
         self, value: float, shares: np.ndarray, total: float
@@ -161,9 +182,10 @@ def fit_stochastic(
     *,
     max_iter: int,
     batch_size: int,
-    max_grad_norm: float,
+    max_grad_norm: float | None,
     shuffle: bool,
     validation_score: Callable[[], float] | None,
+    tasks: FitTasks,
     verbose: bool,
 ) -> bool:
     """Update the network's parameters in place, a minibatch at a time.
@@ -178,12 +200,14 @@ def fit_stochastic(
         Epochs.
     batch_size : int
         Sequences an update.
-    max_grad_norm : float
+    max_grad_norm : float or None
         Gradients of a larger L2 norm are scaled down to it (Pascanu et al. 2013).
     shuffle : bool
     validation_score : callable or None
         Scores the network, the higher the better; with it, training stops when the score no
         longer rises, and the best parameters are put back.
+    tasks : FitTasks
+        Told of every epoch; may stop the training.
     verbose : bool
 
     Returns
@@ -201,6 +225,7 @@ def fit_stochastic(
     finished = False
     try:
         for _ in range(max_iter):
+            tasks.begin()
             samples = objective.samples
             if shuffle:
                 samples = solver.random_state.permutation(samples)
@@ -217,6 +242,9 @@ def fit_stochastic(
                     best_score, best_parameters = score, parameters.copy()
                 watched = -score
             solver.schedule.end_epoch(history.n_samples_seen)
+            if tasks.end():
+                finished = True
+                break
             if solver.patience.exhausted(watched) and not solver.schedule.go_on():
                 finished = True
                 if verbose:
@@ -246,16 +274,17 @@ def _run_epoch(
     solver: Solver,
     history: History,
     batch_size: int,
-    max_grad_norm: float,
+    max_grad_norm: float | None,
 ) -> None:
     """Update the parameters once a minibatch of these samples, in their order."""
     loss_sum, norms = 0.0, []
     for batch in gen_batches(len(samples), batch_size):
         value, gradient, norm = objective.minibatch(samples[batch])
         _check_finite(value, norm, f"epoch {len(history.loss_curve) + 1}")
-        scale = max_grad_norm / norm if norm > max_grad_norm else 1.0
+        clipped = max_grad_norm is not None and norm > max_grad_norm
+        scale = max_grad_norm / norm if clipped else 1.0
         solver.optimizer.update(
-            objective.network.parameters, gradient, scale, solver.schedule.learning_rate
+            objective.network.parameters, gradient, scale, solver.schedule.next()
         )
         loss_sum += value * (batch.stop - batch.start)
         norms.append(norm)
@@ -264,9 +293,7 @@ def _run_epoch(
     history.grad_norm_curve.append(float(np.mean(norms)))
 
 
-def merge_equal(
-    sequences: Sequences, y: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def merge_equal(sequences: Sequences, targets: Targets) -> tuple[np.ndarray, Targets]:
     """Find one sample for each distinct (x, y), in an order that depends on their content alone.
 
     L-BFGS on a loss that is not convex multiplies rounding errors by orders of magnitude. With
@@ -277,17 +304,19 @@ def merge_equal(
     -------
     samples : ndarray of int
         One sample for each distinct (x, y) of positive weight.
-    weights : ndarray of shape (n_samples,)
-        The sum of the weights of all its equals, for each of these samples.
+    targets : Targets
+        For each of these samples, with the weights of all its equals added up.
     """
-    first: dict[tuple[bytes, bytes], int] = {}
-    merged = np.zeros_like(weights)
-    for i in np.flatnonzero(weights):
-        start = sequences.starts[i]
-        x = sequences.values[start : start + sequences.lengths[i]]
-        j = first.setdefault((x.tobytes(), y[i].tobytes()), i)
-        merged[j] += weights[i]
-    return np.array([first[key] for key in sorted(first)], dtype=np.intp), merged
+    first: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
+    weights = np.zeros_like(targets.weights)
+    for i in np.flatnonzero(targets.sample_weights()):
+        sample = np.array([i])
+        rows = targets.rows(sample)
+        x, y = sequences.values[sequences.rows(sample)], targets.y[rows]
+        sample, own = first.setdefault((x.tobytes(), y.tobytes()), (sample, rows))
+        weights[own] += targets.weights[rows]
+    samples = [first[key][0] for key in sorted(first)]
+    return np.concatenate([np.empty(0, np.intp), *samples]), replace(targets, weights=weights)
 
 
 @_quiet_overflow
@@ -298,6 +327,7 @@ def fit_lbfgs(
     max_iter: int,
     max_fun: int,
     tol: float,
+    tasks: FitTasks,
     verbose: bool,
 ) -> None:
     """Minimise the objective over all samples with SciPy's L-BFGS-B, in place.
@@ -313,6 +343,8 @@ def fit_lbfgs(
         Evaluations of the objective.
     tol : float
         Largest entry of the gradient at which to stop.
+    tasks : FitTasks
+        Told of every iteration; may stop the training.
     verbose : bool
 
     Raises
@@ -337,6 +369,7 @@ def fit_lbfgs(
         return value, gradient.astype(np.float64)
 
     def record(intermediate_result) -> None:
+        nonlocal stopped
         # the last point that the line search evaluates is the one it accepts
         accepted[:] = intermediate_result.x
         history.loss_curve.append(float(intermediate_result.fun))
@@ -344,7 +377,12 @@ def fit_lbfgs(
         history.n_samples_seen += len(objective.samples)
         if verbose:
             print(f"Iteration {len(history.loss_curve)}, loss = {intermediate_result.fun:.8f}")
+        tasks.begin()
+        stopped = tasks.end()
+        if stopped:
+            raise StopIteration
 
+    stopped = False
     try:
         with one_blas_thread():
             result = minimize(
@@ -359,7 +397,7 @@ def fit_lbfgs(
         warnings.warn("Training interrupted by user.", stacklevel=2)
     else:
         accepted[:] = result.x
-        if not result.success:
+        if not (result.success or stopped):
             warnings.warn(
                 f"L-BFGS stopped before it converged, after {result.nit} iterations: "
                 f"{result.message}. Increase max_iter or max_fun, scale the data, or use "

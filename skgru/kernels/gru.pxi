@@ -9,6 +9,8 @@ Row vectors; columns of W (D, 3H), U (H, 3H) and b (3H) in the order r | z | h̃
     h_t = z_t ⊙ h_{t-1} + (1 - z_t) ⊙ h̃_t
 
 Cho et al. 2014 (arXiv:1406.1078) for the first form of the candidate; the second is cuDNN's.
+With recurrent dropout, what U takes is mask ⊙ h_{t-1}, one mask for all steps of a sequence (Gal &
+Ghahramani 2016, arXiv:1512.05287); the state that z keeps is whole.
 
 A minibatch is packed (see the package's docstring). Both passes run with denormals flushed to
 zero, and one row's numbers have the same bits whatever rows are computed beside it.
@@ -30,6 +32,7 @@ def gru_forward(
     const real[::1] b,                       # IN   (3H,)
     const real[::1] c,                       # IN   (H,)      or (0,): reset before
     const real[:, ::1] h_0,                  # IN   (B, H)
+    const real[:, ::1] mask,                 # IN   (B, H)    of h_{t-1} where U takes it; (0, _)
     real[:, ::1] h_last,                     # OUT  (B, H)    the last state of each sequence
     real[:, ::1] states,                     # OUT  (N, H)    h_t of each row; (0, _): not wanted
     real[:, ::1] gates,                      # OUT  (N, 3H)   r | z | h̃; after: (N, 4H), with
@@ -43,17 +46,19 @@ def gru_forward(
         void* work
     B = _check_layer(x.shape, batch_sizes, W.shape, U.shape, b.shape[0], c.shape[0])
     if (h_0.shape[0] != B or h_0.shape[1] != H or h_last.shape[0] != B or h_last.shape[1] != H
+            or mask.shape[0] not in (0, B) or mask.shape[0] and mask.shape[1] != H
             or keep_states and (states.shape[0] != N or states.shape[1] != H)
             or keep_gates and (gates.shape[0] != N or gates.shape[1] != G)):
-        raise ValueError("h_0 and h_last must be (B, H), states (N, H) or empty, and gates "
-                         "(N, 3H), (N, 4H) with reset after, or empty")
+        raise ValueError("h_0 and h_last must be (B, H), mask (B, H) or empty, states (N, H) or "
+                         "empty, and gates (N, 3H), (N, 4H) with reset after, or empty")
     work = malloc(LINE + sizeof(real) * (
         packed_size(D, 2 * H) + packed_size(D, H) + packed_size(H, 2 * H) + packed_size(H, H)
-        + in_lines(B * H) + (0 if keep_gates else B * G)))
+        + 2 * in_lines(B * H) + (0 if keep_gates else B * G)))
     if not work:
         raise MemoryError
     with nogil:
-        _forward_in_time(x, batch_sizes, W, U, b, c, &h_0[0, 0], &h_last[0, 0],
+        _forward_in_time(x, batch_sizes, W, U, b, c, &h_0[0, 0],
+                         &mask[0, 0] if mask.shape[0] else NULL, &h_last[0, 0],
                          &states[0, 0] if keep_states else NULL,
                          &gates[0, 0] if keep_gates else NULL, first_line(work))
         free(work)
@@ -62,7 +67,7 @@ def gru_forward(
 cdef void _forward_in_time(
     const real[:, ::1] x, const Py_ssize_t[::1] batch_sizes,
     const real[:, ::1] W, const real[:, ::1] U, const real[::1] b, const real[::1] c,
-    const real* h_0, real* h_last, real* states, real* gates, real* work,
+    const real* h_0, const real* mask, real* h_last, real* states, real* gates, real* work,
 ) noexcept nogil:
     cdef:
         Py_ssize_t D = x.shape[1], H = U.shape[0], B = batch_sizes[0]
@@ -75,8 +80,10 @@ cdef void _forward_in_time(
         real* U_rz = W_h + packed_size(D, H)
         real* U_h = U_rz + packed_size(H, 2 * H)
         real* reset = U_h + packed_size(H, H)       # r ⊙ h_{t-1}
-        real* g = gates if gates != NULL else reset + in_lines(B * H)
+        real* masked = reset + in_lines(B * H)      # mask ⊙ h_{t-1}
+        real* g = gates if gates != NULL else masked + in_lines(B * H)
         const real* h_prev = h_0
+        const real* past                            # what U takes for h_{t-1}
         real* h = states if states != NULL else h_last
         term[2] from_x_and_h
         term[2] from_x_and_reset
@@ -92,18 +99,22 @@ cdef void _forward_in_time(
 
     for t in range(T):
         n = batch_sizes[t]
+        past = h_prev
+        if mask != NULL:
+            _multiply_elements(n * H, h_prev, mask, masked)
+            past = masked
         from_x_and_h[0].a = from_x_and_reset[0].a = &x[row, 0]
-        from_x_and_h[1].a = h_prev
+        from_x_and_h[1].a = past
         multiply(n, 2 * H, from_x_and_h, 2, &b[0], 0, g, G)
         if reset_after:
             multiply(n, H, from_x_and_reset, 1, &b[2 * H], 0, g + 2 * H, G)
-            from_x_and_reset[1].a = h_prev
+            from_x_and_reset[1].a = past
             multiply(n, H, &from_x_and_reset[1], 1, &c[0], 0, g + 3 * H, G)
             for k in range(n):
                 _update_reset_after(H, g + k * G, h_prev + k * H, h + k * H)
         else:
             for k in range(n):
-                _gates(H, g + k * G, h_prev + k * H, reset + k * H)
+                _gates(H, g + k * G, past + k * H, reset + k * H)
             from_x_and_reset[1].a = reset
             multiply(n, H, from_x_and_reset, 2, &b[2 * H], 0, g + 2 * H, G)
             for k in range(n):
@@ -119,7 +130,17 @@ cdef void _forward_in_time(
     restore_denormals(mode)
 
 
-cdef inline void _gates(Py_ssize_t H, real* g, const real* h_prev, real* reset) noexcept nogil:
+cdef inline void _multiply_elements(
+    Py_ssize_t size, const real* a, const real* b, real* product
+) noexcept nogil:
+    cdef Py_ssize_t j = 0, n
+    while j < size:
+        n = min(<Py_ssize_t>LANES, size - j)
+        put(product + j, get(a + j, n) * get(b + j, n), n)
+        j += LANES
+
+
+cdef inline void _gates(Py_ssize_t H, real* g, const real* past, real* reset) noexcept nogil:
     """σ of what g holds as r | z; r ⊙ h_{t-1}."""
     cdef Py_ssize_t j, n
     cdef vec r
@@ -129,7 +150,7 @@ cdef inline void _gates(Py_ssize_t H, real* g, const real* h_prev, real* reset) 
         r = sigmoid(get(g + j, n))
         put(g + j, r, n)
         put(g + H + j, sigmoid(get(g + H + j, n)), n)
-        put(reset + j, r * get(h_prev + j, n), n)
+        put(reset + j, r * get(past + j, n), n)
         j += LANES
 
 
@@ -174,15 +195,16 @@ def gru_backward(
     const real[:, ::1] W,                    # IN   (D, 3H)
     const real[:, ::1] U,                    # IN   (H, 3H)
     const real[:, ::1] h_0,                  # IN   (B, H)
+    const real[:, ::1] mask,                 # IN   (B, H)    as in forward
     const real[:, ::1] states,               # IN   (N, H)    from forward
     const real[:, ::1] gates,                # IN   (N, 3H)   from forward; after: (N, 4H)
     const real[:, ::1] d_states,             # IN   (N, H)    the loss's own ∂L/∂h_t; (0, _): none
     real[:, ::1] d_h,                        # INOUT (B, H)   ∂L/∂h_last, then ∂L/∂h_0
     real[:, ::1] dx,                         # OUT  (N, D)    or (0, _): not wanted
-    real[:, ::1] dW,                         # OUT  (D, 3H)
-    real[:, ::1] dU,                         # OUT  (H, 3H)
-    real[::1] db,                            # OUT  (3H,)
-    real[::1] dc,                            # OUT  (H,)      or (0,): reset before
+    real[:, ::1] dW,                         # INOUT (D, 3H)  to these, ∂L/∂W and so on are added
+    real[:, ::1] dU,                         # INOUT (H, 3H)
+    real[::1] db,                            # INOUT (3H,)
+    real[::1] dc,                            # INOUT (H,)     or (0,): reset before
 ):
     """Backpropagate through all time steps of a packed minibatch."""
     cdef:
@@ -191,6 +213,7 @@ def gru_backward(
         void* work
     B = _check_layer(x.shape, batch_sizes, W.shape, U.shape, db.shape[0], dc.shape[0])
     if (h_0.shape[0] != B or h_0.shape[1] != H or states.shape[0] != N or states.shape[1] != H
+            or mask.shape[0] not in (0, B) or mask.shape[0] and mask.shape[1] != H
             or gates.shape[0] != N or gates.shape[1] != G
             or d_states.shape[0] not in (0, N) or d_states.shape[0] and d_states.shape[1] != H
             or d_h.shape[0] != B or d_h.shape[1] != H
@@ -205,14 +228,14 @@ def gru_backward(
     if not work:
         raise MemoryError
     with nogil:
-        _backward_in_time(x, batch_sizes, W, U, h_0, states, gates, d_states, d_h, dx,
+        _backward_in_time(x, batch_sizes, W, U, h_0, mask, states, gates, d_states, d_h, dx,
                           dW, dU, db, dc, capacity, first_line(work))
         free(work)
 
 
 cdef void _backward_in_time(
     const real[:, ::1] x, const Py_ssize_t[::1] batch_sizes,
-    const real[:, ::1] W, const real[:, ::1] U, const real[:, ::1] h_0,
+    const real[:, ::1] W, const real[:, ::1] U, const real[:, ::1] h_0, const real[:, ::1] mask,
     const real[:, ::1] states, const real[:, ::1] gates, const real[:, ::1] d_states,
     real[:, ::1] d_h,
     real[:, ::1] dx, real[:, ::1] dW, real[:, ::1] dU, real[::1] db, real[::1] dc,
@@ -227,7 +250,7 @@ cdef void _backward_in_time(
         real* U_z = U_r + packed_size(H, H)
         real* U_h = U_z + packed_size(H, H)
         real* W_all = U_h + packed_size(H, H)
-        real* q = W_all + packed_size(3 * H, D)     # ∂L/∂(r ⊙ h_{t-1}) of one step
+        real* q = W_all + packed_size(3 * H, D)     # ∂L/∂(r ⊙ h_{t-1}) of one step, and more
         real* chunk_a = q + in_lines(B * H)         # a_r | a_z | a_h of the last rows gone through
         real* chunk_h = chunk_a + in_lines(capacity * G)  # h_{t-1} of the same rows
         real* chunk_s = chunk_h + in_lines(capacity * H)  # r ⊙ h_{t-1}; reset after: r ⊙ a_h
@@ -249,10 +272,6 @@ cdef void _backward_in_time(
     from_gates[0] = term(NULL, U_r, H, G, 1)
     from_gates[1] = term(NULL, U_z, H, G, 1)
     from_gates[2] = term(NULL, U_h, H, H, 1)
-    dW[:, :] = 0
-    dU[:, :] = 0
-    db[:] = 0
-    dc[:] = 0
 
     for t in range(batch_sizes.shape[0] - 1, -1, -1):
         n = batch_sizes[t]
@@ -270,7 +289,8 @@ cdef void _backward_in_time(
         d = &d_states[row, 0] if d_states.shape[0] else NULL
         for k in range(n):
             _backward_update(H, g + k * gates.shape[1], h_prev + k * H,
-                             d + k * H if d != NULL else NULL, &d_h[k, 0],
+                             d + k * H if d != NULL else NULL,
+                             &mask[k, 0] if mask.shape[0] else NULL, &d_h[k, 0],
                              a + k * G, chunk_h + (free_rows + k) * H, s + k * H, reset_after)
         from_gates[0].a = a
         from_gates[1].a = a + H
@@ -279,9 +299,14 @@ cdef void _backward_in_time(
             from_candidate.a = a + 2 * H
             multiply(n, H, &from_candidate, 1, NULL, 0, q, H)
             for k in range(n):
-                _backward_reset(H, g + k * gates.shape[1], h_prev + k * H, q + k * H,
+                _backward_reset(H, g + k * gates.shape[1], chunk_h + (free_rows + k) * H,
+                                q + k * H, &mask[k, 0] if mask.shape[0] else NULL,
                                 &d_h[k, 0], a + k * G, s + k * H)
-        multiply(n, H, from_gates, 3 if reset_after else 2, &d_h[0, 0], H, &d_h[0, 0], H)
+        if mask.shape[0]:
+            multiply(n, H, from_gates, 3 if reset_after else 2, NULL, 0, q, H)
+            _add_product(n * H, q, &mask[0, 0], &d_h[0, 0])
+        else:
+            multiply(n, H, from_gates, 3 if reset_after else 2, &d_h[0, 0], H, &d_h[0, 0], H)
         if dx.shape[0]:
             to_x.a = a
             multiply(n, D, &to_x, 1, NULL, 0, &dx[row, 0], D)
@@ -292,7 +317,7 @@ cdef void _backward_in_time(
 
 
 cdef inline void _backward_update(
-    Py_ssize_t H, const real* g, const real* h_prev, const real* d, real* delta,
+    Py_ssize_t H, const real* g, const real* h_prev, const real* d, const real* mask, real* delta,
     real* a, real* h_copy, real* s, bint reset_after,
 ) noexcept nogil:
     """Go back through the new state, the update gate and the candidate: a_z, a_h and δ ⊙ z."""
@@ -311,7 +336,7 @@ cdef inline void _backward_update(
         put(a + 2 * H + j, a_h, n)
         put(a + H + j, total * (past - candidate) * z * (1 - z), n)
         put(delta + j, total * z, n)
-        put(h_copy + j, past, n)
+        put(h_copy + j, past * get(mask + j, n) if mask != NULL else past, n)
         if reset_after:
             r = get(g + j, n)
             put(a + j, a_h * get(g + 3 * H + j, n) * r * (1 - r), n)
@@ -320,20 +345,34 @@ cdef inline void _backward_update(
 
 
 cdef inline void _backward_reset(
-    Py_ssize_t H, const real* g, const real* h_prev, const real* q, real* delta, real* a, real* s,
+    Py_ssize_t H, const real* g, const real* past, const real* q, const real* mask, real* delta,
+    real* a, real* s,
 ) noexcept nogil:
     """Go back through r ⊙ h_{t-1}, given its gradient q: a_r and δ + q ⊙ r."""
     cdef Py_ssize_t j, n
-    cdef vec r, past, d_reset
+    cdef vec r, h, d_reset
     j = 0
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
         r = get(g + j, n)
-        past = get(h_prev + j, n)
+        h = get(past + j, n)
         d_reset = get(q + j, n)
-        put(a + j, d_reset * past * r * (1 - r), n)
-        put(delta + j, get(delta + j, n) + d_reset * r, n)
-        put(s + j, r * past, n)
+        put(a + j, d_reset * h * r * (1 - r), n)
+        put(s + j, r * h, n)
+        d_reset = d_reset * r
+        if mask != NULL:
+            d_reset = d_reset * get(mask + j, n)
+        put(delta + j, get(delta + j, n) + d_reset, n)
+        j += LANES
+
+
+cdef inline void _add_product(
+    Py_ssize_t size, const real* a, const real* b, real* total
+) noexcept nogil:
+    cdef Py_ssize_t j = 0, n
+    while j < size:
+        n = min(<Py_ssize_t>LANES, size - j)
+        put(total + j, get(total + j, n) + get(a + j, n) * get(b + j, n), n)
         j += LANES
 
 
@@ -368,15 +407,10 @@ cdef Py_ssize_t _check_layer(
     const Py_ssize_t* U, Py_ssize_t b, Py_ssize_t c,
 ) except -1:
     """Return B, or raise ValueError unless arrays fit together: no access is checked later."""
-    cdef Py_ssize_t N = x[0], D = x[1], H = U[0], rows = 0, t
+    cdef Py_ssize_t D = x[1], H = U[0]
     if batch_sizes.shape[0] == 0 or D == 0 or H == 0:
         raise ValueError("a layer needs at least one time step, one channel and one unit")
-    for t in range(batch_sizes.shape[0]):
-        if batch_sizes[t] < 1 or batch_sizes[t] > batch_sizes[max(t - 1, 0)]:
-            raise ValueError("batch_sizes must be positive and never grow")
-        rows += batch_sizes[t]
-    if rows != N:
-        raise ValueError(f"batch_sizes add up to {rows} rows, x has {N}")
+    _check_packed(x[0], batch_sizes)
     if W[0] != D or W[1] != 3 * H or U[1] != 3 * H or b != 3 * H or c not in (0, H):
         raise ValueError("W, U, b and c must be (D, 3H), (H, 3H), (3H,) and (H,) or (0,)")
     return batch_sizes[0]

@@ -1,6 +1,6 @@
 """All kernels as one module, of one dtype and for one instruction set (see setup.py)."""
 
-from libc.math cimport sqrt
+from libc.math cimport exp, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -30,7 +30,9 @@ from skgru.kernels._simd cimport (
     zeros,
 )
 
+include "dropout.pxi"
 include "gru.pxi"
 include "linear.pxi"
 include "minibatch.pxi"
+include "pooling.pxi"
 include "update.pxi"

@@ -34,12 +34,12 @@ def linear_backward(
     const real[:, ::1] W,                    # IN   (D, K)
     const real[:, ::1] dy,                   # IN   (n, K)
     real[:, ::1] dx,                         # OUT  (n, D)
-    real[:, ::1] dW,                         # OUT  (D, K)
-    real[::1] db,                            # OUT  (K,)
+    real[:, ::1] dW,                         # INOUT (D, K)   ∂L/∂W is added
+    real[::1] db,                            # INOUT (K,)     ∂L/∂b is added
 ):
-    """∂L/∂X = ∂L/∂Y Wᵀ, ∂L/∂W = Xᵀ ∂L/∂Y, ∂L/∂b = Σ ∂L/∂Y."""
+    """∂L/∂X = ∂L/∂Y Wᵀ, ∂L/∂W += Xᵀ ∂L/∂Y, ∂L/∂b += Σ ∂L/∂Y."""
     cdef:
-        Py_ssize_t n = x.shape[0], D = x.shape[1], K = db.shape[0]
+        Py_ssize_t n = x.shape[0], D = x.shape[1], K = db.shape[0], row = 0, rows
         unsigned long long mode
         term factor
         real one = 1
@@ -48,7 +48,7 @@ def linear_backward(
         real* panels
     _check_linear(x.shape, W.shape, K, dy.shape)
     _check_linear(dx.shape, dW.shape, K, dy.shape)
-    work = malloc(LINE + sizeof(real) * (packed_size(K, D) + n * PANEL))
+    work = malloc(LINE + sizeof(real) * (packed_size(K, D) + min(n, <Py_ssize_t>CHUNK) * PANEL))
     if not work:
         raise MemoryError
     with nogil:
@@ -57,11 +57,12 @@ def linear_backward(
         pack(&W[0, 0], 1, K, K, D, panels)
         factor = term(&dy[0, 0], panels, K, K, 1)
         multiply(n, D, &factor, 1, NULL, 0, &dx[0, 0], D)
-        dW[:, :] = 0
-        db[:] = 0
-        factors[0] = transposed(&x[0, 0], D, D, &dW[0, 0])
         factors[1] = transposed(&one, 1, 0, &db[0])
-        add_transposed(n, K, &dy[0, 0], K, factors, 2, K, panels + packed_size(K, D))
+        while row < n:
+            rows = min(n - row, <Py_ssize_t>CHUNK)
+            factors[0] = transposed(&x[row, 0], D, D, &dW[0, 0])
+            add_transposed(rows, K, &dy[row, 0], K, factors, 2, K, panels + packed_size(K, D))
+            row += rows
         restore_denormals(mode)
         free(work)
 

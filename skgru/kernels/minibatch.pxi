@@ -1,39 +1,113 @@
-"""Gather the time steps of some sequences into one packed array."""
+"""Between sequences one after the other and packed ones: time steps gathered, and put back."""
 
 
 def pack_steps(
     const real[:, ::1] values,               # IN   (M, D)    all steps of all sequences
-    const Py_ssize_t[::1] starts,            # IN   (S,)      the row of each one's first step
-    const Py_ssize_t[::1] lengths,           # IN   (S,)
-    const Py_ssize_t[:] samples,             # IN   (B,)      the longest first
-    real[:, ::1] x,                          # OUT  (N, D)    N: the sum of their lengths
+    const Py_ssize_t[::1] starts,            # IN   (B,)      the row of each one's first step
+    const Py_ssize_t[::1] lengths,           # IN   (B,)      never growing
+    real[:, ::1] x,                          # OUT  (N, D)    N: the sum of the lengths
     Py_ssize_t[::1] batch_sizes,             # OUT  (T,)      T: the length of the longest
 ):
     """Copy step 0 of every sequence, then step 1 of those that have one, and so on."""
-    cdef:
-        Py_ssize_t M = values.shape[0], D = values.shape[1], S = starts.shape[0]
-        Py_ssize_t B = samples.shape[0], T = batch_sizes.shape[0], rows = 0, row = 0
-        Py_ssize_t k, t, sample, running
-    for k in range(B):
-        sample = samples[k]
-        if not (0 <= sample < S and sample < lengths.shape[0]):
-            raise ValueError(f"there is no sequence {sample}")
-        if not (0 <= starts[sample] and 0 < lengths[sample] <= M - starts[sample]):
-            raise ValueError(f"sequence {sample} does not lie within the values")
-        if lengths[sample] > (lengths[samples[k - 1]] if k else T):
-            raise ValueError("samples must be given the longest first")
-        rows += lengths[sample]
-    if B == 0 or lengths[samples[0]] != T or x.shape[0] != rows or x.shape[1] != D:
-        raise ValueError("x and batch_sizes must be (N, D) and (T,)")
+    cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row, running
+    _check_sequences(values.shape, starts, lengths, x.shape, batch_sizes.shape[0])
     with nogil:
         running = B
-        for t in range(T):
-            while lengths[samples[running - 1]] <= t:
+        for t in range(lengths[0]):
+            while lengths[running - 1] <= t:
                 running -= 1
             batch_sizes[t] = running
         # a sequence at a time, as they lie far from each other and may not be in the cache
         for k in range(B):
             row = k
-            for t in range(lengths[samples[k]]):
-                memcpy(&x[row, 0], &values[starts[samples[k]] + t, 0], D * sizeof(real))
+            for t in range(lengths[k]):
+                memcpy(&x[row, 0], &values[starts[k] + t, 0], D * sizeof(real))
                 row += batch_sizes[t]
+
+
+def unpack_steps(
+    const real[:, ::1] x,                    # IN   (N, D)
+    const Py_ssize_t[::1] starts,            # IN   (B,)
+    const Py_ssize_t[::1] lengths,           # IN   (B,)
+    real[:, ::1] values,                     # OUT  (M, D)    the steps of other sequences are left
+):
+    """Put packed steps where `pack_steps` takes them from."""
+    cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row = 0
+    _check_sequences(values.shape, starts, lengths, x.shape, lengths[0] if B else 0)
+    with nogil:
+        for t in range(lengths[0]):
+            for k in range(B):
+                if lengths[k] <= t:
+                    break
+                memcpy(&values[starts[k] + t, 0], &x[row, 0], D * sizeof(real))
+                row += 1
+
+
+def reverse_steps(
+    const real[:, :] x,                      # IN   (N, D)    packed; rows may lie apart
+    const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
+    real[:, :] y,                            # OUT  (N, D)    packed; INOUT if `add`
+    bint add,
+):
+    """Copy every sequence from its last step to its first, or add it so."""
+    cdef:
+        Py_ssize_t N = x.shape[0], D = x.shape[1], T = batch_sizes.shape[0]
+        Py_ssize_t k, t, j, forward, backward, length
+        const real* source
+        real* target
+    _check_packed(N, batch_sizes)
+    if (D == 0 or y.shape[0] != N or y.shape[1] != D
+            or D > 1 and (x.strides[1] != sizeof(real) or y.strides[1] != sizeof(real))):
+        raise ValueError("x and y must be (N, D), the numbers of a row one after the other")
+    with nogil:
+        length = T
+        for k in range(batch_sizes[0]):
+            while batch_sizes[length - 1] <= k:
+                length -= 1
+            forward = backward = k
+            for t in range(length - 1):
+                backward += batch_sizes[t]
+            for t in range(length):
+                source = &x[backward, 0]
+                target = &y[forward, 0]
+                if add:
+                    for j in range(D):
+                        target[j] += source[j]
+                else:
+                    memcpy(target, source, D * sizeof(real))
+                forward += batch_sizes[t]
+                if t < length - 1:
+                    backward -= batch_sizes[length - 2 - t]
+
+
+cdef int _check_sequences(
+    const Py_ssize_t* values, const Py_ssize_t[::1] starts, const Py_ssize_t[::1] lengths,
+    const Py_ssize_t* x, Py_ssize_t T,
+) except -1:
+    """Raise ValueError unless sequences lie within the values and fit the packed array."""
+    cdef Py_ssize_t rows = 0, k
+    if starts.shape[0] == 0 or lengths.shape[0] != starts.shape[0] or lengths[0] != T:
+        raise ValueError("starts, lengths and batch_sizes must be (B,), (B,) and (T,)")
+    for k in range(starts.shape[0]):
+        if not (0 <= starts[k] and 0 < lengths[k] <= values[0] - starts[k]):
+            raise ValueError(f"sequence {k} does not lie within the values")
+        if k and lengths[k] > lengths[k - 1]:
+            raise ValueError("sequences must be given the longest first")
+        rows += lengths[k]
+    if x[0] != rows or x[1] != values[1]:
+        raise ValueError("the packed array must be (N, D)")
+    return 0
+
+
+cdef int _check_packed(Py_ssize_t n_rows, const Py_ssize_t[::1] batch_sizes) except -1:
+    """Raise ValueError unless so many rows can be sequences packed so."""
+    cdef Py_ssize_t rows = 0, t
+    if batch_sizes.shape[0] == 0:
+        raise ValueError("there must be at least one time step")
+    for t in range(batch_sizes.shape[0]):
+        if batch_sizes[t] < 1 or batch_sizes[t] > batch_sizes[max(t - 1, 0)]:
+            raise ValueError("batch_sizes must be positive and never grow")
+        rows += batch_sizes[t]
+    if rows != n_rows:
+        raise ValueError(f"batch_sizes add up to {rows} rows, there are {n_rows}")
+    return 0

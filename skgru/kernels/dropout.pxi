@@ -1,0 +1,54 @@
+"""Dropout whose mask is a function of a seed: no generator to share, no mask to keep."""
+
+
+def dropout(
+    const real[:, ::1] x,                    # IN   (n, D)
+    unsigned long long seed,
+    double rate,                             # IN   in [0, 1): the share of numbers that become 0
+    real[:, ::1] y,                          # OUT  (n, D)    may be x
+):
+    """Set numbers to 0 at random and divide the others by (1 - rate), by one mask a seed.
+
+    The mask of number i is a hash of (seed, i), a finalizer of two rounds over 32 bits
+    (C. Wellons' "lowbias32"), so that the way back draws the mask of the way there anew.
+    """
+    cdef:
+        Py_ssize_t size = x.shape[0] * x.shape[1], first = 0, i, n
+        unsigned int[256] bits
+        unsigned int key, second_key, threshold = <unsigned int>(rate * 4294967296.0)
+        real scale = <real>(1 / (1 - rate))
+        const real* source
+        real* target
+    if not 0 <= rate < 1:
+        raise ValueError("rate must be in [0, 1)")
+    if size == 0 or y.shape[0] != x.shape[0] or y.shape[1] != x.shape[1]:
+        raise ValueError("x and y must be (n, D)")
+    # splitmix64 (Steele et al. 2014): seeds next to each other have keys far from each other
+    seed = (seed + 1) * 0x9E3779B97F4A7C15u
+    seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9u
+    seed = (seed ^ (seed >> 27)) * 0x94D049BB133111EBu
+    seed ^= seed >> 31
+    key = <unsigned int>seed
+    second_key = <unsigned int>(seed >> 32)
+    with nogil:
+        source = &x[0, 0]
+        target = &y[0, 0]
+        while first < size:
+            n = min(<Py_ssize_t>256, size - first)
+            for i in range(256):
+                bits[i] = _hash(<unsigned int>(first + i) + key, second_key)
+            for i in range(n):
+                target[first + i] = source[first + i] * scale if bits[i] >= threshold else 0
+            first += n
+
+
+cdef inline unsigned int _hash(unsigned int x, unsigned int key) noexcept nogil:
+    x ^= x >> 16
+    x *= 0x7FEB352Du
+    x ^= x >> 15
+    x ^= key
+    x *= 0x846CA68Bu
+    x ^= x >> 16
+    x *= 0x7FEB352Du
+    x ^= x >> 15
+    return x
