@@ -358,12 +358,7 @@ class BaseGRU(
             If X, y or sample_weight cannot be used as they are, or if the loss becomes infinite
             or NaN.
         """
-        metadata = {
-            "sample_weight": sample_weight,
-            "X_val": X_val,
-            "y_val": y_val,
-            "sample_weight_val": sample_weight_val,
-        }
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         tasks = FitTasks()
         tasks.begin_fit(self, self.max_iter, X, y, metadata)
         with unchanged_on_error(self):

@@ -27,7 +27,12 @@ class FitTasks:
         self._fitted: Callable[[], dict[str, Any]] = dict
 
     def begin_fit(
-        self, estimator: BaseEstimator, max_epochs: int, X: Any, y: Any, metadata: dict[str, Any]
+        self,
+        estimator: BaseEstimator,
+        max_epochs: int,
+        X: Any,
+        y: Any,
+        metadata: dict[str, Any] | None,
     ) -> None:
         """Tell of the beginning of a fit, if anybody listens; without it, nothing is told.
 
@@ -38,8 +43,8 @@ class FitTasks:
         max_epochs : int
         X, y : array-like
             As they came to `fit`.
-        metadata : dict
-            What else came to `fit`.
+        metadata : dict or None
+            What else came to `fit`, for scorers.
         """
         if hasattr(estimator, "_skl_callbacks"):
             self._told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn._loss.loss import HalfBinomialLoss
 from sklearn.base import ClassifierMixin, _fit_context
@@ -205,8 +206,10 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
 
     def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
         name = type(self).__name__
-        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            return self._check_indicator(y, reset=reset)
+        if not issparse(y):
+            y = np.asarray(y)
+            if y.ndim == 2 and y.shape[1] > 1:
+                return self._check_indicator(y, reset=reset)
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, estimator_name=name, input_name="y")
         check_classification_targets(y)
@@ -232,7 +235,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
 
     def _check_indicator(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
         y = check_array(y, dtype=None, input_name="y", estimator=type(self).__name__)
-        if type_of_target(y) != "multilabel-indicator":
+        if not np.isin(y, [0, 1]).all():
             raise ValueError(
                 f"y has shape {y.shape} and is {type_of_target(y)}; several columns must be a "
                 "multilabel indicator of 0 and 1."
@@ -336,7 +339,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
     ) -> np.ndarray | list[np.ndarray]:
         outputs, sequences = self._outputs(X)
         if self._multilabel:
-            probabilities = of_two(outputs)
+            # below a certainty, which float64 would round to
+            probabilities = of_two(np.minimum(outputs, 36.0))
         elif outputs.shape[1] == 1:
             probabilities = of_two(np.hstack([-outputs, outputs]))
         else:

@@ -1,6 +1,7 @@
 """What a network is fitted to: a row of numbers and a weight for each sequence, or each step."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def missing_labels(y: np.ndarray) -> np.ndarray:
         missing = np.isnan(y)
     else:
         missing = np.zeros(y.shape, dtype=bool)
-    missing = missing.astype(bool).reshape(len(y), -1)
+    missing = missing.astype(bool).reshape(len(y), prod(y.shape[1:]))
     parts = np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1))
     if len(parts):
         raise ValueError(

@@ -4,14 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
+from sklearn import config_context
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.losses import REGRESSION_LOSSES, log_loss, value_and_gradient
-from skgru.optimizers import SGD, Adam, Adaptive, InverseScaling
+from skgru.optimizers import SGD, Adam, AdamW, Adaptive, Constant, Cosine, InverseScaling
+from skgru.preprocessing import PerTimestep
 from skgru.training import Objective, Patience
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -21,36 +23,7 @@ def classifier(**parameters):
     return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
 
 
-# ---- losses and optimizers ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("loss", "y", "n_outputs"),
-    [
-        (log_loss(2), np.array([0.0, 1, 1, 0]), 1),
-        (log_loss(3), np.array([0.0, 2, 1, 1]), 3),
-        (REGRESSION_LOSSES["squared_error"](), np.arange(4.0)[:, None], 1),
-        (REGRESSION_LOSSES["squared_error"](), np.arange(12.0).reshape(4, 3), 3),
-    ],
-)
-def test_gradient_of_a_loss(loss, y, n_outputs):
-    weights = np.array([1.0, 2.0, 0.0, 0.5])
-    outputs = np.random.default_rng(0).normal(size=4 * n_outputs)
-
-    def evaluate(x):
-        return value_and_gradient(loss, y, x.reshape(4, n_outputs), weights)
-
-    error = check_grad(lambda x: evaluate(x)[0], lambda x: evaluate(x)[1].ravel(), outputs)
-    assert error < 1e-6
-
-
-def test_values_of_the_losses():
-    ones = np.ones(2)
-    value, _ = value_and_gradient(log_loss(2), np.array([0.0, 1.0]), np.array([[0.0], [2.0]]), ones)
-    np.testing.assert_allclose(value, np.log(2) + np.log1p(np.exp(-2)))
-    y, outputs = np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[2.0, 2.0], [0.0, 4.0]])
-    value, _ = value_and_gradient(REGRESSION_LOSSES["squared_error"](), y, outputs, ones)
-    np.testing.assert_allclose(value, 0.5 * (1 + 0 + 0 + 16) / 2)
+# ---- optimizers and schedules -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -72,12 +45,37 @@ def test_updates_are_those_of_scikit_learn(name, dtype):
     np.testing.assert_allclose(ours, theirs[0], rtol=1e-12 if dtype == "float64" else 1e-4)
 
 
+def test_adamw_decays_weights_by_themselves():
+    start = np.arange(1.0, 5.0)
+    plain, decayed = start.copy(), start.copy()
+    adam, adamw = Adam(plain, 0.9, 0.99, 1e-8), AdamW(decayed, 0.9, 0.99, 1e-8, 3, decay=0.5)
+    for gradient in np.random.default_rng(0).normal(size=(5, 4)):
+        before = decayed.copy()
+        adam.update(plain, gradient, 1.0, 0.1)
+        adamw.update(decayed, gradient, 1.0, 0.1)
+        # the step is Adam's, as moments see the gradient alone; a bias does not decay
+        step = decayed - before * np.array([0.95, 0.95, 0.95, 1])
+        np.testing.assert_allclose(step, plain - start, rtol=1e-12)
+        start = plain.copy()
+
+
+def test_schedules_of_updates():
+    constant = Constant(0.8, 4)
+    np.testing.assert_allclose([constant.next() for _ in range(6)], [0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
+    cosine = Cosine(0.8, 0, 4)
+    want = 0.4 * (1 + np.cos(np.pi * np.arange(6).clip(max=4) / 4))
+    np.testing.assert_allclose([cosine.next() for _ in range(6)], want, atol=1e-15)
+    risen = Cosine(0.8, 2, 6)
+    want = [0.4, 0.8, *0.4 * (1 + np.cos(np.pi * np.arange(4) / 4))]
+    np.testing.assert_allclose([risen.next() for _ in range(6)], want)
+
+
 def test_schedules():
-    scaling = InverseScaling(0.5, power_t=0.5)
+    scaling = InverseScaling(0.5, 0, power_t=0.5)
     scaling.end_epoch(99)
     assert scaling.learning_rate == 0.5 / 10
     assert not scaling.go_on()
-    adaptive = Adaptive(1e-5)
+    adaptive = Adaptive(1e-5, 0)
     assert adaptive.go_on()
     assert adaptive.learning_rate == 1e-5 / 5
     assert adaptive.go_on()
@@ -106,6 +104,11 @@ def test_patience():
         dict(solver="lbfgs", dtype="float64"),
         dict(shuffle=False),
         dict(batch_size=7, max_grad_norm=np.inf),
+        dict(solver="adamw", alpha=0.01),
+        dict(solver="rmsprop"),
+        dict(learning_rate="cosine", warmup_updates=10),
+        dict(dropout=0.2, recurrent_dropout=0.2, max_grad_norm=None),
+        dict(bptt_steps=2, pooling="mean"),
     ],
     ids=str,
 )
@@ -165,7 +168,7 @@ def test_clipping_bounds_the_update(ragged):
     )  # fmt: skip
     start = classifier(**common, max_grad_norm=1e-12).fit(X, y)
     clipped = classifier(**common, max_grad_norm=0.01).fit(X, y)
-    free = classifier(**common, max_grad_norm=np.inf).fit(X, y)
+    free = classifier(**common, max_grad_norm=None).fit(X, y)
 
     def distance(a, b):
         return np.linalg.norm(a._network.parameters - b._network.parameters)
@@ -198,19 +201,71 @@ def test_early_stopping_puts_the_best_weights_back(ragged):
 def test_early_stopping_uses_weights_and_strata(ragged, monkeypatch):
     X, y = ragged
     seen = []
-    score = GRUClassifier._score_outputs
+    score = GRUClassifier._score_predictions
 
-    def spy(self, outputs, y, weights):
+    def spy(self, y, predictions, weights):
         seen.append((y, weights))
-        return score(self, outputs, y, weights)
+        return score(self, y, predictions, weights)
 
-    monkeypatch.setattr(GRUClassifier, "_score_outputs", spy)
+    monkeypatch.setattr(GRUClassifier, "_score_predictions", spy)
     weights = np.arange(1.0, 41)
-    classifier(early_stopping=True, validation_fraction=0.2, max_iter=1).fit(X, y, weights)
+    gru = classifier(early_stopping=True, validation_fraction=0.2, max_iter=1)
+    gru.fit(X, y, weights)
     ((held_out, w),) = seen
     assert len(held_out) == 8
-    assert held_out.sum() == 4
+    assert (held_out == "up").sum() == 4
     assert set(w) <= set(weights)
+    gru.set_params(validation_split="last").fit(X, y, weights)
+    np.testing.assert_array_equal(seen[1][0], y[-8:])
+    np.testing.assert_array_equal(seen[1][1], weights[-8:])
+
+
+@ignore_convergence
+def test_validation_data_of_ones_own(ragged):
+    X, y = ragged
+    gru = classifier(early_stopping=True, max_iter=20)
+    model = gru.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:], sample_weight_val=np.arange(10.0))
+    assert model.t_ == 30 * model.n_iter_
+    best = int(np.argmax(model.validation_scores_))
+    weights = np.arange(10.0)
+    assert model.best_validation_score_ == model.score(X[30:], y[30:], weights)
+    # what is not held out is trained on: other than a split of the same 40
+    short = classifier(early_stopping=True, max_iter=best + 1)
+    short.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:], sample_weight_val=weights)
+    np.testing.assert_array_equal(short.predict_proba(X), model.predict_proba(X))
+
+
+def test_validation_data_through_a_pipeline(ragged):
+    X, y = ragged
+    with config_context(enable_metadata_routing=True):
+        gru = classifier(early_stopping=True, max_iter=5, max_grad_norm=None)
+        gru.set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(PerTimestep(StandardScaler()), gru, transform_input=["X_val"])
+        with pytest.warns(ConvergenceWarning):
+            pipeline.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
+    scaled = pipeline[0].transform(X[30:])
+    assert gru.best_validation_score_ == gru.score(scaled, y[30:])
+    assert pipeline.score(X[30:], y[30:]) == gru.best_validation_score_
+
+
+def test_validation_data_needs_its_like(ragged):
+    X, y = ragged
+    gru = classifier(early_stopping=True)
+    with pytest.raises(ValueError, match="X_val is given, but not y_val"):
+        gru.fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match="y_val is given, but not X_val"):
+        gru.fit(X, y, y_val=y)
+    with pytest.raises(ValueError, match="sample_weight_val is given"):
+        gru.fit(X, y, sample_weight_val=np.ones(40))
+    with pytest.raises(ValueError, match="needs early_stopping=True"):
+        classifier().fit(X, y, X_val=X, y_val=y)
+    with pytest.raises(ValueError, match="X has 1 channels, but GRUClassifier was fitted on"):
+        gru.fit(X, y, X_val=[x[:, :1] for x in X], y_val=y)
+    with pytest.raises(ValueError, match="labels that are not in classes"):
+        gru.fit(X, y, X_val=X, y_val=np.full(40, "sideways"))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        gru.fit(X, y, X_val=X, y_val=y[:3])
+    assert not hasattr(gru, "n_iter_")
 
 
 def test_early_stopping_for_regression(windows):
@@ -289,8 +344,21 @@ def test_partial_fit_where_it_makes_no_sense(ragged):
     assert not hasattr(classifier(solver="lbfgs"), "partial_fit")
     with pytest.raises(ValueError, match="early_stopping"):
         classifier(early_stopping=True).partial_fit(*ragged, classes=["down", "up"])
+    with pytest.raises(ValueError, match="cosine"):
+        classifier(learning_rate="cosine").partial_fit(*ragged, classes=["down", "up"])
     with pytest.raises(ValueError, match="balanced"):
         classifier(class_weight="balanced").partial_fit(*ragged, classes=["down", "up"])
+
+
+def test_parameters_that_contradict_each_other(ragged):
+    for parameters, message in (
+        (dict(return_sequences=True, pooling="mean"), "pooling='mean' makes one vector"),
+        (dict(bidirectional=True, bptt_steps=3), "one of the two must go"),
+        (dict(solver="lbfgs", dropout=0.1), "dropout and recurrent_dropout need a stochastic"),
+        (dict(solver="lbfgs", recurrent_dropout=0.1), "need a stochastic solver"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            classifier(**parameters).fit(*ragged)
 
 
 # ---- what may go wrong -------------------------------------------------------------------------

@@ -37,6 +37,9 @@ LENGTHS = {"equal": np.full(150, 12), "ragged": np.arange(150) % 37 + 1}
         dict(solver="sgd", hidden_layer_sizes=(9, 5)),
         dict(solver="adam", early_stopping=True, reset_after=True),
         dict(solver="lbfgs"),
+        dict(bidirectional=True, pooling="attention", hidden_layer_sizes=(6, 5)),
+        dict(dropout=0.3, recurrent_dropout=0.2, pooling="max", hidden_layer_sizes=(6, 5)),
+        dict(bptt_steps=3, pooling="mean", dropout=0.3),
     ],
     ids=str,
 )
@@ -55,6 +58,23 @@ def test_the_fitted_model_has_the_same_bits_for_every_n_jobs(
         assert other.predict(X).tobytes() == alone.predict(X).tobytes()
         assert other.loss_curve_ == alone.loss_curve_
         assert other.grad_norm_curve_ == alone.grad_norm_curve_
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_a_prediction_a_step_has_the_same_bits_for_every_n_jobs(monkeypatch, lengths):
+    X, _ = sequences(LENGTHS[lengths])
+    y = [x.cumsum(axis=0)[:, 0] for x in X]
+    monkeypatch.setattr("skgru.network.SHARD_FLOPS", 10_000)
+    gru = GRURegressor(
+        (6, 5), return_sequences=True, batch_size=100, max_iter=4, random_state=0, dropout=0.2,
+        bptt_steps=4,
+    )  # fmt: skip
+    alone = clone(gru).fit(X, y)
+    for n_jobs in (2, 3, 7):
+        other = clone(gru).set_params(n_jobs=n_jobs).fit(X, y)
+        assert other._network.parameters.tobytes() == alone._network.parameters.tobytes()
+        for got, want in zip(other.predict(X), alone.predict(X), strict=True):
+            assert got.tobytes() == want.tobytes()
 
 
 def test_minibatches_of_the_default_size_are_shared_out():

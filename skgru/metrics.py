@@ -1,0 +1,184 @@
+"""Scores of a label or a number for each time step, by any metric of scikit-learn."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import get_scorer
+
+from skgru.targets import missing_labels
+
+
+class StepScorer:
+    """A metric over the time steps of all sequences: the scorer that `step_scorer` makes.
+
+    Parameters
+    ----------
+    score_func : callable
+    sign : {1, -1}
+    response_method : str
+    kwargs : dict
+    """
+
+    def __init__(
+        self, score_func: Callable[..., float], sign: int, response_method: str, kwargs: dict
+    ):
+        self._score_func = score_func
+        self._sign = sign
+        self._response_method = response_method
+        self._kwargs = kwargs
+
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Score the predictions for X.
+
+        Parameters
+        ----------
+        estimator : estimator
+            One that predicts at every time step, or a pipeline that ends in one.
+        X : array-like
+            Sequences.
+        y : array-like
+            A target for each step, in any form that `fit` takes; missing ones count for nothing.
+        sample_weight : array-like, default=None
+            One weight a sequence, or one a step in a form that y may have.
+
+        Returns
+        -------
+        score : float
+            The higher the better.
+
+        Raises
+        ------
+        ValueError
+            If y has not an entry for each prediction.
+        """
+        predictions = getattr(estimator, self._response_method)(X)
+        y, predictions, weights = flatten_steps(y, predictions, sample_weight)
+        if self._response_method == "predict_proba" and predictions.shape[1:] == (2,):
+            predictions = predictions[:, 1]  # as scikit-learn's scorers do for two classes
+        weights = {} if weights is None else {"sample_weight": weights}
+        return self._sign * self._score_func(y, predictions, **weights, **self._kwargs)
+
+    def __repr__(self) -> str:
+        return f"step_scorer({self._score_func.__name__})"
+
+
+def step_scorer(
+    scoring: str | Callable[..., float],
+    *,
+    response_method: str = "predict",
+    greater_is_better: bool = True,
+    **kwargs: Any,
+) -> StepScorer:
+    """Make a scorer for predictions at every time step, for `scoring=` in a search.
+
+    scikit-learn's own metrics refuse a label for each time step, but where labels are 0 and 1 and
+    all sequences are as long: these they take for a multilabel indicator, and count a sequence as
+    right only if all its steps are.
+
+    Parameters
+    ----------
+    scoring : str or callable
+        The name of one of scikit-learn's scorers, such as "accuracy" or
+        "neg_mean_absolute_error", or a metric ``score_func(y_true, y_pred, **kwargs)``.
+    response_method : {"predict", "predict_proba", "predict_log_proba"}, default="predict"
+        What a metric compares with y. Scorers know their own.
+    greater_is_better : bool, default=True
+        Whether a metric is a score, and not a loss. Scorers know their own.
+    **kwargs
+        Passed to a metric.
+
+    Returns
+    -------
+    StepScorer
+        A callable ``scorer(estimator, X, y, sample_weight=None)``.
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn has no scorer of this name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import KFold, cross_val_score
+    >>> from skgru import GRUClassifier
+    >>> from skgru.metrics import step_scorer
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(n, 1)) for n in rng.integers(5, 20, size=60)]
+    >>> y = [(x[:, 0] > 0).astype(int) for x in X]  # a label for each step
+    >>> gru = GRUClassifier(8, return_sequences=True, random_state=0)
+    >>> scores = cross_val_score(gru, X, y, cv=KFold(3), scoring=step_scorer("f1"))
+    >>> bool(scores.min() > 0.9)
+    True
+    """
+    if isinstance(scoring, str):
+        scorer = get_scorer(scoring)
+        method = scorer._response_method
+        method = method if isinstance(method, str) else _first_known(method)
+        return StepScorer(scorer._score_func, scorer._sign, method, {**scorer._kwargs, **kwargs})
+    return StepScorer(scoring, 1 if greater_is_better else -1, response_method, kwargs)
+
+
+def _first_known(methods: tuple[str, ...]) -> str:
+    """Of the methods that a scorer accepts, the one that the estimators have."""
+    return next(m for m in methods if m in ("predict_proba", "predict"))
+
+
+def flatten_steps(
+    y: ArrayLike, predictions: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Put targets and predictions of all time steps one after the other, for any metric.
+
+    Parameters
+    ----------
+    y : array-like
+        Of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape (T_i[, k]).
+    predictions : array-like
+        Of either form too; of the shorter of the two the end counts as padding.
+    sample_weight : array-like, default=None
+        One a sequence, or one a step.
+
+    Returns
+    -------
+    y, predictions : ndarray with a row for each step whose target is not missing
+    sample_weight : ndarray or None
+
+    Raises
+    ------
+    ValueError
+        If there are not as many sequences, or if a target lies after the last prediction.
+    """
+    if len(y) != len(predictions):
+        raise ValueError(f"y has {len(y)} sequences, the predictions are for {len(predictions)}.")
+    if sample_weight is not None and len(sample_weight) != len(y):
+        raise ValueError(f"sample_weight has {len(sample_weight)} entries for {len(y)} sequences.")
+    rows: tuple[list, list, list] = ([], [], [])
+    for i, (target, prediction) in enumerate(zip(y, predictions, strict=True)):
+        target, prediction = np.asarray(target), np.asarray(prediction)
+        if not target.ndim or not prediction.ndim:
+            raise ValueError(
+                f"y[{i}] has shape {target.shape} and its prediction {prediction.shape}; a step "
+                "scorer needs both for every time step, as of return_sequences=True."
+            )
+        n_steps = min(len(target), len(prediction))
+        if not missing_labels(target[n_steps:]).all():
+            raise ValueError(
+                f"y[{i}] has {len(target)} steps, its prediction has {len(prediction)}."
+            )
+        known = np.flatnonzero(~missing_labels(target[:n_steps]))
+        rows[0].append(target[known])
+        rows[1].append(prediction[known])
+        if sample_weight is not None:
+            weight = np.asarray(sample_weight[i])
+            rows[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
+    targets, predicted, weights = (np.concatenate(r) if r else None for r in rows)
+    # what padding or missing labels have made objects or floats are labels again
+    return _labels(targets), _labels(predicted), weights
+
+
+def _labels(rows: np.ndarray) -> np.ndarray:
+    return np.array(rows.tolist()) if rows.dtype == object else rows

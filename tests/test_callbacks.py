@@ -1,0 +1,114 @@
+"""scikit-learn's callbacks: an epoch is a task; they may stop the fit."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgru import GRUClassifier
+from skgru.preprocessing import PerTimestep
+
+callback = pytest.importorskip(
+    "sklearn.callback", reason="callbacks come with scikit-learn 1.9", exc_type=ImportError
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+class Recorder:
+    """Keeps what it is told; stops the fit at an epoch."""
+
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
+        self.calls = []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.calls.append(("begin", context.task_name, context.task_id))
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+        score = fitted_estimator.score(X, y)
+        self.calls.append(("end", context.task_name, context.task_id, score))
+        return context.task_name == "epoch" and context.task_id == self.stop_at
+
+
+def gru(**parameters):
+    return GRUClassifier(8, **{"max_iter": 4, "random_state": 0, **parameters})
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_every_epoch_is_a_task(ragged, solver):
+    X, y = ragged
+    recorder = Recorder()
+    model = gru(solver=solver).set_callbacks(recorder).fit(X, y)
+    calls = recorder.calls
+    assert calls[0] == "setup"
+    assert calls[-1] == "teardown"
+    assert [c[:3] for c in calls[1:-1]] == [
+        ("begin", "fit", 0),
+        *[(what, "epoch", i) for i in range(4) for what in ("begin", "end")],
+        ("end", "fit", 0),
+    ]
+    # the model as it is after each epoch
+    for i, call in enumerate(calls[3:-2:2], start=1):
+        assert call[3] == gru(solver=solver, max_iter=i).fit(X, y).score(X, y)
+    assert not [name for name in vars(model) if "callback_fit_ctx" in name]
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_callback_may_stop_the_fit(ragged, solver):
+    X, y = ragged
+    model = gru(solver=solver, max_iter=50).set_callbacks(Recorder(stop_at=2)).fit(X, y)
+    assert model.n_iter_ == 3
+    short = gru(solver=solver, max_iter=3).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), short.predict_proba(X))
+
+
+def test_it_is_torn_down_after_a_failure(ragged):
+    X, y = ragged
+    recorder = Recorder()
+    model = gru().set_callbacks(recorder)
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.fit(X, y, sample_weight=np.ones(3))
+    assert recorder.calls[-1] == "teardown"
+    model.fit(X, y)
+
+
+def test_callbacks_change_nothing(ragged):
+    X, y = ragged
+    told = gru().set_callbacks(Recorder()).fit(X, y)
+    np.testing.assert_array_equal(told.predict_proba(X), gru().fit(X, y).predict_proba(X))
+
+
+def test_scikit_learns_own(ragged, capsys):
+    X, y = ragged
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    model = gru().set_callbacks(monitor, callback.ProgressBar()).fit(X, y)
+    log = monitor.get_logs().data
+    epochs = [entry for entry in log if entry["task_name"] == "epoch"]
+    assert [entry["task_id"] for entry in epochs] == [0, 1, 2, 3]
+    assert epochs[-1]["accuracy"] == model.score(X, y)
+    assert capsys.readouterr().out
+
+
+def test_through_a_pipeline_and_a_search(ragged):
+    X, y = ragged
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    pipeline = make_pipeline(PerTimestep(StandardScaler()), gru().set_callbacks(monitor))
+    pipeline.fit(X, y)
+    epochs = [e for e in monitor.get_logs().data if e["task_name"] == "epoch"]
+    assert len(epochs) == 4
+    search = GridSearchCV(clone(pipeline), {"gruclassifier__max_iter": [2, 3]}, cv=2)
+    search.set_callbacks(callback.ProgressBar())
+    search.fit(X, y)
+    # one run, with the epochs of 2 x 2 + 2 x 3 fits and of the last one
+    epochs = [e for e in monitor.get_logs().data if e["task_name"] == "epoch"]
+    assert len(epochs) == 10 + search.best_params_["gruclassifier__max_iter"]
+    assert search.best_params_["gruclassifier__max_iter"] in (2, 3)
