@@ -1,0 +1,67 @@
+"""Peak memory of one update on long sequences, with and without `bptt_steps`.
+
+Each in a process of its own; what counts is how far its peak rises above libraries and data. Full
+backpropagation is measured on a tenth of the steps by default, as its memory grows with them.
+
+python benchmarks/long_sequences.py
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import warnings
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--batch", type=int, default=32)
+parser.add_argument("--steps", type=int, default=20_000)
+parser.add_argument("--hidden", type=int, default=64)
+parser.add_argument("--bptt-steps", type=int, default=50)
+parser.add_argument("--part", type=int, default=10, help="of the steps, for full backpropagation")
+parser.add_argument("--in-process", type=json.loads, help=argparse.SUPPRESS)
+arguments = parser.parse_args()
+
+
+def growth(steps: int, parameters: dict) -> float:
+    """Fit to one minibatch; return by how many MB the peak rose."""
+    import resource
+
+    import numpy as np
+
+    from skgru import GRUClassifier
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((arguments.batch, steps, 1), dtype=np.float32)
+    by_step = parameters.get("return_sequences", False)
+    y = (X[:, :, 0] > 0).astype(int) if by_step else np.arange(arguments.batch) % 2
+    gru = GRUClassifier(arguments.hidden, batch_size=arguments.batch, max_iter=1, **parameters)
+    warnings.simplefilter("ignore")  # one epoch does not converge
+    before = peak()
+    gru.fit(X, y)
+    return peak() - before
+
+
+if arguments.in_process:
+    print(json.dumps(growth(*arguments.in_process)))
+    sys.exit()
+
+
+def measure(steps: int, parameters: dict) -> float:
+    """Measure in a fresh process."""
+    command = [sys.executable, *sys.argv, "--in-process", json.dumps([steps, parameters])]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return json.loads(output)
+
+
+print(f"{arguments.batch} sequences of {arguments.steps} steps, {arguments.hidden} units")
+for kind in ({}, {"pooling": "attention"}, {"return_sequences": True}):
+    windows = measure(arguments.steps, {**kind, "bptt_steps": arguments.bptt_steps})
+    full = measure(arguments.steps // arguments.part, kind)
+    name = "".join(f"{key}={value!r}" for key, value in kind.items()) or "pooling='last'"
+    print(
+        f"{name:24s} bptt_steps={arguments.bptt_steps} {windows:6.0f} MB   full {full:6.0f} MB for "
+        f"{arguments.steps // arguments.part} steps, that is {full * arguments.part:6.0f} MB"
+    )

@@ -1,0 +1,57 @@
+"""What each shape of model costs beside the plain one: a layer in one direction, its last state.
+
+python benchmarks/shapes.py M L
+"""
+
+import warnings
+from collections.abc import Callable
+
+from cores import arguments_on_cores
+
+arguments = arguments_on_cores(__doc__, peers=[], seconds=0.5)
+
+import numpy as np  # noqa: E402
+import peers  # noqa: E402
+from sizes import SIZES, in_turns, print_heading, print_row, training_flops  # noqa: E402
+
+from skgru import GRUClassifier  # noqa: E402
+
+SHAPES = {
+    "skgru": {},
+    "bidirectional": {"bidirectional": True},
+    "mean": {"pooling": "mean"},
+    "max": {"pooling": "max"},
+    "attention": {"pooling": "attention"},
+    "steps": {"return_sequences": True},
+    "dropout": {"dropout": 0.2},
+    "steps + dropout": {"return_sequences": True, "dropout": 0.2},
+    "recurrent": {"recurrent_dropout": 0.2},
+    "windows": {"bptt_steps": 25},
+}
+N_BATCHES = 8
+
+
+def epoch(X: np.ndarray, y: np.ndarray, batch: int, hidden: int, shape: dict) -> Callable:
+    """Fit for one epoch."""
+    gru = GRUClassifier(
+        hidden, batch_size=batch, max_iter=1, n_jobs=arguments.threads, random_state=0, **shape
+    )
+    if gru.return_sequences:
+        y = np.repeat(y[:, np.newaxis], X.shape[1], axis=1)
+
+    def run() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one epoch does not converge
+            gru.fit(X, y)
+
+    return run
+
+
+print_heading(arguments.threads, arguments.rounds)
+for name in arguments.sizes or ["M", "L"]:
+    batch, steps, channels, hidden = SIZES[name]
+    X, y, _ = peers.batches(batch, steps, channels, N_BATCHES)
+    functions = {shape: epoch(X, y, batch, hidden, SHAPES[shape]) for shape in SHAPES}
+    times = in_turns(functions, arguments.rounds, arguments.seconds)
+    times = {shape: t / N_BATCHES for shape, t in times.items()}
+    print_row(name, training_flops(*SIZES[name]), times)
