@@ -15,14 +15,16 @@ def dropout(
     cdef:
         Py_ssize_t size = x.shape[0] * x.shape[1], first = 0, i, n
         unsigned int[256] bits
-        unsigned int key, second_key, threshold = <unsigned int>(rate * 4294967296.0)
-        real scale = <real>(1 / (1 - rate))
+        unsigned int key, second_key, threshold
+        real scale
         const real* source
         real* target
     if not 0 <= rate < 1:
         raise ValueError("rate must be in [0, 1)")
     if size == 0 or y.shape[0] != x.shape[0] or y.shape[1] != x.shape[1]:
         raise ValueError("x and y must be (n, D)")
+    threshold = <unsigned int>(rate * 4294967296.0)
+    scale = <real>(1 / (1 - rate))
     # splitmix64 (Steele et al. 2014): seeds next to each other have keys far from each other
     seed = (seed + 1) * 0x9E3779B97F4A7C15u
     seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9u

@@ -33,7 +33,7 @@ def unpack_steps(
 ):
     """Put packed steps where `pack_steps` takes them from."""
     cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row = 0
-    _check_sequences(values.shape, starts, lengths, x.shape, lengths[0] if B else 0)
+    _check_sequences(values.shape, starts, lengths, x.shape, lengths[0] if lengths.shape[0] else 0)
     with nogil:
         for t in range(lengths[0]):
             for k in range(B):
@@ -49,7 +49,7 @@ def reverse_steps(
     real[:, :] y,                            # OUT  (N, D)    packed; INOUT if `add`
     bint add,
 ):
-    """Copy every sequence from its last step to its first, or add it so."""
+    """Copy every sequence from its last step to its first, or add it so; y must not overlap x."""
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], T = batch_sizes.shape[0]
         Py_ssize_t k, t, j, forward, backward, length
@@ -93,6 +93,8 @@ cdef int _check_sequences(
             raise ValueError(f"sequence {k} does not lie within the values")
         if k and lengths[k] > lengths[k - 1]:
             raise ValueError("sequences must be given the longest first")
+        if lengths[k] > x[0] - rows:  # before their sum could overflow
+            raise ValueError("the packed array must be (N, D)")
         rows += lengths[k]
     if x[0] != rows or x[1] != values[1]:
         raise ValueError("the packed array must be (N, D)")
@@ -107,6 +109,8 @@ cdef int _check_packed(Py_ssize_t n_rows, const Py_ssize_t[::1] batch_sizes) exc
     for t in range(batch_sizes.shape[0]):
         if batch_sizes[t] < 1 or batch_sizes[t] > batch_sizes[max(t - 1, 0)]:
             raise ValueError("batch_sizes must be positive and never grow")
+        if batch_sizes[t] > n_rows - rows:  # before their sum could overflow
+            raise ValueError(f"batch_sizes add up to more than {n_rows} rows")
         rows += batch_sizes[t]
     if rows != n_rows:
         raise ValueError(f"batch_sizes add up to {rows} rows, there are {n_rows}")

@@ -50,6 +50,7 @@ def max_forward(
         const real* h
         real* best
         int* best_step
+        bint higher
     _check_pooling(states.shape, batch_sizes, highest.shape)
     if at_step.shape[0] != highest.shape[0] or at_step.shape[1] != H:
         raise ValueError("at_step must be (B, H)")
@@ -59,8 +60,9 @@ def max_forward(
         for t in range(batch_sizes.shape[0]):
             h = &states[row, 0]
             for i in range(batch_sizes[t] * H):
-                best_step[i] = first_step + <int>t if h[i] > best[i] else best_step[i]
-                best[i] = h[i] if h[i] > best[i] else best[i]
+                higher = h[i] > best[i] or h[i] != h[i]  # NaN stays
+                best_step[i] = first_step + <int>t if higher else best_step[i]
+                best[i] = h[i] if higher else best[i]
             row += batch_sizes[t]
 
 
