@@ -409,7 +409,8 @@ class BaseGRU(
                     network, history, sequences, targets, validation, workers, tasks, solver,
                     random_state, 1 if incremental else self.max_iter,
                 )  # fmt: skip
-        if not (finished or incremental):
+        # the cosine ends at max_iter as it should
+        if not (finished or incremental or self.learning_rate == "cosine"):
             warnings.warn(
                 f"Training reached max_iter={self.max_iter} epochs and had not converged yet.",
                 ConvergenceWarning,

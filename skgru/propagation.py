@@ -158,7 +158,10 @@ class Propagation:
             n_units = len(directions[0].U)
             for direction, layer in enumerate(directions):
                 i = len(h_last)
-                x_own = self._reversed(("x", i), x, batch_sizes) if direction else x
+                x_own = x
+                if direction:
+                    x_own = self.empty(("reversed", i), x.shape)
+                    self.kernels.reverse_steps(x, batch_sizes, x_own, False)
                 h_0 = np.zeros((batch_sizes[0], n_units), dtype=x.dtype)
                 if h:
                     h_0[: len(h[i])] = h[i]
@@ -217,9 +220,11 @@ class Propagation:
                 d_h = np.zeros_like(h_0) if d_last is None else d_last[:, own].copy()
                 d_own = self.none if d_states is None else d_states
                 if d_states is not None and len(directions) == 2:
-                    d_own = self._contiguous(("d_own", i), d_states[:, own])
+                    d_own = self.empty(("d_own", i), (len(x), n_units))
                     if direction:
-                        d_own = self._reversed(("d_own", i), d_states[:, own], batch_sizes)
+                        self.kernels.reverse_steps(d_states[:, own], batch_sizes, d_own, False)
+                    else:
+                        d_own[:] = d_states[:, own]
                 # of the inputs, only states of a layer below need a gradient
                 d_x = self.empty(("d_x", i), x.shape) if depth else self.none
                 self.kernels.gru_backward(
@@ -232,17 +237,6 @@ class Propagation:
                     self.kernels.reverse_steps(d_x, batch_sizes, d_below, True)
             if depth:
                 d_states, d_last = self._drop(d_below, window, depth, in_place=True), None
-
-    def _contiguous(self, name: Hashable, part: np.ndarray) -> np.ndarray:
-        copy = self.empty(name, part.shape)
-        copy[:] = part
-        return copy
-
-    def _reversed(self, name: Hashable, x: np.ndarray, batch_sizes: np.ndarray) -> np.ndarray:
-        """Every sequence of a packed array from its last step to its first."""
-        y = self.empty(("reversed", name), x.shape)
-        self.kernels.reverse_steps(x, batch_sizes, y, False)
-        return y
 
     def _drop(
         self, x: np.ndarray, window: int, depth: int, *, in_place: bool = False
@@ -291,7 +285,7 @@ class Propagation:
         loss : Loss
         bptt_steps : int or None
             Steps of a window, counted from the end of each sequence: states go from one to the
-            next, gradients do not.
+            next, gradients do not. With two directions None, as the backward one cannot.
         d_parameters : Parameters
         """
         windows = sequences.span(samples).windows(bptt_steps)

@@ -129,6 +129,7 @@ def test_lbfgs_ends_at_a_stationary_point(ragged):
 
 def test_max_iter_warns():
     X, y = make_regression(20, 4, random_state=0)
+    GRURegressor(4, max_iter=3, learning_rate="cosine").fit(X, y)  # means to end there
     with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs"):
         model = GRURegressor(4, max_iter=3).fit(X, y)
     assert model.n_iter_ == 3
