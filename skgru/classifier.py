@@ -228,10 +228,11 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
                 f"{len(self.classes_)}."
             )
         self.n_outputs_ = 1 if len(self.classes_) == 2 else len(self.classes_)
-        unseen = np.setdiff1d(y, self.classes_)
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        unseen = np.unique(y[self.classes_[codes] != y])
         if len(unseen):
             raise ValueError(f"y has labels that are not in classes {self.classes_}: {unseen}.")
-        return np.searchsorted(self.classes_, y).astype(self.dtype)[:, np.newaxis]
+        return codes.astype(self.dtype)[:, np.newaxis]
 
     def _check_indicator(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
         y = check_array(y, dtype=None, input_name="y", estimator=type(self).__name__)

@@ -211,9 +211,10 @@ class Propagation:
         """
         layers = self.parameters.layers
         for depth in reversed(range(len(layers))):
-            directions, d_below = layers[depth], self.none
+            directions, d_inputs = layers[depth], []
             n_units = len(directions[0].U)
-            for direction, layer in enumerate(directions):
+            # the direction that went last first, as more of it is still in the cache
+            for direction, layer in reversed(list(enumerate(directions))):
                 i = depth * len(directions) + direction
                 x, h_0, mask, states, gates = tape[i]
                 own = slice(direction * n_units, (direction + 1) * n_units)
@@ -226,17 +227,16 @@ class Propagation:
                     else:
                         d_own[:] = d_states[:, own]
                 # of the inputs, only states of a layer below need a gradient
-                d_x = self.empty(("d_x", i), x.shape) if depth else self.none
+                d_inputs.append(self.empty(("d_x", i), x.shape) if depth else self.none)
                 self.kernels.gru_backward(
-                    x, batch_sizes, layer.W, layer.U, h_0, mask, states, gates, d_own, d_h, d_x,
-                    *d_parameters.layers[depth][direction],
+                    x, batch_sizes, layer.W, layer.U, h_0, mask, states, gates, d_own, d_h,
+                    d_inputs[-1], *d_parameters.layers[depth][direction],
                 )  # fmt: skip
-                if not direction:
-                    d_below = d_x
-                elif depth:
-                    self.kernels.reverse_steps(d_x, batch_sizes, d_below, True)
             if depth:
-                d_states, d_last = self._drop(d_below, window, depth, in_place=True), None
+                d_x = d_inputs.pop()
+                if d_inputs:
+                    self.kernels.reverse_steps(d_inputs.pop(), batch_sizes, d_x, True)
+                d_states, d_last = self._drop(d_x, window, depth, in_place=True), None
 
     def _drop(
         self, x: np.ndarray, window: int, depth: int, *, in_place: bool = False
