@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
+from sklearn.feature_selection import RFE
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -14,6 +15,8 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.utils._param_validation import InvalidParameterError
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import PerTimestep
@@ -96,3 +99,111 @@ def test_sample_weight_through_a_pipeline():
     plain = model.fit(X, y).predict_proba(X)[:, 0]
     weighted = model.fit(X, y, gruclassifier__sample_weight=weights).predict_proba(X)[:, 0]
     assert weighted.mean() > plain.mean() + 0.2
+
+
+# ---- features of a fitted GRU ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "width"),
+    [({}, 8), (dict(bidirectional=True), 16), (dict(hidden_layer_sizes=(5, 3)), 3),
+     (dict(pooling="attention"), 8)],
+    ids=str,
+)  # fmt: skip
+def test_transform_gives_what_the_output_layer_sees(ragged, parameters, width):
+    X, y = ragged
+    model = GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters}).fit(X, y)
+    features = model.transform(X)
+    assert features.shape == (40, width)
+    logits = features @ model.head_.W + model.head_.b
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits[:, 0])), model.predict_proba(X)[:, 1],
+                               rtol=1e-4)  # fmt: skip
+    names = model.get_feature_names_out()
+    np.testing.assert_array_equal(names, [f"gruclassifier{i}" for i in range(width)])
+    frame = model.set_output(transform="pandas").transform(X)
+    np.testing.assert_array_equal(frame.columns, names)
+    np.testing.assert_array_equal(frame.to_numpy(), features)
+
+
+def test_of_a_prediction_a_step_transform_is_the_last_state():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(n, 2)) for n in (3, 5, 2, 4)]
+    y = [x.cumsum(axis=0) for x in X]
+    model = GRURegressor(6, return_sequences=True, max_iter=3, random_state=0).fit(X, y)
+    last = np.array([p[-1] for p in model.predict(X)])
+    np.testing.assert_allclose(model.transform(X) @ model.head_.W + model.head_.b, last, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        BaggingClassifier(LogisticRegression(), n_estimators=3, random_state=0),
+        RFE(LogisticRegression(), n_features_to_select=3),
+        LogisticRegression(),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_what_wants_rows_works_behind_it(ragged, behind):
+    X, y = ragged
+    pipeline = make_pipeline(GRUClassifier(8, random_state=0), behind).fit(X, y)
+    assert pipeline.score(X, y) > 0.9
+    assert cross_val_score(pipeline, X, y, cv=2).min() > 0.6
+
+
+def test_self_training_on_features(ragged):
+    X, y = ragged
+    labels = np.where(np.arange(40) < 30, (y == "up").astype(int), -1)
+    features = GRUClassifier(8, random_state=0).fit(X[:30], y[:30]).transform(X)
+    model = SelfTrainingClassifier(LogisticRegression()).fit(features, labels)
+    assert model.score(features[30:], (y[30:] == "up").astype(int)) > 0.7
+
+
+# ---- attention -----------------------------------------------------------------------------------
+
+
+def test_attention_weights_show_where_it_looks():
+    """The class is written in the one step whose first channel is 1."""
+    rng = np.random.default_rng(0)
+    X, y, where = [], [], []
+    for _ in range(200):
+        x = np.column_stack([np.zeros(n := rng.integers(5, 15)), rng.choice([-1.0, 1.0], n)])
+        where.append(rng.integers(n))
+        x[where[-1], 0] = 1
+        X.append(x)
+        y.append(int(x[where[-1], 1]))
+    model = GRUClassifier(16, pooling="attention", max_iter=60, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.95
+    weights = model.attention_weights(X)
+    for x, w in zip(X, weights, strict=True):
+        assert w.shape == (len(x),)
+        np.testing.assert_allclose(w.sum(), 1, rtol=1e-5)
+    # at the mark, or after it, when the state knows
+    share = [w[i:].sum() / (len(w) - i) * len(w) for w, i in zip(weights, where, strict=True)]
+    assert np.mean(share) > 1.2
+    padded = np.full((200, 14, 2), np.nan)
+    for i, x in enumerate(X):
+        padded[i, : len(x)] = x
+    in_array = model.attention_weights(padded)
+    for row, w in zip(in_array, weights, strict=True):
+        np.testing.assert_array_equal(row[: len(w)], w)
+        assert np.isnan(row[len(w) :]).all()
+    assert not hasattr(GRUClassifier(), "attention_weights")
+    assert not hasattr(GRUClassifier().fit(X, y), "query_")
+
+
+# ---- parameters ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bidirectional", "yes"), ("pooling", "median"), ("return_sequences", 2), ("dropout", 1.0),
+        ("dropout", -0.1), ("recurrent_dropout", "0.5"), ("bptt_steps", 0), ("bptt_steps", 2.5),
+        ("solver", "adagrad"), ("learning_rate", "linear"), ("warmup_updates", -1),
+        ("max_grad_norm", -1.0), ("validation_split", "first"), ("loss", "hinge"),
+        ("quantiles", 0.5),
+    ],
+)  # fmt: skip
+def test_bad_parameters_are_invalid(name, value):
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of GRURegressor"):
+        GRURegressor(**{name: value}).fit(np.zeros((4, 3)), np.arange(4.0))
