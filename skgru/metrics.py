@@ -110,7 +110,9 @@ def step_scorer(
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(n, 1)) for n in rng.integers(5, 20, size=60)]
     >>> y = [(x[:, 0] > 0).astype(int) for x in X]  # a label for each step
-    >>> gru = GRUClassifier(8, return_sequences=True, random_state=0)
+    >>> gru = GRUClassifier(
+    ...     8, return_sequences=True, learning_rate="cosine", max_iter=40, random_state=0
+    ... )
     >>> scores = cross_val_score(gru, X, y, cv=KFold(3), scoring=step_scorer("f1"))
     >>> bool(scores.min() > 0.9)
     True
