@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from inspect import signature
 from itertools import chain
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -32,6 +33,7 @@ from sklearn.utils.validation import (
 )
 
 from skgru.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from skgru.kernels import kernels_for
 from skgru.losses import Loss
 from skgru.network import Architecture, Head, Layer, Network, Parameters
 from skgru.optimizers import SGD, Adam, AdamW, Adaptive, Constant, Cosine, InverseScaling
@@ -50,6 +52,13 @@ from skgru.training import (
 )
 from skgru.workers import Workers
 
+# of the kernels', those that are not a form of another
+CELLS = {
+    name
+    for name in kernels_for(np.dtype("float32")).CELLS
+    if not name.endswith(("_reset_after", "_relu"))
+}
+
 # Sequences an update, where batch_size="auto" and there are as many.
 AUTO_BATCH_SIZE = 32
 
@@ -59,9 +68,19 @@ PARAMETERS_DOC = """
     hidden_layer_sizes : int or sequence of int, default=(64,)
         Units of each recurrent layer, the first layer first. An int is one layer.
 
+    cell : {{"gru", "rnn", "lstm", "cifg", "mgu", "light_gru"}}, default="gru"
+        The recurrent unit: gated recurrent unit (Cho et al. 2014), plain tanh network (Elman
+        1990), long short-term memory (Hochreiter & Schmidhuber 1997), the same with coupled gates
+        (Greff et al. 2017), minimal gated unit (Zhou et al. 2016), or GRU without reset gate
+        (Ravanelli et al. 2018). A layer has G * (n_inputs * n_units + n_units**2 + n_units)
+        parameters, where G is 3, 1, 4, 3, 2 and 2.
+
+    activation : {{"tanh", "relu"}}, default="tanh"
+        Of the candidate; "relu" is for `cell="light_gru"`.
+
     reset_after : bool, default=False
-        Where the reset gate acts: on the past state (False; Cho et al. 2014), or on its product
-        with the recurrent weights (True; the form of cuDNN and of PyTorch).
+        For `cell="gru"`, where the reset gate acts: on the past state (False; Cho et al. 2014),
+        or on its product with the recurrent weights (True; the form of cuDNN and of PyTorch).
 
     bidirectional : bool, default=False
         Whether every layer also reads the sequence from its end, with weights of its own; what
@@ -215,9 +234,10 @@ ATTRIBUTES_DOC = """
         The highest of `validation_scores_`.
     layers_ : list of named tuples
         Weights of each recurrent layer, and of each direction of it (forward, then backward):
-        `W` (n_inputs, 3 * n_units), `U` (n_units, 3 * n_units), `b` (3 * n_units,), and `c`
-        (n_units,) with `reset_after`; the columns are the reset gate's, the update gate's and the
-        candidate's. Views: to write to them changes the model.
+        `W` (n_inputs, G * n_units), `U` (n_units, G * n_units), `b` (G * n_units,), and `c`
+        (n_units,) with `reset_after`; a block of columns a gate, of a GRU the reset gate's, the
+        update gate's and the candidate's (the user guide has those of the other cells). Views: to
+        write to them changes the model.
     query_ : ndarray of shape (width,)
         The learned query of `pooling="attention"`; width is `n_units` of the top layer times its
         directions. A view.
@@ -248,6 +268,8 @@ class BaseGRU(
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "cell": [StrOptions(CELLS)],
+        "activation": [StrOptions({"tanh", "relu"})],
         "reset_after": ["boolean"],
         "bidirectional": ["boolean"],
         "pooling": [StrOptions(set(POOLINGS))],
@@ -645,7 +667,7 @@ class BaseGRU(
                 f"hidden_layer_sizes must be one or more integers >= 1, got "
                 f"{self.hidden_layer_sizes!r}."
             )
-        return Architecture(
+        architecture = Architecture(
             n_channels,
             sizes,
             self.n_outputs_,
@@ -653,7 +675,16 @@ class BaseGRU(
             self.bidirectional,
             self.pooling,
             self.return_sequences,
+            self.cell,
+            self.activation,
         )
+        if architecture.variant not in kernels_for(np.dtype(self.dtype)).CELLS:
+            raise ValueError(
+                f"cell={self.cell!r} has no form with reset_after={self.reset_after} and "
+                f'activation={self.activation!r}; reset_after is for "gru", "relu" for '
+                '"light_gru".'
+            )
+        return architecture
 
     def _check_same_network(self, network: Network, architecture: Architecture) -> None:
         """Refuse to continue a model with parameters that describe another one."""
@@ -814,6 +845,12 @@ class BaseGRU(
         if "_network" not in vars(self):
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.")
         return self._network.views(self._network.parameters)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # of a model that was pickled before a parameter existed
+        super().__setstate__(state)
+        for name, parameter in signature(type(self)).parameters.items():
+            vars(self).setdefault(name, parameter.default)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -90,6 +90,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         self,
         hidden_layer_sizes=(64,),
         *,
+        cell="gru",
+        activation="tanh",
         reset_after=False,
         bidirectional=False,
         pooling="last",
@@ -127,6 +129,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         dtype="float32",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.cell = cell
+        self.activation = activation
         self.reset_after = reset_after
         self.bidirectional = bidirectional
         self.pooling = pooling

@@ -28,6 +28,9 @@ class Architecture(NamedTuple):
         How the top layer's states become one vector a sequence.
     return_sequences : bool
         Whether the head is on every state, instead of on what is pooled.
+    cell : str
+    activation : {"tanh", "relu"}
+        Of the candidate.
     """
 
     n_channels: int
@@ -37,6 +40,14 @@ class Architecture(NamedTuple):
     bidirectional: bool = False
     pooling: str = "last"
     return_sequences: bool = False
+    cell: str = "gru"
+    activation: str = "tanh"
+
+    @property
+    def variant(self) -> str:
+        """Name of the cell among the kernels' `CELLS`."""
+        after, relu = self.reset_after, self.activation == "relu"
+        return self.cell + "_reset_after" * after + "_relu" * relu
 
     @property
     def n_directions(self) -> int:
@@ -49,14 +60,38 @@ class Architecture(NamedTuple):
         return self.n_directions * self.hidden_layer_sizes[-1]
 
 
-class Layer(NamedTuple):
-    """Weights of one recurrent layer in one direction; columns in the order r | z | h̃.
+class Cell(NamedTuple):
+    """What the kernels know of a cell (see `kernels/recurrence.pxi`).
 
     Attributes
     ----------
-    W : ndarray of shape (n_inputs, 3 * n_units)
-    U : ndarray of shape (n_units, 3 * n_units)
-    b : ndarray of shape (3 * n_units,)
+    index : int
+        Its number.
+    n_gates : int
+        Blocks of columns of its weights, the candidate's among them.
+    n_extra : int
+        Blocks that its tape has besides.
+    n_states : int
+        Parts of its state: 2 with a memory.
+    forget : int
+        The block whose bias begins at one; -1 if none does.
+    """
+
+    index: int
+    n_gates: int
+    n_extra: int
+    n_states: int
+    forget: int
+
+
+class Layer(NamedTuple):
+    """Weights of one recurrent layer in one direction, a block of columns a gate.
+
+    Attributes
+    ----------
+    W : ndarray of shape (n_inputs, n_gates * n_units)
+    U : ndarray of shape (n_units, n_gates * n_units)
+    b : ndarray of shape (n_gates * n_units,)
     c : ndarray of shape (n_units,), or (0,) without `reset_after`
         Bias of the candidate's recurrent product.
     """
@@ -115,7 +150,7 @@ class Network:
 
     def __init__(self, architecture: Architecture, dtype: str):
         self.architecture = architecture
-        matrices, biases = self._shapes()
+        matrices, biases = self._shapes(kernels_for(np.dtype(dtype)).CELLS[architecture.variant][1])
         self.n_weights = sum(map(prod, matrices))
         stops = list(accumulate(map(prod, matrices + biases)))
         # where each matrix and each bias lies in the flat vector
@@ -135,15 +170,20 @@ class Network:
         """Compiled functions for the dtype."""
         return kernels_for(self.dtype)
 
-    def _shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    @property
+    def cell(self) -> Cell:
+        """What the kernels know of the cell."""
+        return Cell(*self.kernels.CELLS[self.architecture.variant])
+
+    def _shapes(self, n_gates: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """Shapes of the matrices and of the biases, each in the order of the flat vector."""
         arch = self.architecture
         matrices, biases = [], []
         n_inputs = arch.n_channels
         for n_units in arch.hidden_layer_sizes:
             for _ in range(arch.n_directions):
-                matrices += [(n_inputs, 3 * n_units), (n_units, 3 * n_units)]
-                biases += [(3 * n_units,), (n_units if arch.reset_after else 0,)]
+                matrices += [(n_inputs, n_gates * n_units), (n_units, n_gates * n_units)]
+                biases += [(n_gates * n_units,), (n_units if arch.reset_after else 0,)]
             n_inputs = n_units * arch.n_directions
         matrices += [(arch.width if arch.pooling == "attention" else 0,)]
         return [*matrices, (arch.width, arch.n_outputs)], [*biases, (arch.n_outputs,)]
@@ -166,14 +206,17 @@ class Network:
     def initialize(self, random_state: np.random.RandomState) -> None:
         """Draw Glorot-uniform W and head, orthogonal U (each gate on its own), zero all others.
 
-        With a query of zeros, attention begins as the mean.
+        But the bias of a forget gate is one (Gers et al. 2000). With a query of zeros, attention
+        begins as the mean.
         """
         self.parameters[:] = 0
+        cell = self.cell
         layers, _, head = self.views(self.parameters)
         for layer in chain.from_iterable(layers):
             n_units = len(layer.U)
-            for gate in range(3):
+            for gate in range(cell.n_gates):
                 columns = slice(gate * n_units, (gate + 1) * n_units)
+                layer.b[columns] = gate == cell.forget
                 layer.W[:, columns] = _glorot_uniform(len(layer.W), n_units, random_state)
                 layer.U[:, columns] = _orthogonal(n_units, random_state)
         head.W[:] = _glorot_uniform(*head.W.shape, random_state)

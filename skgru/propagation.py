@@ -88,8 +88,8 @@ class Window(NamedTuple):
     ----------
     states : ndarray of shape (n_rows, width)
         Packed states of the top layer; empty if they were not wanted.
-    h_last : list of ndarray of shape (n_samples, n_units)
-        Last states of every layer and direction, to begin the next window with.
+    h_last : list of ndarray of shape (n_samples, n_states * n_units)
+        Last states of every layer and direction, with memories, to begin the next window with.
     tape : list
         For each layer and direction, what its way back needs.
     """
@@ -124,6 +124,7 @@ class Propagation:
     ):
         self.architecture = network.architecture
         self.kernels = network.kernels
+        self.cell = network.cell
         self.parameters = parameters
         self.empty = empty
         self.dropout = dropout
@@ -162,19 +163,19 @@ class Propagation:
                 if direction:
                     x_own = self.empty(("reversed", i), x.shape)
                     self.kernels.reverse_steps(x, batch_sizes, x_own, False)
-                h_0 = np.zeros((batch_sizes[0], n_units), dtype=x.dtype)
+                h_0 = np.zeros((batch_sizes[0], self.cell.n_states * n_units), dtype=x.dtype)
                 if h:
                     h_0[: len(h[i])] = h[i]
                 h_last.append(np.empty_like(h_0))
-                mask = self._recurrent_mask(i, h_0.shape)
+                mask = self._recurrent_mask(i, (len(h_0), n_units))
                 states = gates = self.none
                 if wanted:
                     states = self.empty(("states", i), (len(x), n_units))
                 if keep:
-                    n_gates = 4 if self.architecture.reset_after else 3
-                    gates = self.empty(("gates", i), (len(x), n_gates * n_units))
-                self.kernels.gru_forward(
-                    x_own, batch_sizes, *layer, h_0, mask, h_last[i], states, gates
+                    n_blocks = self.cell.n_gates + self.cell.n_extra
+                    gates = self.empty(("gates", i), (len(x), n_blocks * n_units))
+                self.kernels.layer_forward(
+                    self.cell.index, x_own, batch_sizes, *layer, h_0, mask, h_last[i], states, gates
                 )
                 tape.append((x_own, h_0, mask, states, gates))
             if wanted and len(directions) == 2:
@@ -218,7 +219,9 @@ class Propagation:
                 i = depth * len(directions) + direction
                 x, h_0, mask, states, gates = tape[i]
                 own = slice(direction * n_units, (direction + 1) * n_units)
-                d_h = np.zeros_like(h_0) if d_last is None else d_last[:, own].copy()
+                d_h = np.zeros_like(h_0)
+                if d_last is not None:
+                    d_h[:, :n_units] = d_last[:, own]
                 d_own = self.none if d_states is None else d_states
                 if d_states is not None and len(directions) == 2:
                     d_own = self.empty(("d_own", i), (len(x), n_units))
@@ -228,9 +231,9 @@ class Propagation:
                         d_own[:] = d_states[:, own]
                 # of the inputs, only states of a layer below need a gradient
                 d_inputs.append(self.empty(("d_x", i), x.shape) if depth else self.none)
-                self.kernels.gru_backward(
-                    x, batch_sizes, layer.W, layer.U, h_0, mask, states, gates, d_own, d_h,
-                    d_inputs[-1], *d_parameters.layers[depth][direction],
+                self.kernels.layer_backward(
+                    self.cell.index, x, batch_sizes, layer.W, layer.U, h_0, mask, states, gates,
+                    d_own, d_h, d_inputs[-1], *d_parameters.layers[depth][direction],
                 )  # fmt: skip
             if depth:
                 d_x = d_inputs.pop()
@@ -392,10 +395,10 @@ class Propagation:
         return outputs
 
     def _top(self, h_last: list[np.ndarray]) -> np.ndarray:
-        """Last states of the top layer, of all its directions side by side."""
-        return (
-            h_last[0] if len(h_last) == 1 else np.hstack(h_last[-self.architecture.n_directions :])
-        )
+        """Last states of the top layer, of all its directions side by side, without memories."""
+        arch = self.architecture
+        tops = [h[:, : arch.hidden_layer_sizes[-1]] for h in h_last[-arch.n_directions :]]
+        return np.ascontiguousarray(tops[0]) if len(tops) == 1 else np.hstack(tops)
 
 
 # ---- predictions -------------------------------------------------------------------------------

@@ -83,6 +83,8 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         *,
         loss="squared_error",
         quantiles=(0.1, 0.5, 0.9),
+        cell="gru",
+        activation="tanh",
         reset_after=False,
         bidirectional=False,
         pooling="last",
@@ -121,6 +123,8 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.loss = loss
         self.quantiles = quantiles
+        self.cell = cell
+        self.activation = activation
         self.reset_after = reset_after
         self.bidirectional = bidirectional
         self.pooling = pooling

@@ -15,6 +15,8 @@ cdef extern from "simd.h" nogil:
     void store_part(real* p, vec v, Py_ssize_t n)
     vec sigmoid(vec x)
     vec tangent(vec x)
+    vec rectified(vec x)
+    vec step(vec x)
     vec divide(vec x, vec y)
     vec square_root(vec x)
     double sum(vec x)
@@ -38,6 +40,7 @@ cdef inline void put(real* p, vec v, Py_ssize_t n) noexcept nogil:
 
 
 cdef enum:
+    MAX_TERMS = 4                           # of a sum of products
     LINE = 64                               # bytes of a line of the cache
     PANEL_BYTES = 24 * 1024                 # of the first-level cache, for panels
 
@@ -101,7 +104,7 @@ cdef inline void multiply(
     factors do so together if there is room, else one after the other.
     """
     cdef:
-        term[3] terms
+        term[MAX_TERMS] terms
         Py_ssize_t first, width, row, depth = 0
         Py_ssize_t n_blocks
         int n_rows, i

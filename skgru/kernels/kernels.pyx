@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 from skgru.kernels._simd cimport (
     LANES,
     LINE,
+    MAX_TERMS,
     PANEL,
     add_transposed,
     divide,
@@ -19,9 +20,11 @@ from skgru.kernels._simd cimport (
     packed_size,
     put,
     real,
+    rectified,
     restore_denormals,
     sigmoid,
     square_root,
+    step,
     sum,
     tangent,
     term,
@@ -31,8 +34,16 @@ from skgru.kernels._simd cimport (
 )
 
 include "dropout.pxi"
-include "gru.pxi"
 include "linear.pxi"
 include "minibatch.pxi"
 include "pooling.pxi"
 include "update.pxi"
+include "recurrence.pxi"
+
+# the cells, a file each
+include "cifg.pxi"
+include "gru.pxi"
+include "light_gru.pxi"
+include "lstm.pxi"
+include "mgu.pxi"
+include "rnn.pxi"

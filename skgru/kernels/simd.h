@@ -248,6 +248,22 @@ INLINE vec tangent(vec x)
     return e / (e + 2);
 }
 
+/* max(x, 0), NaN where x is */
+INLINE vec rectified(vec x)
+{
+    return EXTREME(max, zeros(), x);
+}
+
+/* 1 where x > 0, else 0 */
+INLINE vec step(vec x)
+{
+#if defined(SKGRU_VECTORS)
+    return (vec)((x > 0) & (ivec)(zeros() + 1));
+#else
+    return x > 0;
+#endif
+}
+
 /* ---- for the updates -------------------------------------------------------------------------- */
 
 /* as Cython would cast the numerator to one number */
