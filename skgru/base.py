@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from inspect import signature
+from inspect import Parameter, signature
 from itertools import chain
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -23,7 +23,7 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -51,13 +51,6 @@ from skgru.training import (
     merge_equal,
 )
 from skgru.workers import Workers
-
-# of the kernels', those that are not a form of another
-CELLS = {
-    name
-    for name in kernels_for(np.dtype("float32")).CELLS
-    if not name.endswith(("_reset_after", "_relu"))
-}
 
 # Sequences an update, where batch_size="auto" and there are as many.
 AUTO_BATCH_SIZE = 32
@@ -268,7 +261,7 @@ class BaseGRU(
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "cell": [StrOptions(CELLS)],
+        "cell": [str],
         "activation": [StrOptions({"tanh", "relu"})],
         "reset_after": ["boolean"],
         "bidirectional": ["boolean"],
@@ -678,7 +671,15 @@ class BaseGRU(
             self.cell,
             self.activation,
         )
-        if architecture.variant not in kernels_for(np.dtype(self.dtype)).CELLS:
+        forms = kernels_for(np.dtype(self.dtype)).CELLS
+        # not among the constraints above, as to know the cells is to import the kernels
+        cells = [name for name in forms if not name.endswith(("_reset_after", "_relu"))]
+        if self.cell not in cells:
+            raise InvalidParameterError(
+                f"The 'cell' parameter of {type(self).__name__} must be a str among {cells}. Got "
+                f"{self.cell!r} instead."
+            )
+        if architecture.variant not in forms:
             raise ValueError(
                 f"cell={self.cell!r} has no form with reset_after={self.reset_after} and "
                 f'activation={self.activation!r}; reset_after is for "gru", "relu" for '
@@ -850,7 +851,8 @@ class BaseGRU(
         # of a model that was pickled before a parameter existed
         super().__setstate__(state)
         for name, parameter in signature(type(self)).parameters.items():
-            vars(self).setdefault(name, parameter.default)
+            if parameter.default is not Parameter.empty:
+                vars(self).setdefault(name, parameter.default)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

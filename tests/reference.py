@@ -3,6 +3,8 @@
 And what the tests of kernels share: packed minibatches, and arrays of wrong shapes.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 
@@ -12,66 +14,208 @@ def sigmoid(a):
     return np.where(a >= 0, 1 / (1 + e), e / (1 + e))
 
 
+def relu(a):
+    return np.maximum(a, 0)
+
+
+# ---- cells -----------------------------------------------------------------------------------
+#
+# One step of a cell takes the blocks of x_t W + b, the past (that is mask ⊙ h_{t-1}), the blocks of
+# U, c, and the state: h, and memory if it has one. It gives the next state, and the way back, a
+# function that takes the gradient of that state and gives
+#     a           the gradients of the blocks of x_t W + b
+#     products    for each block of U what it took, and the gradient of what it made of that
+#     d_past      ∂L/∂past
+#     d_state     the gradient of the state but for what comes by the past
+
+
+def of_sums(step):
+    """Make a cell of a step that looks at nothing but sums x_t W + past U + b and the state."""
+
+    def cell(x, past, U, c, *state):
+        new, sums_back = step([a + past @ V for a, V in zip(x, U, strict=True)], *state)
+
+        def back(*d):
+            a, d_state = sums_back(*d)
+            d_past = sum(a_k @ V.T for a_k, V in zip(a, U, strict=True))
+            return a, [(past, a_k) for a_k in a], d_past, d_state
+
+        return new, back
+
+    return cell
+
+
+def gru(x, past, U, c, h):
+    r, z = sigmoid(x[0] + past @ U[0]), sigmoid(x[1] + past @ U[1])
+    candidate = np.tanh(x[2] + (r * past) @ U[2])
+
+    def back(d):
+        a_h = d * (1 - z) * (1 - candidate**2)
+        a_z = d * (h - candidate) * z * (1 - z)
+        d_inner = a_h @ U[2].T
+        a_r = d_inner * past * r * (1 - r)
+        products = [(past, a_r), (past, a_z), (r * past, a_h)]
+        return [a_r, a_z, a_h], products, d_inner * r + a_r @ U[0].T + a_z @ U[1].T, [d * z]
+
+    return [z * h + (1 - z) * candidate], back
+
+
+def gru_reset_after(x, past, U, c, h):
+    r, z = sigmoid(x[0] + past @ U[0]), sigmoid(x[1] + past @ U[1])
+    product = past @ U[2] + c
+    candidate = np.tanh(x[2] + r * product)
+
+    def back(d):
+        a_h = d * (1 - z) * (1 - candidate**2)
+        a_z = d * (h - candidate) * z * (1 - z)
+        a_r = a_h * product * r * (1 - r)
+        products = [(past, a_r), (past, a_z), (past, a_h * r)]
+        d_past = (a_h * r) @ U[2].T + a_r @ U[0].T + a_z @ U[1].T
+        return [a_r, a_z, a_h], products, d_past, [d * z]
+
+    return [z * h + (1 - z) * candidate], back
+
+
+def mgu(x, past, U, c, h):
+    f = sigmoid(x[0] + past @ U[0])
+    candidate = np.tanh(x[1] + (f * past) @ U[1])
+
+    def back(d):
+        a_h = d * f * (1 - candidate**2)
+        d_inner = a_h @ U[1].T
+        a_f = (d * (candidate - h) + d_inner * past) * f * (1 - f)
+        products = [(past, a_f), (f * past, a_h)]
+        return [a_f, a_h], products, d_inner * f + a_f @ U[0].T, [d * (1 - f)]
+
+    return [(1 - f) * h + f * candidate], back
+
+
+@of_sums
+def rnn(sums, h):
+    new = np.tanh(sums[0])
+
+    def back(d):
+        return [d * (1 - new**2)], [np.zeros_like(h)]
+
+    return [new], back
+
+
+@of_sums
+def lstm(sums, h, memory):
+    i, f, o = map(sigmoid, sums[:3])
+    candidate = np.tanh(sums[3])
+    new_memory = f * memory + i * candidate
+    seen = np.tanh(new_memory)
+
+    def back(d, d_memory):
+        d_memory = d_memory + d * o * (1 - seen**2)
+        a_i = d_memory * candidate * i * (1 - i)
+        a_f = d_memory * memory * f * (1 - f)
+        a_o = d * seen * o * (1 - o)
+        a_g = d_memory * i * (1 - candidate**2)
+        return [a_i, a_f, a_o, a_g], [np.zeros_like(h), d_memory * f]
+
+    return [o * seen, new_memory], back
+
+
+@of_sums
+def cifg(sums, h, memory):
+    f, o = map(sigmoid, sums[:2])
+    candidate = np.tanh(sums[2])
+    new_memory = f * memory + (1 - f) * candidate
+    seen = np.tanh(new_memory)
+
+    def back(d, d_memory):
+        d_memory = d_memory + d * o * (1 - seen**2)
+        a_f = d_memory * (memory - candidate) * f * (1 - f)
+        a_o = d * seen * o * (1 - o)
+        a_g = d_memory * (1 - f) * (1 - candidate**2)
+        return [a_f, a_o, a_g], [np.zeros_like(h), d_memory * f]
+
+    return [o * seen, new_memory], back
+
+
+def _light_gru(sums, h, candidate, slope):
+    z = sigmoid(sums[0])
+
+    def back(d):
+        return [d * (h - candidate) * z * (1 - z), d * (1 - z) * slope], [d * z]
+
+    return [z * h + (1 - z) * candidate], back
+
+
+@of_sums
+def light_gru(sums, h):
+    candidate = np.tanh(sums[1])
+    return _light_gru(sums, h, candidate, 1 - candidate**2)
+
+
+@of_sums
+def light_gru_relu(sums, h):
+    return _light_gru(sums, h, relu(sums[1]), sums[1] > 0)
+
+
+class Cell(NamedTuple):
+    step: object
+    n_gates: int
+    n_states: int = 1
+    forget: int = -1  # the gate whose bias begins at one
+
+
+CELLS = {
+    "gru": Cell(gru, 3),
+    "gru_reset_after": Cell(gru_reset_after, 3),
+    "rnn": Cell(rnn, 1),
+    "lstm": Cell(lstm, 4, n_states=2, forget=1),
+    "cifg": Cell(cifg, 3, n_states=2, forget=0),
+    "mgu": Cell(mgu, 2),
+    "light_gru": Cell(light_gru, 2),
+    "light_gru_relu": Cell(light_gru_relu, 2),
+}
+
+
 # ---- the layer -------------------------------------------------------------------------------
 
 
-def gru_forward(x, h0, W, U, b, c, mask=None):
-    """States (T, H) of one sequence x (T, D) from h0 (H,); c of size 0: reset before.
+def _steps(name, x, h_0, W, U, b, c, mask):
+    """The state after each step, its parts side by side, and the way back of each."""
+    cell = CELLS[name]
+    U = np.split(U, cell.n_gates, axis=1)
+    state, states, ways_back = np.split(h_0, cell.n_states, axis=-1), [], []
+    for x_t in x:
+        sums = np.split(x_t @ W + b, cell.n_gates, axis=-1)
+        state, back = cell.step(sums, mask * state[0], U, c, *state)
+        states.append(np.concatenate(state, axis=-1))
+        ways_back.append(back)
+    return np.array(states), ways_back
+
+
+def forward(name, x, h_0, W, U, b, c, mask=1.0):
+    """States (T, SH) of one sequence x (T, D) from h_0 (SH,): h, and memory beside it if S is 2.
 
     The mask (H,) is of recurrent dropout: of the past where U takes it, at every step.
     """
-    H = len(U)
-    W_r, W_z, W_h = W[:, :H], W[:, H : 2 * H], W[:, 2 * H :]
-    U_r, U_z, U_h = U[:, :H], U[:, H : 2 * H], U[:, 2 * H :]
-    b_r, b_z, b_h = b[:H], b[H : 2 * H], b[2 * H :]
-    h, states, mask = h0, [], 1 if mask is None else mask
-    for x_t in x:
-        past = mask * h
-        r = sigmoid(x_t @ W_r + past @ U_r + b_r)
-        z = sigmoid(x_t @ W_z + past @ U_z + b_z)
-        product = r * (past @ U_h + c) if len(c) else (r * past) @ U_h
-        candidate = np.tanh(x_t @ W_h + product + b_h)
-        h = z * h + (1 - z) * candidate
-        states.append(h)
-    return np.array(states)
+    return _steps(name, x, h_0, W, U, b, c, mask)[0]
 
 
-def gru_backward(x, h0, W, U, b, c, d_states, mask=None):
-    """Gradients of one sequence's loss, given its own ∂L/∂h_t (T, H), as a dict by name."""
-    H, T = len(U), len(x)
-    U_r, U_z, U_h = U[:, :H], U[:, H : 2 * H], U[:, 2 * H :]
-    states = gru_forward(x, h0, W, U, b, c, mask)
+def backward(name, x, h_0, W, U, b, c, d_states, mask=1.0):
+    """Gradients of one sequence's loss, given its own ∂L/∂states (T, SH), as a dict by name."""
+    cell, H = CELLS[name], len(U)
     grad = {name: np.zeros_like(a) for name, a in dict(x=x, W=W, U=U, b=b, c=c).items()}
-    delta, mask = np.zeros_like(h0), 1 if mask is None else mask
-    for t in reversed(range(T)):
-        h_prev = states[t - 1] if t else h0
-        past = mask * h_prev
-        gate = x[t] @ W + b
-        r = sigmoid(gate[:H] + past @ U_r)
-        z = sigmoid(gate[H : 2 * H] + past @ U_z)
-        product = past @ U_h + c if len(c) else (r * past) @ U_h
-        candidate = np.tanh(gate[2 * H :] + (r * product if len(c) else product))
-
-        delta = delta + d_states[t]
-        a_h = delta * (1 - z) * (1 - candidate**2)
-        a_z = delta * (h_prev - candidate) * z * (1 - z)
+    d, ways_back = np.zeros_like(h_0), _steps(name, x, h_0, W, U, b, c, mask)[1]
+    for t in reversed(range(len(x))):
+        a, products, d_past, d_state = ways_back[t](*np.split(d + d_states[t], cell.n_states))
+        for k, (taken, d_product) in enumerate(products):
+            grad["U"][:, k * H : (k + 1) * H] += np.outer(taken, d_product)
         if len(c):
-            a_r = a_h * product * r * (1 - r)
-            d_past = (a_h * r) @ U_h.T
-            grad["U"][:, 2 * H :] += np.outer(past, a_h * r)
-            grad["c"] += a_h * r
-        else:
-            q = a_h @ U_h.T
-            a_r = q * past * r * (1 - r)
-            d_past = q * r
-            grad["U"][:, 2 * H :] += np.outer(r * past, a_h)
-        a = np.concatenate([a_r, a_z, a_h])
+            grad["c"] += d_product
+        a = np.concatenate(a)
         grad["x"][t] = a @ W.T
         grad["W"] += np.outer(x[t], a)
-        grad["U"][:, : 2 * H] += np.outer(past, a[: 2 * H])
         grad["b"] += a
-        delta = delta * z + mask * (d_past + a_r @ U_r.T + a_z @ U_z.T)
-    return {**grad, "h0": delta}
+        d = np.concatenate(d_state)
+        d[:H] += mask * d_past
+    return {**grad, "h_0": d}
 
 
 # ---- pooling and dropout ---------------------------------------------------------------------

@@ -14,10 +14,11 @@ def activations(kernels, a):
     n, dtype = len(a), a.dtype
     W, U, b, c = (np.zeros(shape, dtype) for shape in ((1, 3), (1, 3), 3, 0))
     W[:] = 1
-    gates, h, no_mask = np.empty((n, 3), dtype), np.zeros((n, 1), dtype), np.zeros((0, 0), dtype)
-    kernels.gru_forward(
-        a[:, np.newaxis], np.array([n], np.intp), W, U, b, c, h, no_mask, h.copy(), h.copy(), gates
-    )
+    gates, h = np.empty((n, 3), dtype), np.zeros((n, 1), dtype)
+    kernels.layer_forward(
+        kernels.CELLS["gru"][0], a[:, np.newaxis], np.array([n], np.intp), W, U, b, c, h,
+        np.empty((0, 0), dtype), h.copy(), h.copy(), gates,
+    )  # fmt: skip
     return {"sigma": gates[:, 1], "tanh": gates[:, 2]}
 
 

@@ -52,7 +52,8 @@ import skgru
 heavy = "matplotlib pandas onnx torch jax sklearn.metrics sklearn.model_selection scipy.stats"
 print(*[m for m in heavy.split() if m in set(sys.modules) - before])
 """
-    assert run_python(code).stdout == "\n"
+    code += "print(*[m for m in sys.modules if m.startswith('skgru.kernels.float')])"
+    assert run_python(code).stdout == "\n\n"
 
 
 @pytest.mark.parametrize("name", ["avx9", "x86_64_v3", "neon", "PORTABLE"])

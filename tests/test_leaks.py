@@ -13,31 +13,46 @@ def test_no_call_leaves_memory_behind(isa, dtype):
     """200 calls with workspaces or arguments of a megabyte or so each, and as many that raise."""
     kernels = kernels_for(dtype, isa)
     D, H, B = 3, 160, 4
-    W, U, b, c = (np.zeros(s, dtype) for s in ((D, 3 * H), (H, 3 * H), 3 * H, 0))
-    x, batch_sizes, h_0 = np.zeros((B, D), dtype), np.array([B]), np.zeros((B, H), dtype)
+    U, b = np.zeros((H, 3 * H), dtype), np.zeros(3 * H, dtype)
+    x, batch_sizes, h = np.zeros((B, D), dtype), np.array([B]), np.zeros((B, H), dtype)
     mask, states, gates, none = (
         np.ones((B, H), dtype),
         np.zeros((B, H), dtype),
         np.zeros((B, 3 * H), dtype),
         np.zeros((0, 0), dtype),
     )
+
+    def layer(name):
+        index, n_gates, n_extra, n_states, _ = kernels.CELLS[name]
+        shapes = ((D, n_gates * H), (H, n_gates * H), n_gates * H, H * ("after" in name))
+        state, tape = (
+            np.zeros((B, n_states * H), dtype),
+            np.zeros((B, (n_gates + n_extra) * H), dtype),
+        )
+        return index, *(np.zeros(s, dtype) for s in shapes), state, tape
+
+    # one cell of each way to make the candidate, and one with a memory
+    layers = [layer(name) for name in ("gru", "gru_reset_after", "rnn", "lstm")]
     # for those without memory of their own: U as packed states of B sequences of H / B steps
     lengths, sizes = np.full(B, H // B), np.full(H // B, B)
     starts, pooled = np.arange(B) * (H // B), np.zeros((B, 3 * H), dtype)
     at_step, by_row, by_sequence = pooled.astype(np.intc), np.zeros(H, dtype), np.ones(B, dtype)
 
     def call():
-        kernels.gru_forward(x, batch_sizes, W, U, b, c, h_0, mask, h_0.copy(), states, gates)
-        kernels.gru_backward(
-            x, batch_sizes, W, U, h_0, mask, states, gates, none, h_0.copy(), none, W.copy(),
-            U.copy(), b.copy(), c,
-        )  # fmt: skip
-        kernels.linear_forward(h_0, U, b, gates)
-        kernels.linear_backward(h_0, U, gates, h_0.copy(), U.copy(), b.copy())
-        with pytest.raises(ValueError, match="must be"):
-            kernels.gru_forward(
-                x, batch_sizes, W, U, b, c, h_0[:1], none, h_0.copy(), states, gates
+        for index, W, V, b_V, c, h_0, tape in layers:
+            kernels.layer_forward(
+                index, x, batch_sizes, W, V, b_V, c, h_0, mask, h_0.copy(), states, tape
             )
+            kernels.layer_backward(
+                index, x, batch_sizes, W, V, h_0, mask, states, tape, none, h_0.copy(), none,
+                W.copy(), V.copy(), b_V.copy(), c,
+            )  # fmt: skip
+            with pytest.raises(ValueError, match="must be"):
+                kernels.layer_forward(
+                    index, x, batch_sizes, W, V, b_V, c, h_0[:1], none, h_0.copy(), states, tape
+                )
+        kernels.linear_forward(h, U, b, gates)
+        kernels.linear_backward(h, U, gates, h.copy(), U.copy(), b.copy())
         kernels.pack_steps(U.copy(), starts, lengths, U.copy(), sizes.copy())
         kernels.unpack_steps(U.copy(), starts, lengths, U.copy())
         kernels.reverse_steps(U.copy(), sizes, U.copy(), True)

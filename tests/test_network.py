@@ -1,11 +1,11 @@
 """The whole network: gradients of every parameter, PyTorch's results, independence of samples."""
 
-from itertools import chain, pairwise, repeat
+from itertools import chain, pairwise, product, repeat
 from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import gru_forward
+import reference
 from scipy.special import softmax
 from sklearn._loss.loss import HalfBinomialLoss
 
@@ -24,8 +24,26 @@ LENGTHS = [3, 6, 1, 4, 7, 6]
 SIZES = [(4,), (2, 3), (2, 1, 3)]
 TOPS = ["last", "mean", "max", "attention", "steps"]  # a pooling, or the head on every step
 
-reset_after_or_before = pytest.mark.parametrize("reset_after", [False, True])
+VARIANTS = {
+    name: {
+        "cell": name.removesuffix("_reset_after").removesuffix("_relu"),
+        "reset_after": name.endswith("_reset_after"),
+        "activation": "relu" if name.endswith("_relu") else "tanh",
+    }
+    for name in reference.CELLS
+}
+every_cell = pytest.mark.parametrize("cell", VARIANTS)
+gru_and_lstm = pytest.mark.parametrize("cell", ["gru", "lstm"])
 one_or_both_directions = pytest.mark.parametrize("bidirectional", [False, True])
+
+
+def cells_with(cases, few):
+    """Every case with the two forms of the GRU, a few with the other cells."""
+    return [
+        (name, *case)
+        for name in VARIANTS
+        for case in (cases if name in ("gru", "gru_reset_after") else few)
+    ]
 
 
 def _labels(n_classes, width):
@@ -53,9 +71,12 @@ LOSSES = {
 }
 
 
-def network(sizes=(2, 3), top="last", n_outputs=2, dtype="float64", **architecture):
+def network(
+    sizes=(2, 3), top="last", n_outputs=2, dtype="float64", *, cell="gru", bidirectional=False
+):
     steps = top == "steps"
-    architecture |= {"pooling": "last" if steps else top, "return_sequences": steps}
+    architecture = {"pooling": "last" if steps else top, "return_sequences": steps}
+    architecture |= {**VARIANTS[cell], "bidirectional": bidirectional}
     net = Network(Architecture(3, sizes, n_outputs, **architecture), dtype)
     net.initialize(np.random.RandomState(0))
     # what begins at zero too, so that its part in everything is seen
@@ -145,13 +166,28 @@ def assert_gradient(net, gradient, value):
 # ---- gradients -----------------------------------------------------------------------------------
 
 
-@reset_after_or_before
-@one_or_both_directions
-@pytest.mark.parametrize("top", TOPS)
-@pytest.mark.parametrize("sizes", SIZES)
-def test_gradient_of_every_parameter(sizes, top, bidirectional, reset_after):
-    net = network(sizes, top, bidirectional=bidirectional, reset_after=reset_after)
+def assert_smooth(net, data):
+    """That no relu is near where it has no gradient."""
+    sums, layers = [], net.views(net.parameters).layers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "relu", lambda a: sums.append(a) or np.maximum(a, 0))
+        for x in one_by_one(data["sequences"]):
+            reference_states(net.architecture, layers, x)
+    assert bool(sums) == (net.architecture.activation == "relu")
+    assert all((np.abs(a) > 1e-4).all() for a in sums)
+
+
+@pytest.mark.parametrize(
+    ("cell", "sizes", "top", "bidirectional"),
+    cells_with(
+        list(product(SIZES, TOPS, [False, True])),
+        [((4,), "last", False), *product([(2, 3)], ["last", "steps"], [False, True])],
+    ),
+)
+def test_gradient_of_every_parameter(cell, sizes, top, bidirectional):
+    net = network(sizes, top, bidirectional=bidirectional, cell=cell)
     data = problem(net)
+    assert_smooth(net, data)
     assert_gradient(net, run(net, **data)[2], loss_of(net, data))
 
 
@@ -163,24 +199,35 @@ def test_gradient_of_every_loss(name, top):
     assert_gradient(net, run(net, **data)[2], loss_of(net, data))
 
 
-@reset_after_or_before
-@one_or_both_directions
-@pytest.mark.parametrize("rates", [(0.3, 0.0), (0.0, 0.3), (0.3, 0.3)])
-@pytest.mark.parametrize(("sizes", "top"), [((3, 2), "max"), ((2, 1, 3), "steps")])
-def test_gradient_with_dropout(sizes, top, rates, bidirectional, reset_after):
-    net = network(sizes, top, bidirectional=bidirectional, reset_after=reset_after)
+@pytest.mark.parametrize(
+    ("cell", "sizes", "top", "bidirectional", "rates"),
+    cells_with(
+        [
+            (*net, both, rates)
+            for net in (((3, 2), "max"), ((2, 1, 3), "steps"))
+            for both in (False, True)
+            for rates in ((0.3, 0.0), (0.0, 0.3), (0.3, 0.3))
+        ],
+        [((3,), "last", False, (0.0, 0.3)), ((2, 3), "steps", True, (0.3, 0.3))],
+    ),
+)
+def test_gradient_with_dropout(cell, sizes, top, bidirectional, rates):
+    net = network(sizes, top, bidirectional=bidirectional, cell=cell)
     data, dropout = problem(net), Dropout(*rates, seed=5)
     outputs, _, gradient = run(net, **data, dropout=dropout)
     assert (outputs != run(net, **data)[0]).any()
     assert_gradient(net, gradient, loss_of(net, data, dropout=dropout))
 
 
-@reset_after_or_before
-@one_or_both_directions
-@pytest.mark.parametrize("top", TOPS)
-@pytest.mark.parametrize("sizes", [(17,), (64, 17), (17, 64, 3)])
-def test_float32_gradients_are_those_of_float64(sizes, top, bidirectional, reset_after):
-    how = {"bidirectional": bidirectional, "reset_after": reset_after}
+@pytest.mark.parametrize(
+    ("cell", "sizes", "top", "bidirectional"),
+    cells_with(
+        list(product([(17,), (64, 17), (17, 64, 3)], TOPS, [False, True])),
+        [((64, 17), "last", True), ((17,), "steps", False)],
+    ),
+)
+def test_float32_gradients_are_those_of_float64(cell, sizes, top, bidirectional):
+    how = {"bidirectional": bidirectional, "cell": cell}
     exact, single = (network(sizes, top, dtype=dtype, **how) for dtype in ("float64", "float32"))
     exact.parameters[:] = single.parameters  # the same rounded numbers
     data = problem(single, range(1, 41))
@@ -210,24 +257,26 @@ def test_samples_and_steps_of_weight_zero_do_not_matter(top):
 # ---- the plain network ---------------------------------------------------------------------------
 
 
-def reference_states(layers, x, before=None, masks=ONES):
-    """States of every layer of one sequence, or of several as long (n_steps, n_sequences, …).
+def reference_states(architecture, layers, x, before=None, masks=ONES):
+    """Top states of one sequence, or of several as long (n_steps, n_sequences, …).
 
-    `before` are those that the first step follows, a row a layer; masks are taken one by one.
+    And of each layer (its last direction) the states with their memories. `before` are those that
+    the first step follows, a row a layer; masks are taken one by one.
     """
-    states = []
+    states, S = [], reference.CELLS[architecture.variant].n_states
     for depth, directions in enumerate(layers):
         if depth:
             x = x * next(masks)
         both = []
         for (W, U, b, c), order in zip(directions, (1, -1), strict=False):
-            h = np.zeros(len(U)) if before is None else before[depth]
+            h = np.zeros(S * len(U)) if before is None else before[depth]
             # (mask ⊙ h) U is h (mask ⊙ U), of whose rows each has one number of the mask
             U = U * np.reshape(next(masks), (-1, 1))
-            both.append(gru_forward(x[::order], h, W, U, b, c)[::order])
+            own = reference.forward(architecture.variant, x[::order], h, W, U, b, c)[::order]
+            both.append(own[..., : len(U)])
         x = np.concatenate(both, axis=-1)
-        states.append(x)
-    return states
+        states.append(own)
+    return x, states
 
 
 def reference_weights(h, parameters):
@@ -255,17 +304,20 @@ def one_by_one(sequences):
     return np.split(sequences.values.astype("float64"), sequences.starts[1:])
 
 
-@reset_after_or_before
-@one_or_both_directions
-@pytest.mark.parametrize("top", TOPS)
-@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize(
+    ("cell", "sizes", "top", "bidirectional"),
+    cells_with(
+        list(product(SIZES, TOPS, [False, True])),
+        list(product([(2, 3)], ["last", "attention", "steps"], [False, True])),
+    ),
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-6)])
-def test_outputs_match_reference(sizes, top, bidirectional, reset_after, dtype, tolerance):
-    net = network(sizes, top, dtype=dtype, bidirectional=bidirectional, reset_after=reset_after)
+def test_outputs_match_reference(cell, sizes, top, bidirectional, dtype, tolerance):
+    net = network(sizes, top, dtype=dtype, bidirectional=bidirectional, cell=cell)
     arch, data = net.architecture, problem(net)
     exact = net.views(net.parameters.astype("float64"))
     sequences = data["sequences"]
-    states = [reference_states(exact.layers, x)[-1] for x in one_by_one(sequences)]
+    states = [reference_states(arch, exact.layers, x)[0] for x in one_by_one(sequences)]
 
     def check(got, want):
         assert got.shape == want.shape
@@ -306,11 +358,11 @@ def masks(monkeypatch):
     return drawn
 
 
-@reset_after_or_before
+@every_cell
 @one_or_both_directions
 @pytest.mark.parametrize("top", ["last", "attention", "steps"])
-def test_dropout_is_that_of_reference_with_the_same_masks(masks, top, bidirectional, reset_after):
-    net = network((3, 2, 4), top, bidirectional=bidirectional, reset_after=reset_after)
+def test_dropout_is_that_of_reference_with_the_same_masks(masks, top, bidirectional, cell):
+    net = network((3, 2, 4), top, bidirectional=bidirectional, cell=cell)
     arch, data = net.architecture, problem(net)
     sequences, parameters = data["sequences"], net.views(net.parameters)
     outputs = run(net, **data, dropout=Dropout(0.4, 0.2, seed=1))[0]
@@ -326,7 +378,7 @@ def test_dropout_is_that_of_reference_with_the_same_masks(masks, top, bidirectio
     expected = []
     for i, x in enumerate(one_by_one(sequences)):
         own = iter([m[(by_length if len(m) == len(LENGTHS) else owners) == i] for m in there])
-        h = reference_states(parameters.layers, x, masks=own)[-1]
+        h = reference_states(arch, parameters.layers, x, masks=own)[0]
         expected.append(reference_outputs(arch, h, parameters, next(own)))
     np.testing.assert_allclose(outputs, np.concatenate(expected), rtol=1e-12, atol=1e-14)
 
@@ -365,10 +417,10 @@ def test_masks_differ_between_layers_windows_shards_and_seeds(masks, top, bidire
 # ---- windows of backpropagation through time -----------------------------------------------------
 
 
-@reset_after_or_before
+@every_cell
 @pytest.mark.parametrize("top", TOPS)
-def test_windows_change_no_output_and_long_ones_no_gradient(top, reset_after):
-    net = network((3, 2), top, reset_after=reset_after)
+def test_windows_change_no_output_and_long_ones_no_gradient(top, cell):
+    net = network((3, 2), top, cell=cell)
     for rate in (0.0, 0.3):  # a recurrent mask is that of all windows
         data, dropout = problem(net), Dropout(0.0, rate, seed=3)
         outputs, value, gradient = run(net, **data, dropout=dropout)
@@ -380,21 +432,26 @@ def test_windows_change_no_output_and_long_ones_no_gradient(top, reset_after):
             assert same == (n_steps >= max(LENGTHS))
 
 
-@reset_after_or_before
-@pytest.mark.parametrize("n_steps", [1, 2, 3, 5])
-@pytest.mark.parametrize("top", TOPS)
-def test_gradient_of_windows(top, n_steps, reset_after):
-    """It is that of a loss whose states before each window are constants."""
-    net = network((3, 2), top, reset_after=reset_after)
+@pytest.mark.parametrize(
+    ("cell", "top", "n_steps"),
+    cells_with(
+        list(product(TOPS, [1, 2, 3, 5])), [("last", 2), ("mean", 3), ("steps", 1), ("steps", 3)]
+    ),
+)
+def test_gradient_of_windows(cell, top, n_steps):
+    """It is that of a loss whose states before each window, memories too, are constants."""
+    net = network((3, 2), top, cell=cell)
     data, arch, parameters = problem(net), net.architecture, net.views(net.parameters)
+    n_states = net.cell.n_states
+    assert_smooth(net, data)
 
     # counted from the ends of the sequences; what is added to the shorter comes after their steps
     bounds = [list(pairwise([0, *range((n - 1) % n_steps + 1, n + 1, n_steps)])) for n in LENGTHS]
     x = np.zeros((n_steps, sum(map(len, bounds)), 3))
-    before = [np.zeros((x.shape[1], n_units)) for n_units in arch.hidden_layer_sizes]
+    before = [np.zeros((x.shape[1], n_states * n_units)) for n_units in arch.hidden_layer_sizes]
     i = 0
     for own, whole in zip(bounds, one_by_one(data["sequences"]), strict=True):
-        states = reference_states(parameters.layers, whole)
+        _, states = reference_states(arch, parameters.layers, whole)
         for start, stop in own:
             x[: stop - start, i] = whole[start:stop]
             for h, of_layer in zip(before, states, strict=True):
@@ -402,7 +459,7 @@ def test_gradient_of_windows(top, n_steps, reset_after):
             i += 1
 
     def value():
-        top = iter(np.swapaxes(reference_states(parameters.layers, x, before)[-1], 0, 1))
+        top = iter(np.swapaxes(reference_states(arch, parameters.layers, x, before)[0], 0, 1))
         outputs = []
         for own in bounds:
             h = np.concatenate([next(top)[: stop - start] for start, stop in own])
@@ -415,10 +472,11 @@ def test_gradient_of_windows(top, n_steps, reset_after):
 
 
 @pytest.mark.parametrize(("n_steps", "rates"), [(2, (0.3, 0.3)), (3, (0.3, 0)), (4, (0, 0.3))])
+@gru_and_lstm
 @pytest.mark.parametrize("top", TOPS)
-def test_gradient_of_windows_with_dropout(top, n_steps, rates):
+def test_gradient_of_windows_with_dropout(top, cell, n_steps, rates):
     """As above, of the passes themselves; a window computed again needs its masks again."""
-    net = network((3, 2), top)
+    net = network((3, 2), top, cell=cell)
     data, constants = problem(net), {}
 
     class ConstantsBeforeWindows(Propagation):
@@ -437,18 +495,27 @@ def test_gradient_of_windows_with_dropout(top, n_steps, rates):
 # ---- PyTorch -------------------------------------------------------------------------------------
 
 
+# Of each of PyTorch's modules: our cell, and where its blocks of columns are among ours.
+TORCH = {
+    "gru": ("gru_reset_after", [0, 1, 2]),
+    "rnn": ("rnn", [0]),
+    "lstm": ("lstm", [0, 1, 3, 2]),  # ours are i | f | o | g, its i | f | g | o
+}
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-6), ("float32", 1e-5)])
 @pytest.mark.parametrize("top", ["last", "steps"])
-@pytest.mark.parametrize("file", ["torch_gru", "torch_bigru"])
-def test_outputs_and_gradients_of_torch(file, top, dtype, tolerance):
-    golden = np.load(Path(__file__).parent / "data" / f"{file}.npz")
-    bidirectional, target, H = file == "torch_bigru", golden[f"target_{top}"], 5
-    net = network(
-        (H, H), top, target.shape[1], dtype, bidirectional=bidirectional, reset_after=True
-    )
+@one_or_both_directions
+@pytest.mark.parametrize("module", TORCH)
+def test_outputs_and_gradients_of_torch(module, bidirectional, top, dtype, tolerance):
+    file = f"torch_{'bi' * bidirectional}{module}.npz"
+    golden, (cell, order) = np.load(Path(__file__).parent / "data" / file), TORCH[module]
+    target, H = golden[f"target_{top}"], 5
+    net = network((H, H), top, target.shape[1], dtype, bidirectional=bidirectional, cell=cell)
     layers, _, head = net.views(net.parameters)
-    for layer, values in zip(chain(*layers), _from_torch(golden, layers), strict=True):
-        for array, value in zip(layer, values, strict=True):
+    values = _from_torch(golden, layers, order)
+    for layer, own in zip(chain(*layers), values, strict=True):
+        for array, value in zip(layer, own, strict=True):
             array[:] = value
     head.W[:], head.b[:] = np.eye(target.shape[1]), 0  # the outputs are the states
 
@@ -462,34 +529,49 @@ def test_outputs_and_gradients_of_torch(file, top, dtype, tolerance):
     np.testing.assert_array_equal(predict(net, sequences, ALONE), outputs)
     np.testing.assert_allclose(value * TOTAL, (golden[top] * target).sum(), rtol=tolerance)
 
+    # the last states of every layer and direction, with their memories
+    (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
+    packed, buffers = sequences.span(by_length).pack(sequences.values), Buffers(net)
+    passes = Propagation(net, buffers.parameters, buffers.empty)
+    ends = passes.forward(packed, [], 0, keep=False, want_states=False).h_last
+    wanted = golden["ends"][:, by_length]
+    np.testing.assert_allclose(ends, wanted, rtol=tolerance, atol=tolerance / 10)
+
     d_layers = net.views(gradient * TOTAL).layers
-    wanted = _from_torch(golden, layers, f"_grad_{top}")
+    wanted = _from_torch(golden, layers, order, f"_grad_{top}")
     for d_layer, values in zip(chain(*d_layers), wanted, strict=True):
         for got, want in zip(d_layer, values, strict=True):
-            assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
+            assert np.abs(got - want).max(initial=0) <= tolerance * np.abs(want).max(initial=0)
 
 
-def _from_torch(golden, layers, suffix=""):
-    """W, U, b and c (or their gradients) of nn.GRU's layers: transposed, and two biases as one."""
+def _from_torch(golden, layers, order, suffix=""):
+    """W, U, b and c (or their gradients) of PyTorch's layers: transposed, and two biases as one."""
     for depth, directions in enumerate(layers):
-        for direction in ("", "_reverse")[: len(directions)]:
+        for direction, layer in zip(("", "_reverse"), directions, strict=False):
             W, U, b, b_hidden = (
-                golden[f"{name}_l{depth}{direction}{suffix}"]
+                np.concatenate(
+                    [
+                        np.split(golden[f"{name}_l{depth}{direction}{suffix}"], len(order))[k]
+                        for k in order
+                    ]
+                )
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             )
-            H = U.shape[1]
+            n = len(layer.c)
+            c = b_hidden[len(b) - n :]
             if not suffix:
-                b = b + np.r_[b_hidden[: 2 * H], np.zeros(H)]
-            yield W.T, U.T, b, b_hidden[2 * H :]
+                b = b + np.r_[b_hidden[: len(b) - n], np.zeros(n)]
+            yield W.T, U.T, b, c
 
 
 # ---- independence of samples, chunks, shards and threads -----------------------------------------
 
 
+@every_cell
 @pytest.mark.parametrize("top", TOPS)
 @pytest.mark.parametrize(("bidirectional", "bptt_steps"), [(0, None), (1, None), (0, 2)])
-def test_a_ragged_batch_equals_its_sequences_one_by_one(top, bidirectional, bptt_steps):
-    net = network((5, 4), top, bidirectional=bidirectional)
+def test_a_ragged_batch_equals_its_sequences_one_by_one(top, bidirectional, bptt_steps, cell):
+    net = network((5, 4), top, bidirectional=bidirectional, cell=cell)
     data = problem(net)
     outputs, value, gradient = run(net, **data, bptt_steps=bptt_steps)
     alone = [
@@ -501,14 +583,15 @@ def test_a_ragged_batch_equals_its_sequences_one_by_one(top, bidirectional, bptt
     np.testing.assert_allclose(gradient, sum(a[2] for a in alone), rtol=1e-10, atol=1e-14)
 
 
+@gru_and_lstm
 @one_or_both_directions
 @pytest.mark.parametrize("top", TOPS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(5,), (20, 9)])
 def test_predictions_have_the_same_bits_in_any_chunk_and_thread(
-    monkeypatch, sizes, top, bidirectional, dtype
+    monkeypatch, sizes, top, bidirectional, cell, dtype
 ):
-    net = network(sizes, top, dtype=dtype, bidirectional=bidirectional)
+    net = network(sizes, top, dtype=dtype, bidirectional=bidirectional, cell=cell)
     data = problem(net, [9, 2, 5, 1, 7, 7, 3])
     functions = [predict, pool, *([attention_weights] if top == "attention" else [])]
     whole = [function(net, data["sequences"], ALONE) for function in functions]
@@ -533,8 +616,9 @@ def test_predictions_have_the_same_bits_in_any_chunk_and_thread(
     [(top, False, None) for top in TOPS]
     + [("steps", False, 2), ("mean", False, 3), ("max", True, None)],
 )
-def test_shards_add_up_to_the_whole(n_shards, top, bidirectional, bptt_steps):
-    net = network((5, 4), top, bidirectional=bidirectional)
+@gru_and_lstm
+def test_shards_add_up_to_the_whole(n_shards, top, bidirectional, bptt_steps, cell):
+    net = network((5, 4), top, bidirectional=bidirectional, cell=cell)
     data = problem(net, [9, 2, 5, 1, 7, 7, 3])
     want = run(net, **data, bptt_steps=bptt_steps)
     with Workers(2) as workers:
@@ -546,9 +630,10 @@ def test_shards_add_up_to_the_whole(n_shards, top, bidirectional, bptt_steps):
 
 
 @pytest.mark.parametrize("dropout", [WHOLE, Dropout(0.3, 0.3, 1)])
+@gru_and_lstm
 @pytest.mark.parametrize("top", TOPS)
-def test_threads_and_used_buffers_change_no_bit(top, dropout):
-    net = network((5, 4), top)
+def test_threads_and_used_buffers_change_no_bit(top, cell, dropout):
+    net = network((5, 4), top, cell=cell)
     buffers = Buffers(net)
     for lengths in ([9, 2, 5, 1, 7, 7, 3], [3, 1, 2, 4], [8] * 8):
         data = {**problem(net, lengths), "dropout": dropout, "bptt_steps": 4, "n_shards": 3}
@@ -562,11 +647,14 @@ def test_threads_and_used_buffers_change_no_bit(top, dropout):
 # ---- parameters ----------------------------------------------------------------------------------
 
 
-@reset_after_or_before
+@every_cell
 @one_or_both_directions
 @pytest.mark.parametrize("pooling", ["last", "attention"])
-def test_initial_weights(pooling, bidirectional, reset_after):
-    arch = Architecture(6, (8, 5), 2, reset_after, bidirectional, pooling)
+def test_initial_weights(pooling, bidirectional, cell):
+    """Only the bias of a forget gate does not begin at zero."""
+    _, n_gates, _, forget = reference.CELLS[cell]
+    how = {"bidirectional": bidirectional, "pooling": pooling, **VARIANTS[cell]}
+    arch = Architecture(6, (8, 5), 2, **how)
     net = Network(arch, "float64")
     net.initialize(np.random.RandomState(0))
     layers, query, head = net.views(net.parameters)
@@ -574,19 +662,21 @@ def test_initial_weights(pooling, bidirectional, reset_after):
     assert [len(directions[0].W) for directions in layers] == [6, 8 * arch.n_directions]
     for layer in chain(*layers):
         H = len(layer.U)
-        for gate in range(3):
+        for gate in range(n_gates):
+            assert (layer.b[gate * H : (gate + 1) * H] == (gate == forget)).all()
             U = layer.U[:, gate * H : (gate + 1) * H]
             np.testing.assert_allclose(U @ U.T, np.eye(H), atol=1e-12)
         bound = np.sqrt(6 / (len(layer.W) + H))
         assert 0.8 * bound < np.abs(layer.W).max() <= bound
-        assert layer.b.shape == (3 * H,)
-        assert layer.c.shape == (H * reset_after,)
+        assert layer.b.shape == (n_gates * H,)
+        assert layer.c.shape == (H * arch.reset_after,)
+        assert not layer.c.any()
     bound = np.sqrt(6 / (arch.width + 2))
     assert head.W.shape == (arch.width, 2)
     assert 0.8 * bound < np.abs(head.W).max() <= bound
     assert query.shape == (arch.width * (pooling == "attention"),)
     assert not query.any()
-    assert not net.parameters[net.n_weights :].any()
+    assert not head.b.any()
     # no two parts are alike, and together they are the vector: weights, then biases
     drawn = np.concatenate([a.ravel() for layer in chain(*layers) for a in layer[:2]])
     assert len(np.unique(drawn)) == drawn.size

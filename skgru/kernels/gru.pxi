@@ -95,8 +95,8 @@ cdef void _gru_backward_gates(const row* r) noexcept nogil:
         j += LANES
 
 
-_add_cell("gru", cell(3, OF_INNER, 0, 1, -1, _gru_gates, _gru_update, _gru_backward,
-                      _gru_backward_gates))
+_add_cell("gru", cell(3, OF_INNER, 0, 1, -1,
+                      _gru_gates, _gru_update, _gru_backward, _gru_backward_gates))
 
 
 # ---- reset after -----------------------------------------------------------------------------
@@ -149,5 +149,5 @@ cdef void _gru_after_backward(const row* r) noexcept nogil:
         j += LANES
 
 
-_add_cell("gru_reset_after", cell(3, APART, 1, 1, -1, NULL, _gru_after_update, _gru_after_backward,
-                                  NULL))
+_add_cell("gru_reset_after", cell(3, APART, 1, 1, -1,
+                                  NULL, _gru_after_update, _gru_after_backward, NULL))

@@ -65,7 +65,7 @@ cdef void _light_relu_backward(const row* r) noexcept nogil:
     _light_backward(r, True)
 
 
-_add_cell("light_gru", cell(2, OF_PAST, 0, 1, -1, NULL, _light_tanh_update, _light_tanh_backward,
-                            NULL))
-_add_cell("light_gru_relu", cell(2, OF_PAST, 0, 1, -1, NULL, _light_relu_update, _light_relu_backward,
-                                 NULL))
+_add_cell("light_gru", cell(2, OF_PAST, 0, 1, -1,
+                            NULL, _light_tanh_update, _light_tanh_backward, NULL))
+_add_cell("light_gru_relu", cell(2, OF_PAST, 0, 1, -1,
+                                 NULL, _light_relu_update, _light_relu_backward, NULL))

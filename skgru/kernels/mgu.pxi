@@ -90,5 +90,5 @@ cdef void _mgu_backward_gates(const row* r) noexcept nogil:
         j += LANES
 
 
-_add_cell("mgu", cell(2, OF_INNER, 0, 1, -1, _mgu_gates, _mgu_update, _mgu_backward,
-                      _mgu_backward_gates))
+_add_cell("mgu", cell(2, OF_INNER, 0, 1, -1,
+                      _mgu_gates, _mgu_update, _mgu_backward, _mgu_backward_gates))

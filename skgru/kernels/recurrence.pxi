@@ -64,16 +64,19 @@ cdef struct cell:
 
 
 cdef cell[MAX_CELLS] _cells
+cdef int _n_cells = 0
 
 # name: (index, n_gates, n_extra, n_states, forget)
 CELLS = {}
 
 
 cdef int _add_cell(str name, cell added) except -1:
-    if len(CELLS) == MAX_CELLS:
-        raise RuntimeError("there is no room for another cell")
-    _cells[len(CELLS)] = added
-    CELLS[name] = (len(CELLS), added.n_gates, added.n_extra, added.n_states, added.forget)
+    global _n_cells
+    if _n_cells == MAX_CELLS or name in CELLS or not 0 < added.n_gates <= MAX_TERMS:
+        raise RuntimeError(f"there is no room for a cell {name!r} of {added.n_gates} gates")
+    _cells[_n_cells] = added
+    CELLS[name] = (_n_cells, added.n_gates, added.n_extra, added.n_states, added.forget)
+    _n_cells += 1
     return 0
 
 
@@ -293,8 +296,9 @@ cdef void _backward_in_time(
         real* q = W_all + packed_size(G, D)         # ∂L/∂inner of one step, and more
         real* chunk_a = q + in_lines(B * H)         # the gradients of the sums of the last rows
         real* chunk_past = chunk_a + in_lines(capacity * G)  # and what U took there
-        real* chunk_inner = chunk_past + in_lines(capacity * H)  # and inner; apart: the gradient
-        real* panel = chunk_inner + in_lines(capacity * H)       #   of past U_h + c
+        # and inner; with the candidate apart, the gradient of past U_h + c
+        real* chunk_inner = chunk_past + in_lines(capacity * H)
+        real* panel = chunk_inner + in_lines(capacity * H)
         real* a
         real* inner
         real* past
@@ -430,7 +434,7 @@ cdef void _weight_gradients(
 # ---- checks ----------------------------------------------------------------------------------
 
 cdef cell* _cell(int index) except NULL:
-    if not 0 <= index < len(CELLS):
+    if not 0 <= index < _n_cells:
         raise ValueError(f"there is no cell {index}")
     return &_cells[index]
 
