@@ -1,4 +1,4 @@
-"""The same GRU in other libraries: one training step, or the outputs of one batch.
+"""The same model in other libraries: one training step, or the outputs of one batch.
 
 Each function returns a function without arguments, which does one step; a library that is not
 installed raises ImportError. All learn ten classes from the last state with Adam and clip the
@@ -6,6 +6,7 @@ gradient's norm at 1, but oneDNN, which has no loss and no optimizer: it compute
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from sizes import N_CLASSES
@@ -23,19 +24,21 @@ def batches(
     return X, y, rng.permutation(len(X)).reshape(n_batches, batch)
 
 
-def _torch_model(channels: int, hidden: int, threads: int):
+def _torch_model(channels: int, hidden: int, threads: int, layer: str = "GRU"):
     import torch
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    gru = torch.nn.GRU(channels, hidden, batch_first=True)
-    return torch, gru, torch.nn.Linear(hidden, N_CLASSES)
+    recurrent = getattr(torch.nn, layer)(channels, hidden, batch_first=True)
+    return torch, recurrent, torch.nn.Linear(hidden, N_CLASSES)
 
 
-def torch_training(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
+def torch_training(
+    batch: int, steps: int, channels: int, hidden: int, threads: int, layer: str = "GRU"
+) -> Step:
     """One update in PyTorch, from the gathering of the batch to Adam's step."""
-    torch, gru, head = _torch_model(channels, hidden, threads)
-    parameters = [*gru.parameters(), *head.parameters()]
+    torch, recurrent, head = _torch_model(channels, hidden, threads, layer)
+    parameters = [*recurrent.parameters(), *head.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=0.01)
     X, y, order = map(torch.from_numpy, batches(batch, steps, channels, 4))
     turn = 0
@@ -45,12 +48,31 @@ def torch_training(batch: int, steps: int, channels: int, hidden: int, threads: 
         samples = order[turn % len(order)]
         turn += 1
         optimizer.zero_grad()
-        _, last = gru(X[samples])
+        last = recurrent(X[samples])[1]
+        if layer == "LSTM":
+            last = last[0]  # the state, without the memory
         torch.nn.functional.cross_entropy(head(last[0]), y[samples]).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
 
     return step
+
+
+torch_lstm_training = partial(torch_training, layer="LSTM")
+torch_rnn_training = partial(torch_training, layer="RNN")
+
+
+def torch_native_lstm_training(*size_and_threads: int) -> Step:
+    """One update with an LSTM in PyTorch that does not call oneDNN: as it computes its GRU."""
+    import torch
+
+    step = torch_training(*size_and_threads, layer="LSTM")
+
+    def native_step() -> None:
+        with torch.backends.mkldnn.flags(enabled=False):
+            step()
+
+    return native_step
 
 
 def torch_inference(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:

@@ -1,0 +1,212 @@
+"""A small Transformer encoder in PyTorch beside the GRU, on JapaneseVowels.
+
+The encoder: a linear map of the 12 channels to 64, sinusoidal positions (Vaswani et al. 2017,
+arXiv:1706.03762), two layers of four heads with 128 units between and normalisation first, and a
+linear head on the mean over the steps of the utterance; Adam, gradients clipped to norm 1. Its
+learning rate is chosen by cross-validation on the training utterances (--search prints it). The
+GRU has its defaults, or reads from both ends and pools over the steps, as the encoder does. Seeds
+are interleaved, one thread.
+
+Then a stream: what a new prediction after one more step of a single sequence costs. In the encoder
+every state depends on every step, so that it runs on the last steps again; a recurrent network
+takes the new step alone, and the state it had. Of skgru that is a call of the network's forward
+pass and of its head, below the estimators; `predict` on all of the last steps is what they have.
+
+    pip install torch==2.13.0 && python benchmarks/transformer.py
+    python benchmarks/transformer.py --search
+"""
+
+import argparse
+import time
+import warnings
+from functools import partial
+
+from cores import use_cores
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--seeds", type=int, default=5)
+parser.add_argument("--rounds", type=int, default=7, help="of the stream")
+parser.add_argument("--search", action="store_true", help="choose the encoder's settings, only")
+options = parser.parse_args()
+use_cores(1)
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from sizes import in_turns, ratio  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
+from sklearn.model_selection import StratifiedKFold  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+from torch.nn.utils.rnn import pad_sequence  # noqa: E402
+
+from skgru import GRUClassifier  # noqa: E402
+from skgru.datasets import load_japanese_vowels  # noqa: E402
+from skgru.preprocessing import PerTimestep  # noqa: E402
+from skgru.propagation import Buffers, Propagation  # noqa: E402
+from skgru.sequences import Packed  # noqa: E402
+
+WIDTH, N_LAYERS, N_HEADS, BETWEEN = 64, 2, 4, 128
+BATCH, MAX_NORM, N_CLASSES = 32, 1.0, 9
+SETTINGS = {"learning_rate": 0.001, "dropout": 0.1, "epochs": 60}
+GRID = [{**SETTINGS, "learning_rate": rate} for rate in (0.0003, 0.001, 0.003)]
+STREAM_WINDOWS = (7, 29, 100)  # shortest and longest utterance, and a longer past
+
+
+class Encoder(torch.nn.Module):
+    """Transformer encoder with mean pooling, over padded batches."""
+
+    def __init__(self, n_channels: int, dropout: float, longest: int = 128):
+        super().__init__()
+        self.embedding = torch.nn.Linear(n_channels, WIDTH)
+        angle = torch.arange(longest)[:, None] / 10000 ** (torch.arange(0, WIDTH, 2) / WIDTH)
+        positions = torch.stack([angle.sin(), angle.cos()], dim=2).reshape(longest, WIDTH)
+        self.register_buffer("positions", positions)
+        layer = torch.nn.TransformerEncoderLayer(
+            WIDTH, N_HEADS, BETWEEN, dropout, batch_first=True, norm_first=True
+        )
+        self.encoder = torch.nn.TransformerEncoder(
+            layer, N_LAYERS, norm=torch.nn.LayerNorm(WIDTH), enable_nested_tensor=False
+        )
+        self.head = torch.nn.Linear(WIDTH, N_CLASSES)
+
+    def forward(self, x: torch.Tensor, padding: torch.Tensor | None = None) -> torch.Tensor:
+        """Class scores of x (n, T, n_channels); padding (n, T) is True after the end of each."""
+        states = self.embedding(x) + self.positions[: x.shape[1]]
+        states = self.encoder(states, src_key_padding_mask=padding)
+        if padding is None:
+            return self.head(states.mean(dim=1))
+        inside = (~padding)[:, :, None]
+        return self.head((states * inside).sum(dim=1) / inside.sum(dim=1))
+
+
+def padded(sequences: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a batch and its padding."""
+    lengths = torch.tensor([len(s) for s in sequences])
+    x = pad_sequence(sequences, batch_first=True)
+    return x, torch.arange(x.shape[1])[None, :] >= lengths[:, None]
+
+
+def fit_encoder(X, y, seed, learning_rate, dropout, epochs):
+    torch.manual_seed(seed)
+    X = [torch.from_numpy(x.astype(np.float32)) for x in X]
+    y = torch.from_numpy(y - 1)
+    model = Encoder(X[0].shape[1], dropout)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(X)).split(BATCH):
+            optimizer.zero_grad(set_to_none=True)
+            outputs = model(*padded([X[i] for i in batch]))
+            torch.nn.functional.cross_entropy(outputs, y[batch]).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
+            optimizer.step()
+    return model.eval()
+
+
+def score_encoder(model, X, y):
+    with torch.inference_mode():
+        outputs = model(*padded([torch.from_numpy(x.astype(np.float32)) for x in X]))
+    return float(np.mean(outputs.argmax(1).numpy() + 1 == y))
+
+
+def search(X, y):
+    """Print the accuracy in 5-fold cross-validation of each of GRID."""
+    folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
+    for settings in GRID:
+        scores = []
+        for train, test in folds:
+            model = fit_encoder([X[i] for i in train], y[train], 0, **settings)
+            scores.append(score_encoder(model, [X[i] for i in test], y[test]))
+        print(f"{np.mean(scores):.4f}  {settings}", flush=True)
+
+
+def train(X, y, X_test, y_test):
+    """Fit both with each seed in turns; return those of the last seed."""
+    fits = {
+        "GRU": lambda seed: GRUClassifier(random_state=seed).fit(X, y),
+        "GRU, both directions": lambda seed: GRUClassifier(
+            bidirectional=True, pooling="max", random_state=seed
+        ).fit(X, y),
+        "Transformer": lambda seed: fit_encoder(X, y, seed, **SETTINGS),
+    }
+    seconds = {name: [] for name in fits}
+    accuracy = {name: [] for name in fits}
+    models = {}
+    for seed in range(options.seeds):
+        for name, fit in fits.items():
+            start = time.perf_counter()
+            models[name] = fit(seed)
+            seconds[name].append(time.perf_counter() - start)
+            is_gru = isinstance(models[name], GRUClassifier)
+            score = models[name].score if is_gru else partial(score_encoder, models[name])
+            accuracy[name].append(score(X_test, y_test))
+    for name, model in models.items():
+        if isinstance(model, GRUClassifier):
+            n_parameters, n_epochs = model.n_parameters_, model.n_iter_
+        else:
+            n_parameters, n_epochs = sum(p.numel() for p in model.parameters()), SETTINGS["epochs"]
+        print(
+            f"{name:21} {n_parameters:6d} parameters  test accuracy {np.mean(accuracy[name]):.4f} "
+            f"({min(accuracy[name]):.4f}-{max(accuracy[name]):.4f})  fit "
+            f"{np.median(seconds[name]):5.2f} s, {n_epochs} epochs in the last  "
+            f"x {ratio(np.array(seconds[name]), np.array(seconds['GRU']))}"
+        )
+    return models["GRU"], models["Transformer"]
+
+
+def streams(gru: GRUClassifier, encoder: Encoder):
+    """Make functions that predict after one more step."""
+    network, buffers = gru._network, Buffers(gru._network)
+    propagation = Propagation(network, buffers.parameters, buffers.empty)
+    step = Packed(np.zeros((1, network.architecture.n_channels), network.dtype), np.array([1]))
+    h = propagation.forward(step, [], 0, keep=False, want_states=False).h_last
+
+    def recurrent() -> None:
+        nonlocal h
+        h = propagation.forward(step, h, 0, keep=False, want_states=False).h_last
+        propagation.outputs(h[-1])
+
+    torch_gru = torch.nn.GRU(step.x.shape[1], len(gru.layers_[0].U))
+    torch_head = torch.nn.Linear(len(gru.layers_[0].U), N_CLASSES)
+    x, state = torch.from_numpy(step.x)[None], torch.zeros(1, 1, torch_gru.hidden_size)
+
+    def torch_recurrent() -> None:
+        nonlocal state
+        with torch.inference_mode():
+            _, state = torch_gru(x, state)
+            torch_head(state[0])
+
+    def again(n_steps: int):
+        window = torch.randn(1, n_steps, step.x.shape[1])
+
+        def run() -> None:
+            with torch.inference_mode():
+                encoder(window)
+
+        return run
+
+    def predict(n_steps: int):
+        window = np.random.default_rng(0).normal(size=(1, n_steps, step.x.shape[1]))
+        return lambda: gru.predict(window)
+
+    functions = {"skgru, one step": recurrent, "nn.GRU, one step": torch_recurrent}
+    functions |= {f"skgru, predict on {n} steps": predict(n) for n in STREAM_WINDOWS}
+    return functions | {f"Transformer, {n} steps again": again(n) for n in STREAM_WINDOWS}
+
+
+def main():
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    torch.set_num_threads(1)
+    X, y = load_japanese_vowels(subset="train", return_X_y=True)
+    X_test, y_test = load_japanese_vowels(subset="test", return_X_y=True)
+    scaler = PerTimestep(StandardScaler()).fit(X)
+    X, X_test = scaler.transform(X), scaler.transform(X_test)
+    if options.search:
+        search(X, y)
+        return
+    times = in_turns(streams(*train(X, y, X_test, y_test)), options.rounds, 0.3)
+    for name, seconds in times.items():
+        others = ratio(seconds, times["skgru, one step"])
+        print(f"{name:30} {1e6 * np.median(seconds):7.1f} µs a step  x {others}")
+
+
+if __name__ == "__main__":
+    main()
