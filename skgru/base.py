@@ -32,7 +32,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skgru.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from skgru.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.kernels import kernels_for
 from skgru.losses import Loss
 from skgru.network import Architecture, Head, Layer, Network, Parameters
@@ -254,9 +254,7 @@ REFERENCES_DOC = """
 """
 
 
-class BaseGRU(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
-):
+class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport, BaseEstimator):
     """Everything but labels and numbers: see `GRUClassifier` and `GRURegressor`."""
 
     _parameter_constraints: ClassVar[dict] = {

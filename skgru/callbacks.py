@@ -1,20 +1,63 @@
-"""scikit-learn's callbacks (from its version 1.9 on): an epoch is a task."""
+"""scikit-learn's callbacks (from its version 1.9 on): an epoch is a task.
 
+They are imported when they are set: with the progress bar's library, that takes longer than all of
+skgru does.
+"""
+
+import functools
 from collections.abc import Callable
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
 
-    class CallbackSupportMixin:
-        """Nothing, as this scikit-learn has no callbacks."""
+def _has_callbacks(estimator: BaseEstimator) -> bool:
+    if find_spec("sklearn.callback") is None:
+        raise AttributeError("callbacks need scikit-learn 1.9 or newer")
+    return True
 
-    def with_callbacks(method: Callable) -> Callable:
-        """Return the method as it is, as this scikit-learn has no callbacks."""
-        return method
+
+class CallbackSupport:
+    """What scikit-learn's `CallbackSupportMixin` gives an estimator, imported late."""
+
+    @available_if(_has_callbacks)
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Set the callbacks that are told of each `fit` and of each epoch in it.
+
+        Parameters
+        ----------
+        *callbacks : callback instances
+            Such as `sklearn.callback.ProgressBar()`. Without any, those that were set are dropped.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        from sklearn.callback import CallbackSupportMixin
+
+        return CallbackSupportMixin.set_callbacks(self, *callbacks)
+
+    def _init_callback_context(self, **settings: Any) -> Any:
+        from sklearn.callback import CallbackSupportMixin
+
+        return CallbackSupportMixin._init_callback_context(self, **settings)
+
+
+def with_callbacks(method: Callable) -> Callable:
+    """Let callbacks clean up after a method, whether it returns or raises, if any are set."""
+
+    @functools.wraps(method)
+    def managed(estimator: BaseEstimator, *args: Any, **kwargs: Any) -> Any:
+        if not hasattr(estimator, "_skl_callbacks"):
+            return method(estimator, *args, **kwargs)
+        from sklearn.callback import with_callbacks
+
+        return with_callbacks(method)(estimator, *args, **kwargs)
+
+    return managed
 
 
 class FitTasks:
@@ -39,7 +82,7 @@ class FitTasks:
         Parameters
         ----------
         estimator : BaseEstimator
-            One with `CallbackSupportMixin`.
+            One with `CallbackSupport`.
         max_epochs : int
         X, y : array-like
             As they came to `fit`.
