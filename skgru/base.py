@@ -40,7 +40,7 @@ from skgru.optimizers import SGD, Adam, AdamW, Adaptive, Constant, Cosine, Inver
 from skgru.pooling import POOLINGS
 from skgru.propagation import attention_weights, pool, predict
 from skgru.sequences import Sequences, check_sequences
-from skgru.targets import Targets, missing_labels, step_weights
+from skgru.targets import Targets, known_labels, missing_labels, step_weights
 from skgru.training import (
     History,
     Objective,
@@ -254,6 +254,14 @@ REFERENCES_DOC = """
 """
 
 
+def _has_attention(estimator: BaseEstimator) -> bool:
+    if estimator.pooling != "attention":
+        raise AttributeError(
+            f"only pooling='attention' has weights and a query, not {estimator.pooling!r}"
+        )
+    return True
+
+
 class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport, BaseEstimator):
     """Everything but labels and numbers: see `GRUClassifier` and `GRURegressor`."""
 
@@ -376,7 +384,12 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         tasks.begin_fit(self, self.max_iter, X, y, metadata)
         with unchanged_on_error(self):
             self._fit(
-                X, y, sample_weight, (X_val, y_val, sample_weight_val), tasks, incremental=False
+                X,
+                y,
+                sample_weight,
+                incremental=False,
+                validation=(X_val, y_val, sample_weight_val),
+                tasks=tasks,
             )
         tasks.end_fit()
         return self
@@ -386,11 +399,12 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         X: Any,
         y: ArrayLike,
         sample_weight: ArrayLike | None,
-        validation: tuple[Any, ArrayLike | None, ArrayLike | None],
-        tasks: FitTasks,
         *,
         incremental: bool,
+        validation: tuple[Any, ArrayLike | None, ArrayLike | None] = (None, None, None),
+        tasks: FitTasks | None = None,
     ) -> Self:
+        tasks = tasks or FitTasks()
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -475,7 +489,6 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         sequences: Sequences,
         *,
         reset: bool,
-        class_weights: bool = True,
     ) -> Targets:
         """Validate y and the weights, of sequences or of their steps."""
         rows, weights = self._rows(y, sample_weight, sequences)
@@ -486,11 +499,9 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
                 raise ValueError("All labels in y are missing (NaN or None).")
             weights[missing] = 0
             known = ~missing
-            # what is left of an object array may be numbers, or strings
-            rows = np.array(rows[known].tolist()) if rows.dtype == object else rows[known]
+            rows = known_labels(rows, known)
         numbers = self._check_y(rows, reset=reset)
-        if class_weights:
-            weights[known] *= self._class_weights(numbers)
+        weights[known] *= self._class_weights(numbers)
         if not self.return_sequences:
             return Targets(numbers, weights, None)
         y_by_row = np.zeros((len(weights), numbers.shape[1]), dtype=numbers.dtype)
@@ -773,8 +784,9 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         predictions = self._predictions(outputs)
         if self.return_sequences:
             known = ~missing_labels(rows)
-            rows = np.array(rows[known].tolist()) if rows.dtype == object else rows[known]
-            predictions, weights = predictions[known], weights[known]
+            rows, predictions, weights = (
+                known_labels(rows, known), predictions[known], weights[known]
+            )  # fmt: skip
         return self._score_predictions(rows, predictions, weights)
 
     def transform(self, X: Any) -> np.ndarray:
@@ -793,7 +805,7 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         """
         return self._run(pool, X)[0]
 
-    @available_if(lambda self: _has_attention(self))
+    @available_if(_has_attention)
     def attention_weights(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Compute how much each time step counts in `pooling="attention"`.
 
@@ -831,8 +843,7 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
     @property
     def query_(self) -> np.ndarray:
         """The query of attention."""
-        if not _has_attention(self):
-            raise AttributeError("only pooling='attention' has a query")
+        _has_attention(self)
         return self._fitted_views().query
 
     @property
@@ -859,14 +870,6 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _has_attention(estimator: BaseGRU) -> bool:
-    if estimator.pooling != "attention":
-        raise AttributeError(
-            f"attention_weights needs pooling='attention', not {estimator.pooling!r}"
-        )
-    return True
 
 
 def has_stochastic_solver(estimator: BaseGRU) -> bool:

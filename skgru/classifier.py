@@ -28,7 +28,6 @@ from skgru.base import (
     has_stochastic_solver,
     unchanged_on_error,
 )
-from skgru.callbacks import FitTasks
 from skgru.losses import Elementwise, Loss, log_loss
 
 
@@ -206,7 +205,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
             )
         with unchanged_on_error(self):
             _check_partial_fit_first_call(self, classes)
-            return self._fit(X, y, sample_weight, (None, None, None), FitTasks(), incremental=True)
+            return self._fit(X, y, sample_weight, incremental=True)
 
     def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
         name = type(self).__name__

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer
 
-from skgru.targets import missing_labels
+from skgru.targets import known_labels, missing_labels
 
 
 class StepScorer:
@@ -178,9 +178,4 @@ def flatten_steps(
             weight = np.asarray(sample_weight[i])
             rows[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
     targets, predicted, weights = (np.concatenate(r) if r else None for r in rows)
-    # what padding or missing labels have made objects or floats are labels again
-    return _labels(targets), _labels(predicted), weights
-
-
-def _labels(rows: np.ndarray) -> np.ndarray:
-    return np.array(rows.tolist()) if rows.dtype == object else rows
+    return known_labels(targets, ...), known_labels(predicted, ...), weights

@@ -150,7 +150,7 @@ class Network:
 
     def __init__(self, architecture: Architecture, dtype: str):
         self.architecture = architecture
-        matrices, biases = self._shapes(kernels_for(np.dtype(dtype)).CELLS[architecture.variant][1])
+        matrices, biases = self._shapes(_cell(architecture, np.dtype(dtype)).n_gates)
         self.n_weights = sum(map(prod, matrices))
         stops = list(accumulate(map(prod, matrices + biases)))
         # where each matrix and each bias lies in the flat vector
@@ -173,7 +173,7 @@ class Network:
     @property
     def cell(self) -> Cell:
         """What the kernels know of the cell."""
-        return Cell(*self.kernels.CELLS[self.architecture.variant])
+        return _cell(self.architecture, self.dtype)
 
     def _shapes(self, n_gates: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """Shapes of the matrices and of the biases, each in the order of the flat vector."""
@@ -231,6 +231,11 @@ class Network:
         flops = 6 * n_steps * self.n_weights
         sequences = max(16, min(32, n_samples // 2), max(self.architecture.hidden_layer_sizes) // 4)
         return max(1, min(n_samples // sequences, flops // SHARD_FLOPS))
+
+
+def _cell(architecture: Architecture, dtype: np.dtype) -> Cell:
+    """Look the cell up each time, as its number may be another one where a model is unpickled."""
+    return Cell(*kernels_for(dtype).CELLS[architecture.variant])
 
 
 def _glorot_uniform(n_inputs: int, n_units: int, random_state: np.random.RandomState) -> np.ndarray:

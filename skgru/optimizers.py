@@ -130,7 +130,7 @@ class Constant:
     """
 
     def __init__(self, learning_rate_init: float, warmup_updates: int):
-        self.learning_rate = learning_rate_init
+        self.learning_rate_init = self.learning_rate = learning_rate_init
         self.warmup_updates = warmup_updates
         self.n_updates = 0
 
@@ -162,7 +162,6 @@ class Cosine(Constant):
 
     def __init__(self, learning_rate_init: float, warmup_updates: int, n_updates: int):
         super().__init__(learning_rate_init, warmup_updates)
-        self.learning_rate_init = learning_rate_init
         self.n_updates_to_come = n_updates
 
     def next(self) -> float:
@@ -178,7 +177,6 @@ class InverseScaling(Constant):
 
     def __init__(self, learning_rate_init: float, warmup_updates: int, power_t: float):
         super().__init__(learning_rate_init, warmup_updates)
-        self.learning_rate_init = learning_rate_init
         self.power_t = power_t
 
     def end_epoch(self, n_samples_seen: int) -> None:

@@ -1,6 +1,7 @@
 """A network's way there and back: forward over time, and backpropagation through time."""
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skgru.losses import Loss
-from skgru.network import Network, Parameters
+from skgru.network import Head, Network, Parameters
 from skgru.pooling import POOLINGS, Pooling
 from skgru.sequences import Packed, Sequences, Span
 from skgru.targets import Targets
@@ -291,71 +292,64 @@ class Propagation:
             next, gradients do not. With two directions None, as the backward one cannot.
         d_parameters : Parameters
         """
-        windows = sequences.span(samples).windows(bptt_steps)
-        one_pass = self._step_by_step if self.architecture.return_sequences else self._pooled
-        return one_pass(sequences, windows, samples, targets, total, loss, d_parameters)
+        span = sequences.span(samples)
+        windows = span.windows(bptt_steps)
+        head = partial(self._head, total=total, loss=loss, d_head=d_parameters.head)
+        if self.architecture.return_sequences:
+            return self._step_by_step(sequences.values, windows, targets, head, d_parameters)
+        of_samples = targets.of_samples(samples)
+        return self._pooled(sequences.values, windows, span.lengths, of_samples, head, d_parameters)
 
     def _step_by_step(
         self,
-        sequences: Sequences,
+        values: np.ndarray,
         windows: list[Span],
-        samples: np.ndarray,
         targets: Targets,
-        total: float,
-        loss: Loss,
+        head: Callable[..., tuple[float, np.ndarray]],
         d_parameters: Parameters,
     ) -> float:
         """With a loss at every step, each window goes there and back before the next."""
         value, h = 0.0, []
         for i, span in enumerate(windows):
-            packed = span.pack(sequences.values)
+            packed = span.pack(values)
             window = self.forward(packed, h, i, keep=True, want_states=True)
-            y, weights = targets.of_steps(span)
-            n_layers = len(self.parameters.layers)
-            states = self._drop(window.states, i, n_layers)
-            part, d_states = self._head(states, y, weights / total, loss, d_parameters)
-            self._drop(d_states, i, n_layers, in_place=True)
+            part, d_states = head(window.states, i, *targets.of_steps(span))
             self.backward(window.tape, packed.batch_sizes, d_states, None, i, d_parameters)
             value, h = value + part, window.h_last
         return value
 
     def _pooled(
         self,
-        sequences: Sequences,
+        values: np.ndarray,
         windows: list[Span],
-        samples: np.ndarray,
-        targets: Targets,
-        total: float,
-        loss: Loss,
+        lengths: np.ndarray,
+        of_samples: tuple[np.ndarray, np.ndarray],
+        head: Callable[..., tuple[float, np.ndarray]],
         d_parameters: Parameters,
     ) -> float:
         """With one loss at the end, all windows go there first, and memory stays that of one.
 
         The last of them goes back from where it is; those before it are computed once more.
         """
-        pooling = self.pooling(sequences.lengths[samples])
+        pooling = self.pooling(lengths)
         h, begin = [], []
         n_steps = int(windows[-1].lengths[0])
         for i, span in enumerate(windows):
-            packed = span.pack(sequences.values)
+            packed = span.pack(values)
             begin.append(h)
             window = self.forward(
                 packed, h, i, keep=span is windows[-1], want_states=pooling.of_all_steps
             )
             h = window.h_last
             pooling.add(window.states, packed.batch_sizes, self._top(h), i * n_steps)
-        pooled, n_layers = pooling.pooled(), len(self.parameters.layers)
-        dropped = self._drop(pooled, 0, n_layers)
-        y, weights = targets.of_samples(samples)
-        value, d_pooled = self._head(dropped, y, weights / total, loss, d_parameters)
-        self._drop(d_pooled, 0, n_layers, in_place=True)
+        value, d_pooled = head(pooling.pooled(), 0, *of_samples)
+        if not pooling.of_all_steps:
+            self.backward(window.tape, packed.batch_sizes, None, d_pooled, i, d_parameters)
+            return value
         for i in reversed(range(len(windows))):
             if i < len(windows) - 1:
-                packed = windows[i].pack(sequences.values)
+                packed = windows[i].pack(values)
                 window = self.forward(packed, begin[i], i, keep=True, want_states=True)
-            if not pooling.of_all_steps:
-                self.backward(window.tape, packed.batch_sizes, None, d_pooled, i, d_parameters)
-                break
             d_states = self.empty("d_states", window.states.shape)
             pooling.backward(
                 d_pooled, window.states, packed.batch_sizes, i * n_steps, d_states,
@@ -367,19 +361,22 @@ class Propagation:
     def _head(
         self,
         states: np.ndarray,
+        window: int,
         y: np.ndarray,
         weights: np.ndarray,
+        *,
+        total: float,
         loss: Loss,
-        d_parameters: Parameters,
+        d_head: Head,
     ) -> tuple[float, np.ndarray]:
         """Value of the loss, and its gradient at the states; the head's own is added."""
-        outputs = self.outputs(states)
-        value, d_outputs = loss(y, outputs, weights.astype(outputs.dtype))
+        n_layers = len(self.parameters.layers)
+        dropped = self._drop(states, window, n_layers)
+        outputs = self.outputs(dropped)
+        value, d_outputs = loss(y, outputs, (weights / total).astype(outputs.dtype))
         d_states = self.empty("d_head", states.shape)
-        self.kernels.linear_backward(
-            states, self.parameters.head.W, d_outputs, d_states, *d_parameters.head
-        )
-        return value, d_states
+        self.kernels.linear_backward(dropped, self.parameters.head.W, d_outputs, d_states, *d_head)
+        return value, self._drop(d_states, window, n_layers, in_place=True)
 
     # ---- what predictions share with it --------------------------------------------------------
 

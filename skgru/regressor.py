@@ -18,7 +18,6 @@ from skgru.base import (
     has_stochastic_solver,
     unchanged_on_error,
 )
-from skgru.callbacks import FitTasks
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Loss, Quantiles
 
 
@@ -185,7 +184,7 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
             As in `fit`; also for another number of outputs than at the first call.
         """
         with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, (None, None, None), FitTasks(), incremental=True)
+            return self._fit(X, y, sample_weight, incremental=True)
 
     def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
         y = check_array(

@@ -100,6 +100,11 @@ class Sequences:
         """Row of `values` at which each sequence begins."""
         return np.cumsum(self.lengths) - self.lengths
 
+    @property
+    def _present(self) -> np.ndarray:
+        """Which steps are no padding: (n_samples, n_timesteps)."""
+        return np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]
+
     def rows(self, samples: np.ndarray) -> np.ndarray:
         """Rows of `values` that belong to these sample indices, in their order."""
         lengths = self.lengths[samples]
@@ -133,16 +138,7 @@ class Sequences:
         for an array, with NaN where shorter sequences have ended; a list of (T_i, k) arrays
         for a list.
         """
-        if self.form == "list":
-            return np.split(values, self.starts[1:])
-        n_samples, n_timesteps, k = len(self), self.n_timesteps, values.shape[1]
-        if self.form == "table":
-            return values.reshape(n_samples, n_timesteps * k)
-        if self.lengths.min() == n_timesteps:
-            return values.reshape(n_samples, n_timesteps, k)
-        padded = np.full((n_samples, n_timesteps, k), np.nan, dtype=values.dtype)
-        padded[np.arange(n_timesteps) < self.lengths[:, np.newaxis]] = values
-        return padded
+        return values.reshape(len(self), -1) if self.form == "table" else self.by_step(values)
 
     def by_step(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Give what there is for every time step the form of a y for X.
@@ -165,7 +161,7 @@ class Sequences:
         numbers = values.dtype.kind in "biuf"
         dtype = np.result_type(values.dtype, np.float16) if numbers else object
         padded = np.full(shape, np.nan if numbers else None, dtype=dtype)
-        padded[np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]] = values
+        padded[self._present] = values
         return padded
 
     def rows_by_step(self, y: Any, name: str) -> np.ndarray:
@@ -203,7 +199,7 @@ class Sequences:
                     f"{name} has {array.shape[0]} sequences of {array.shape[1]} steps, X has "
                     f"{len(self)} of {self.n_timesteps}."
                 )
-            return array[np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]]
+            return array[self._present]
         if len(items) != len(self):
             raise ValueError(f"{name} has {len(items)} sequences, X has {len(self)}.")
         for i, (item, length) in enumerate(zip(items, self.lengths, strict=True)):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,11 @@ def missing_labels(y: np.ndarray) -> np.ndarray:
     return missing.all(axis=1)
 
 
+def known_labels(y: np.ndarray, known: np.ndarray | EllipsisType) -> np.ndarray:
+    """Take the rows that are known; what missing ones made objects of are plain labels again."""
+    return np.array(y[known].tolist()) if y.dtype == object else y[known]
+
+
 def step_weights(sample_weight: Any, sequences: Sequences) -> np.ndarray:
     """Weight of every time step, given one a sequence or one a step.
 
@@ -103,7 +109,7 @@ def step_weights(sample_weight: Any, sequences: Sequences) -> np.ndarray:
                 "sequences."
             )
         weights = _check_sample_weight(
-            sample_weight, np.empty(n_samples), dtype=np.float64, ensure_non_negative=True
+            sample_weight, sequences, dtype=np.float64, ensure_non_negative=True
         )
         return np.repeat(weights, sequences.lengths)
     rows = sequences.rows_by_step(sample_weight, "sample_weight")
