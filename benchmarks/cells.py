@@ -10,7 +10,6 @@ a CPU by oneDNN, and GRU and plain network by code of its own; "native" is its L
 """
 
 import warnings
-from collections.abc import Callable
 
 from cores import arguments_on_cores
 
@@ -20,7 +19,7 @@ arguments = arguments_on_cores(__doc__, peers=[*PEERS.values(), NATIVE], seconds
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
-from sizes import SIZES, in_turns, print_heading, ratio  # noqa: E402
+from sizes import SIZES, fits, in_turns, print_heading, ratio  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -30,18 +29,6 @@ CELLS = {cell: {"cell": cell} for cell in ("gru", "rnn", "mgu", "light_gru", "ci
 warnings.filterwarnings("ignore", message="TF32 acceleration")  # by PyTorch, without oneDNN
 N_BATCHES = 8
 N_EPOCHS = 4  # so that what fit does once, such as to look for classes, weighs as little as usual
-
-
-def fits(model: GRUClassifier, X: np.ndarray, y: np.ndarray) -> Callable[[], None]:
-    """Fit for a few epochs."""
-
-    def fit() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they do not converge
-            model.fit(X, y)
-
-    return fit
-
 
 print_heading(arguments.threads, arguments.rounds)
 for name in arguments.sizes or ["M", "L"]:

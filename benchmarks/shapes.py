@@ -3,7 +3,6 @@
 python benchmarks/shapes.py M L
 """
 
-import warnings
 from collections.abc import Callable
 
 from cores import arguments_on_cores
@@ -12,7 +11,7 @@ arguments = arguments_on_cores(__doc__, peers=[], seconds=0.5)
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
-from sizes import SIZES, in_turns, print_heading, print_row, training_flops  # noqa: E402
+from sizes import SIZES, fits, in_turns, print_heading, print_row, training_flops  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -45,12 +44,7 @@ def epochs(X: np.ndarray, y: np.ndarray, batch: int, hidden: int, shape: dict) -
     if gru.return_sequences:
         y = np.repeat(y[:, np.newaxis], X.shape[1], axis=1)
 
-    def run() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they do not converge
-            gru.fit(X, y)
-
-    return run
+    return fits(gru, X, y)
 
 
 print_heading(arguments.threads, arguments.rounds)

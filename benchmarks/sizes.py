@@ -1,9 +1,12 @@
 """What the speed benchmarks share: the sizes, and measuring in turns."""
 
 import time
+import warnings
 from collections.abc import Callable
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 
 from skgru.kernels import active_instruction_set
 
@@ -37,6 +40,17 @@ def sgemm() -> Callable[[], None]:
     """Multiply 1024 x 1024 float32 matrices through NumPy's BLAS: 2 * 1024**3 operations."""
     a = np.random.default_rng(0).normal(size=(1024, 1024)).astype(np.float32)
     return lambda: a @ a
+
+
+def fits(model: BaseEstimator, X: np.ndarray, y: np.ndarray) -> Callable[[], None]:
+    """Fit, everything that `fit` does included, for too few epochs to converge."""
+
+    def fit() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+
+    return fit
 
 
 def in_turns(functions: dict[str, Callable[[], None]], rounds: int, seconds: float) -> dict:

@@ -4,7 +4,6 @@ python benchmarks/train.py --threads 1
 """
 
 import math
-import warnings
 from collections.abc import Callable
 
 from cores import arguments_on_cores
@@ -13,7 +12,7 @@ arguments = arguments_on_cores(__doc__, peers=["torch", "jax", "onednn"], second
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
-from sizes import SIZES, in_turns, print_heading, print_row, sgemm, training_flops  # noqa: E402
+from sizes import SIZES, fits, in_turns, print_heading, print_row, sgemm, training_flops  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -25,12 +24,7 @@ def skgru_epoch(
     X, y, _ = peers.batches(batch, steps, channels, n_batches)
     gru = GRUClassifier(hidden, batch_size=batch, max_iter=1, n_jobs=threads, random_state=0)
 
-    def epoch() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # one epoch does not converge
-            gru.fit(X, y)
-
-    return epoch
+    return fits(gru, X, y)
 
 
 print_heading(arguments.threads, arguments.rounds)

@@ -33,12 +33,13 @@ from skgru.kernels._simd cimport (
     zeros,
 )
 
-include "dropout.pxi"
-include "linear.pxi"
+include "vectors.pxi"
 include "minibatch.pxi"
-include "pooling.pxi"
-include "update.pxi"
 include "recurrence.pxi"
+include "linear.pxi"
+include "pooling.pxi"
+include "dropout.pxi"
+include "update.pxi"
 
 # the cells, a file each
 include "cifg.pxi"

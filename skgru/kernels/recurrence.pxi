@@ -218,16 +218,6 @@ cdef void _forward_in_time(
     restore_denormals(mode)
 
 
-cdef inline void _multiply_elements(
-    Py_ssize_t size, const real* a, const real* b, real* product
-) noexcept nogil:
-    cdef Py_ssize_t j = 0, n
-    while j < size:
-        n = min(<Py_ssize_t>LANES, size - j)
-        put(product + j, get(a + j, n) * get(b + j, n), n)
-        j += LANES
-
-
 # ---- backward --------------------------------------------------------------------------------
 
 def layer_backward(
@@ -391,16 +381,6 @@ cdef void _backward_in_time(
                       chunk_a + free_rows * G, chunk_past + free_rows * H,
                       chunk_inner + free_rows * H, dW, dU, db, dc, panel)
     restore_denormals(mode)
-
-
-cdef inline void _add_product(
-    Py_ssize_t size, const real* a, const real* b, real* total
-) noexcept nogil:
-    cdef Py_ssize_t j = 0, n
-    while j < size:
-        n = min(<Py_ssize_t>LANES, size - j)
-        put(total + j, get(total + j, n) + get(a + j, n) * get(b + j, n), n)
-        j += LANES
 
 
 cdef void _weight_gradients(
