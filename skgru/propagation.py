@@ -125,6 +125,8 @@ class Propagation:
     ):
         self.architecture = network.architecture
         self.kernels = network.kernels
+        # whoever wants to see how a layer's gradient comes about puts another one here
+        self.layer_backward = network.kernels.layer_backward
         self.cell = network.cell
         self.parameters = parameters
         self.empty = empty
@@ -232,7 +234,7 @@ class Propagation:
                         d_own[:] = d_states[:, own]
                 # of the inputs, only states of a layer below need a gradient
                 d_inputs.append(self.empty(("d_x", i), x.shape) if depth else self.none)
-                self.kernels.layer_backward(
+                self.layer_backward(
                     self.cell.index, x, batch_sizes, layer.W, layer.U, h_0, mask, states, gates,
                     d_own, d_h, d_inputs[-1], *d_parameters.layers[depth][direction],
                 )  # fmt: skip

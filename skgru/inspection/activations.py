@@ -1,0 +1,160 @@
+"""What the gates do: their activations over time, and how much they keep, renew and cut."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skgru.inspection.passes import Inspected
+
+# Sequences of one forward pass: enough for large products.
+CHUNK = 64
+
+
+def gate_activations(estimator: Any, X: Any) -> Bunch:
+    """Compute the gates and states of every layer at every time step.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor, Pipeline or search
+        Fitted. Of a pipeline the last step is inspected, on what the steps before it make of X;
+        of a search its best estimator.
+    X : array-like
+        Sequences, as in `fit`.
+
+    Returns
+    -------
+    activations : Bunch
+        With one attribute:
+
+        layers : list of Bunch
+            One for each entry of the estimator's `layers_`: `layer`, `direction` ("forward" or
+            "backward"), `hidden` (the state h_t), and the activations of the cell:
+
+            =============== ==================================================================
+            "gru"           `reset_gate`, `update_gate`, `candidate`; with `reset_after` also
+                            `product`, which is h_{t-1} U_h + c
+            "light_gru"     `update_gate`, `candidate`
+            "mgu"           `forget_gate`, `candidate`
+            "rnn"           `candidate`
+            "lstm"          `input_gate`, `forget_gate`, `output_gate`, `candidate`, `memory`
+            "cifg"          `forget_gate`, `output_gate`, `candidate`, `memory`
+            =============== ==================================================================
+
+            Each is an ndarray of shape (n_samples, n_timesteps, n_units), NaN after the end of
+            shorter sequences, or a list of arrays of shape (n_timesteps_i, n_units) if X is a
+            list. Entry t belongs to time step t of X, in both directions.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import gate_activations
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, max_iter=2, tol=1, n_iter_no_change=1).fit(X, y)
+    >>> layer = gate_activations(model, X[:5]).layers[0]
+    >>> [z.shape for z in layer.update_gate]
+    [(20, 16), (26, 16), (22, 16), (20, 16), (21, 16)]
+    """
+    inspected = Inspected(estimator, X)
+    sequences, readings = inspected.sequences, inspected.readings
+    found = [
+        {
+            name: np.empty((len(sequences.values), len(reading.weights.U)))
+            for name in (*inspected.cell.gates, "hidden")
+        }
+        for reading in readings
+    ]
+    for forward in inspected.passes(CHUNK):
+        for reading, values in zip(readings, found, strict=True):
+            kept = {**forward.gates(reading), "hidden": forward.states(reading)}
+            for name, packed in kept.items():
+                inspected.unpack(forward.span, reading, np.ascontiguousarray(packed), values[name])
+    return Bunch(
+        layers=[
+            Bunch(
+                layer=reading.layer,
+                direction=reading.direction,
+                **{name: sequences.by_step(of_steps) for name, of_steps in values.items()},
+            )
+            for reading, values in zip(readings, found, strict=True)
+        ]
+    )
+
+
+def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0.9) -> Bunch:
+    """Count how often units keep the past, renew themselves, or are cut off from it.
+
+    A unit at a time step, with z and r its update and reset gate, is in the regime
+
+    - "keep" if z >= `open`: state and gradient pass through,
+    - "plain" if z <= `closed` and r >= `open`: a plain tanh network,
+    - "cut" if z <= `closed` and r <= `closed`: neither memory nor gradient gets past,
+    - "between" otherwise.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor, Pipeline or search
+        Fitted; see `gate_activations`.
+    X : array-like
+        Sequences, as in `fit`.
+    closed, open : float, default=0.1, 0.9
+        Up to where, and from where on, a gate counts as closed and as open.
+
+    Returns
+    -------
+    regimes : Bunch
+        With one attribute:
+
+        layers : list of Bunch
+            One for each entry of the estimator's `layers_`: `layer`, `direction`, and
+
+            keep, plain, cut, between : float
+                Shares of all units at all steps; they add up to 1.
+            over_time : dict of ndarray of shape (n_timesteps,)
+                The same shares at each time step of X, over the sequences that have it.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= closed < open <= 1.
+
+    Notes
+    -----
+    What stands for z and r: in "mgu" 1 - f and f; in "light_gru" z and 1, as it has no reset
+    gate; in "rnn" 0 and 1, so that all of it is "plain"; in "lstm" f and i, in "cifg" f and
+    1 - f, of the memory.
+    """
+    if not 0 <= closed < open <= 1:
+        raise ValueError(f"need 0 <= closed < open <= 1, got closed={closed} and open={open}.")
+    inspected = Inspected(estimator, X)
+    sequences, readings = inspected.sequences, inspected.readings
+    # the share of units of each step of X, a column a regime
+    names = ("keep", "plain", "cut")
+    found = [np.empty((len(sequences.values), len(names))) for _ in readings]
+    for forward in inspected.passes(CHUNK):
+        for reading, values in zip(readings, found, strict=True):
+            z, r = inspected.cell.keeps_and_resets(forward.gates(reading))
+            renewed = z <= closed
+            regimes = (z >= open, renewed & (r >= open), renewed & (r <= closed))
+            shares = np.column_stack([units.mean(axis=1) for units in regimes])
+            inspected.unpack(forward.span, reading, shares, values)
+
+    steps = np.arange(len(sequences.values)) - np.repeat(sequences.starts, sequences.lengths)
+    n_running = np.bincount(steps)
+
+    def summary(shares: np.ndarray) -> Bunch:
+        total = dict(zip(names, shares.mean(axis=0).tolist(), strict=True))
+        over_time = {
+            name: np.bincount(steps, column) / n_running
+            for name, column in zip(names, shares.T, strict=True)
+        }
+        over_time["between"] = 1 - sum(over_time.values())
+        return Bunch(**total, between=1 - sum(total.values()), over_time=over_time)
+
+    return Bunch(
+        layers=[
+            Bunch(layer=reading.layer, direction=reading.direction, **summary(shares))
+            for reading, shares in zip(readings, found, strict=True)
+        ]
+    )

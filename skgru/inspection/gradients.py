@@ -1,0 +1,341 @@
+"""Where the gradient of the loss goes in time, and how much of it arrives."""
+
+from collections.abc import Sequence
+from math import exp
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import Bunch
+
+from skgru.inspection.passes import Inspected, Reading
+from skgru.network import Layer
+from skgru.propagation import Propagation
+from skgru.sequences import Span
+from skgru.targets import Targets
+
+
+def gradient_flow(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+    fallen_to: Sequence[float] = (exp(-1), 0.01),
+    vanished_below: float = 1e-3,
+    exploded_above: float = 1e3,
+    by_loss_step: bool = False,
+    return_gradients: bool = False,
+) -> Bunch:
+    """Follow the gradient of the loss back through time.
+
+    The loss L is the one that `fit` minimises, without its penalty and without dropout: the
+    weighted mean over sequences or, with `return_sequences`, over labelled steps. Truncation by
+    `bptt_steps` is not looked at: gradients go back to the first step. All of X goes there and
+    back at once, which takes the memory of a training step on it: a minibatch is enough.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor, Pipeline or search
+        Fitted; see `gate_activations`.
+    X, y, sample_weight : array-like
+        As in `fit`.
+    quantiles : sequence of float in [0, 1], default=(0.1, 0.5, 0.9)
+        Of the norms over the sequences.
+    fallen_to : sequence of float in (0, 1), default=(1/e, 0.01)
+        Shares of the norm for `memory_lengths`.
+    vanished_below, exploded_above : float, default=1e-3, 1e3
+        When a norm counts as vanished and as exploded, as a share of the largest gradient that
+        enters any state of the sequence from above (from the loss, or from the next layer).
+    by_loss_step : bool, default=False
+        With `return_sequences`, whether to tell apart what the losses of the different time steps
+        send back. Takes a pass there and back for each time step.
+    return_gradients : bool, default=False
+        Whether to return the gradients that each time step adds, of which there are otherwise the
+        norms; this takes the memory of all weights for every time step.
+
+    Returns
+    -------
+    flow : Bunch
+        With the attributes
+
+        loss : float
+            L.
+        layers : list of Bunch
+            One for each entry of the estimator's `layers_`: `layer`, `direction`, and
+
+            norms : ndarray of shape (n_samples, n_timesteps), or list of (n_timesteps_i,) arrays
+                ‖∂(w_i L_i)/∂h_t‖, where w_i L_i is the weighted loss of a sequence alone, at the
+                time steps of X. Of cells with a memory it is that of [h | c].
+            mean : ndarray of shape (n_timesteps,)
+                Mean of the norms over the sequences, by lag: entry k is k steps before the last
+                one that the direction reads; sequences of at most k steps do not count.
+            quantiles : ndarray of shape (n_quantiles, n_timesteps)
+                Their quantiles, likewise.
+            memory_lengths : ndarray of shape (n_shares,)
+                The effective memory, in steps: the first lag from which on the mean norm stays
+                below a share of `fallen_to` of that at lag 0; infinite if it does not.
+            vanished, exploded : float
+                Shares of all steps of all sequences.
+            weights : dict
+                For "W", "U" and "b", an ndarray of shape (n_timesteps, n_gates): the Frobenius
+                norm of what the k-th step that the direction reads adds to the gradient ∂L/∂W of
+                each gate, over all sequences. With `reset_after` also "c", of the candidate alone.
+            by_loss_step : dict, with `by_loss_step`
+                The same for each loss on its own: entry (t, k) of "W", "U" and so on, of shape
+                (n_timesteps, n_timesteps, n_gates), is the norm of what the loss of time step t
+                sends to the weights by way of the k-th step; "h", of shape (n_timesteps,
+                n_timesteps), is the mean over the sequences of ‖∂L_t/∂h_k‖.
+            gradients : dict, with `return_gradients`
+                The gradients themselves, of shape (n_timesteps, *) for weights of shape (*). The
+                sum over the first axis is ∂L/∂W, and so on.
+
+    Raises
+    ------
+    ValueError
+        If X or y cannot be used, or `by_loss_step` is asked of one loss a sequence.
+
+    References
+    ----------
+    Y. Bengio, P. Simard and P. Frasconi, "Learning long-term dependencies with gradient descent is
+    difficult", IEEE Transactions on Neural Networks 5(2), 1994, 157-166.
+    """
+    inspected = Inspected(estimator, X)
+    model, sequences = inspected.estimator, inspected.sequences
+    if by_loss_step and not model.return_sequences:
+        raise ValueError(
+            "by_loss_step tells the losses of time steps apart; with return_sequences=False there "
+            "is one a sequence."
+        )
+    targets = model._check_targets(y, sample_weight, sequences, reset=False)
+    targets = Targets(targets.y.astype(np.float64), targets.weights, targets.sequences)
+    backward = _Backward(inspected, targets)
+    value, flows = backward.run(targets.weights, return_gradients)
+    splits = backward.split_by_loss_step() if by_loss_step else [{}] * len(flows)
+    return Bunch(
+        loss=value,
+        layers=[
+            Bunch(
+                layer=flow.reading.layer,
+                direction=flow.reading.direction,
+                norms=sequences.by_step(flow.norms_of_x()),
+                **_by_lag(flow.norms_by_lag(), quantiles, fallen_to),
+                **flow.shares(vanished_below, exploded_above),
+                weights=flow.weights,
+                **({"gradients": flow.gradients} if return_gradients else {}),
+                **split,
+            )
+            for flow, split in zip(flows, splits, strict=True)
+        ],
+    )
+
+
+class _Backward:
+    """The way back of all sequences at once.
+
+    Parameters
+    ----------
+    inspected : Inspected
+    targets : Targets
+    """
+
+    def __init__(self, inspected: Inspected, targets: Targets):
+        self._inspected = inspected
+        self._targets = targets
+        self._total = targets.weights.sum()
+        if self._total == 0:
+            raise ValueError("The weights of all samples are zero; one must be positive.")
+        ((self._samples, self._span),) = inspected.spans(len(inspected.sequences))
+
+    def run(self, weights: np.ndarray, keep_gradients: bool) -> tuple[float, list["_Flow"]]:
+        """Go there and back; return the loss, and how its gradient reached each layer."""
+        inspected, network = self._inspected, self._inspected.network
+        flows = [
+            _Flow(inspected, self._span, reading, self._total, keep_gradients)
+            for reading in inspected.readings
+        ]
+        propagation = Propagation(
+            network, inspected.parameters, lambda _, shape: np.empty(shape, network.dtype)
+        )
+        # the way back comes to the layers in reverse order
+        coming = iter(reversed(flows))
+        propagation.layer_backward = lambda *arrays: next(coming).layer_backward(*arrays)
+        value = propagation.value_and_gradient(
+            inspected.sequences,
+            self._samples,
+            Targets(self._targets.y, weights, self._targets.sequences),
+            self._total,
+            inspected.estimator._loss(),
+            None,
+            network.views(np.zeros_like(network.parameters)),
+        )
+        return value, flows
+
+    def split_by_loss_step(self) -> list[dict[str, dict[str, np.ndarray]]]:
+        """Let the losses of one time step after another go back alone."""
+        sequences = self._inspected.sequences
+        step = np.arange(len(sequences.values)) - np.repeat(sequences.starts, sequences.lengths)
+        found: list[dict[str, list[np.ndarray]]] = [{} for _ in self._inspected.readings]
+        for t in range(sequences.lengths.max()):
+            _, flows = self.run(np.where(step == t, self._targets.weights, 0), False)
+            for flow, norms in zip(flows, found, strict=True):
+                for name, values in {**flow.weights, "h": flow.mean_norms()}.items():
+                    norms.setdefault(name, []).append(values)
+        return [
+            {"by_loss_step": {name: np.array(values) for name, values in norms.items()}}
+            for norms in found
+        ]
+
+
+class _Flow:
+    """How the gradient reaches one direction of one layer, step by step."""
+
+    def __init__(
+        self,
+        inspected: Inspected,
+        span: Span,
+        reading: Reading,
+        total: float,
+        keep_gradients: bool,
+    ):
+        self._inspected = inspected
+        self._span = span
+        self.reading = reading
+        self._total = total
+        n_steps, n_units = int(span.lengths[0]), len(reading.weights.U)
+        self._norms = np.empty(span.lengths.sum())  # of packed rows
+        self._entered = np.zeros(len(span.lengths))  # the largest from above, of each sequence
+        # W, U and b below each other, and c; of what a step adds to them, the squares by gate
+        W, U, b, c = reading.weights
+        self._first_rows = [0, len(W), len(W) + len(U)]
+        self._squares = np.empty((n_steps, 3, len(b) // n_units))
+        self._squares_of_c = np.empty((n_steps, len(c) // n_units))
+        self._keep_gradients = keep_gradients
+        n_kept = n_steps if keep_gradients else 1
+        self._gradients = np.empty((n_kept, len(W) + len(U) + 1, len(b)))
+        self._gradients_of_c = np.empty((n_kept, len(c)))
+
+    def layer_backward(
+        self,
+        cell: int,
+        x: np.ndarray,
+        batch_sizes: np.ndarray,
+        W: np.ndarray,
+        U: np.ndarray,
+        h_0: np.ndarray,
+        mask: np.ndarray,
+        states: np.ndarray,
+        tape: np.ndarray,
+        d_states: np.ndarray,
+        d_h: np.ndarray,
+        dx: np.ndarray,
+        *_: np.ndarray,
+    ) -> None:
+        """Do what the kernel does but for the sums, and look at each step on the way."""
+        kernel = self._inspected.network.kernels.layer_backward
+        H, n_states = len(U), self._inspected.network.cell.n_states
+        memory = slice(tape.shape[1] - H, None)  # the last block of a tape that has one
+        _, first_of_U, first_of_b = self._first_rows
+        self._entered[:] = self._total * np.linalg.norm(d_h, axis=1)
+        stop = len(x)
+        for t in reversed(range(len(batch_sizes))):
+            n = batch_sizes[t]
+            rows = slice(stop - n, stop)
+            d = d_h[:n].copy()
+            if len(d_states):
+                d[:, :H] += d_states[rows]
+                entered = self._total * np.linalg.norm(d_states[rows], axis=1)
+                np.maximum(self._entered[:n], entered, out=self._entered[:n])
+            self._norms[rows] = self._total * np.linalg.norm(d, axis=1)
+            stop -= n
+            h_prev = h_0[:n]
+            if t:
+                before = slice(stop - batch_sizes[t - 1], stop - batch_sizes[t - 1] + n)
+                h_prev = states[before]
+                if n_states == 2:
+                    h_prev = np.hstack([h_prev, tape[before, memory]])
+            gradient = self._gradients[t if self._keep_gradients else 0]
+            gradient_of_c = self._gradients_of_c[t if self._keep_gradients else 0]
+            gradient.fill(0)
+            gradient_of_c.fill(0)
+            kernel(
+                cell, x[rows], batch_sizes[t : t + 1], W, U, h_prev, mask[:n], states[rows],
+                tape[rows], d_states[rows], d_h[:n], dx[rows], gradient[:first_of_U],
+                gradient[first_of_U:first_of_b], gradient[first_of_b], gradient_of_c,
+            )  # fmt: skip
+            by_column = np.add.reduceat(gradient**2, self._first_rows)
+            self._squares[t] = by_column.reshape(3, -1, H).sum(axis=2)
+            self._squares_of_c[t] = gradient_of_c @ gradient_of_c
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Norms of what each step adds to the gradient of each weight, (n_timesteps, n_gates)."""
+        W, U, b = np.sqrt(self._squares).transpose(1, 0, 2)
+        return self._named(W, U, b, np.sqrt(self._squares_of_c))
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray]:
+        """What each step adds, (n_timesteps, *), if it was to be kept."""
+        W, U, b = np.split(self._gradients, self._first_rows[1:], axis=1)
+        return self._named(W, U, b[:, 0], self._gradients_of_c)
+
+    def _named(self, *weights: np.ndarray) -> dict[str, np.ndarray]:
+        named = Layer(*weights)._asdict()
+        return {name: values for name, values in named.items() if values.size}
+
+    def norms_of_x(self) -> np.ndarray:
+        """Norms at each time step of X, (sum of lengths,)."""
+        values = np.empty((len(self._norms), 1))
+        self._inspected.unpack(self._span, self.reading, self._norms[:, np.newaxis], values)
+        return values[:, 0]
+
+    def _steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which step of its sequence each packed row is, and which sequence it belongs to."""
+        running = np.arange(self._span.lengths[0])[:, np.newaxis] < self._span.lengths
+        return running.nonzero()
+
+    def mean_norms(self) -> np.ndarray:
+        """Mean over the sequences at each step that the direction reads, (n_timesteps,)."""
+        step, _ = self._steps()
+        return np.bincount(step, self._norms) / np.bincount(step)
+
+    def norms_by_lag(self) -> np.ndarray:
+        """Norms of each sequence, from its last step to its first and then NaN."""
+        by_lag = np.full((len(self._span.lengths), self._span.lengths[0]), np.nan)
+        step, sample = self._steps()
+        by_lag[sample, self._span.lengths[sample] - 1 - step] = self._norms
+        return by_lag
+
+    def shares(self, vanished_below: float, exploded_above: float) -> dict[str, float]:
+        """Shares of steps whose gradient has vanished, and has exploded."""
+        _, sample = self._steps()
+        entered = self._entered[sample]
+        norms, entered = self._norms[entered > 0], entered[entered > 0]
+        return {
+            "vanished": float(np.mean(norms < vanished_below * entered)),
+            "exploded": float(np.mean(norms > exploded_above * entered)),
+        }
+
+
+def _by_lag(
+    norms: np.ndarray, quantiles: Sequence[float], fallen_to: Sequence[float]
+) -> dict[str, np.ndarray]:
+    """Mean and quantiles over the sequences, and where the mean falls."""
+    n_steps = norms.shape[1]
+    mean, at_quantiles = np.empty(n_steps), np.empty((len(quantiles), n_steps))
+    # lags that the same sequences have, which are the first, go together
+    n_samples = np.count_nonzero(~np.isnan(norms), axis=0)
+    for n in np.unique(n_samples):
+        lags = n_samples == n
+        mean[lags] = norms[:n, lags].mean(axis=0)
+        at_quantiles[:, lags] = np.quantile(norms[:n, lags], quantiles, axis=0)
+    lengths = []
+    for share in fallen_to:
+        alive = np.flatnonzero(mean >= share * mean[0])[-1] + 1 if mean[0] else 0
+        lengths.append(alive if alive < len(mean) else np.inf)
+    return {
+        "mean": mean,
+        "quantiles": at_quantiles,
+        "memory_lengths": np.array(lengths, dtype=np.float64),
+    }

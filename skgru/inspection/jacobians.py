@@ -1,0 +1,153 @@
+"""How one state depends on the one before it, and on those long before."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skgru.inspection.passes import ForwardPass, Inspected, Reading
+
+
+def step_jacobian(
+    estimator: Any, X: Any, *, chunk_size: int = 32, return_matrices: bool = False
+) -> Bunch:
+    """Compute the Jacobian of every step, J_t[i, j] = ∂h_t[j] / ∂h_{t-1}[i].
+
+    Of a GRU (z=1 keeps the past; reset before the product) it is the sum of four parts::
+
+        carry      diag(z)
+        update     U_z diag((h_{t-1} - h̃) ⊙ z ⊙ (1 - z))
+        candidate  diag(r) U_h diag((1 - z) ⊙ (1 - h̃²))
+        reset      U_r diag(h_{t-1} ⊙ r ⊙ (1 - r)) U_h diag((1 - z) ⊙ (1 - h̃²))
+
+    z=1 makes it the identity; z=0 and r=1 that of a plain tanh network; z=0 and r=0 makes it 0.
+    The other cells have parts of their own: those of the gates by their names, and for cells
+    with a memory the Jacobian of [h | c]. A layer's inputs are held fixed.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor, Pipeline or search
+        Fitted; see `gate_activations`.
+    X : array-like
+        Sequences, as in `fit`.
+    chunk_size : int, default=32
+        Sequences, and hence Jacobians, that are in memory at a time: about ten matrices of
+        (n_units, n_units) doubles for each.
+    return_matrices : bool, default=False
+        Whether to return all Jacobians and their parts as they are, which takes a matrix for
+        each step of each sequence.
+
+    Returns
+    -------
+    jacobians : Bunch
+        With one attribute:
+
+        layers : list of Bunch
+            One for each entry of the estimator's `layers_`: `layer`, `direction`, and, each of
+            shape (n_samples, n_timesteps) or a list of (n_timesteps_i,) arrays as X is one,
+
+            spectral_norm
+                The largest factor by which the step stretches a small change: the 2-norm of J_t.
+            spectral_radius
+                The largest magnitude of an eigenvalue of J_t.
+            parts : dict
+                The 2-norm of each part.
+            log_norm_to_end
+                Natural logarithm of the 2-norm of ∂h_T / ∂h_{t-1}, the product of the Jacobians
+                from step t to the last that the direction reads, T; -inf if it is 0. The product
+                is scaled back at every step, so that it neither overflows nor underflows.
+            matrices, part_matrices : with `return_matrices`
+                J_t, with two more axes of the size of the state, and a dict of its parts.
+
+        The first state of a sequence is a function of zeros, and has a Jacobian like all others.
+
+    Raises
+    ------
+    ValueError
+        If chunk_size is not positive.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
+    networks", ICML 2013, arXiv:1211.5063.
+    """
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
+    inspected = Inspected(estimator, X)
+    readings = inspected.readings
+    layers = [Bunch(layer=reading.layer, direction=reading.direction) for reading in readings]
+    for reading, found in zip(readings, layers, strict=True):
+        steps = _StepsOf(inspected, reading, return_matrices)
+        for forward in inspected.passes(chunk_size):
+            steps.add(forward)
+        found.update(steps.in_form_of_x())
+    return Bunch(layers=layers)
+
+
+class _StepsOf:
+    """Collects what is to be known of the Jacobians of one direction of one layer."""
+
+    def __init__(self, inspected: Inspected, reading: Reading, keep_matrices: bool):
+        self._inspected = inspected
+        self._reading = reading
+        self._keep_matrices = keep_matrices
+        self._found: dict[tuple[str, ...], np.ndarray] = {}
+
+    def add(self, forward: ForwardPass) -> None:
+        """Go through the steps of some sequences, from the last to the first."""
+        reading, n_steps = self._reading, len(forward.batch_sizes)
+        H = len(reading.weights.U)
+        size = H * self._inspected.network.cell.n_states
+        # ∂h_T / ∂h_t of each sequence, scaled to the norm 1, and the logarithm of what it was
+        product = np.broadcast_to(np.eye(size), (forward.batch_sizes[0], size, size)).copy()
+        log_scale = np.zeros(len(product))
+        packed: dict[tuple[str, ...], np.ndarray] = {}
+
+        def put(name: tuple[str, ...], t: int, values: np.ndarray) -> None:
+            if name not in packed:
+                packed[name] = np.empty((forward.slices[-1].stop, *values.shape[1:]))
+            packed[name][forward.slices[t]] = values
+
+        for t in reversed(range(n_steps)):
+            n = forward.batch_sizes[t]
+            parts = self._inspected.cell.jacobian(forward.step(reading, t))
+            jacobian = sum(parts.values())
+            put(("spectral_norm",), t, _norms(jacobian))
+            put(("spectral_radius",), t, np.abs(np.linalg.eigvals(jacobian)).max(axis=1))
+            for name, part in parts.items():
+                put(("parts", name), t, _norms(part))
+            if self._keep_matrices:
+                put(("matrices",), t, jacobian)
+                for name, part in parts.items():
+                    put(("part_matrices", name), t, part)
+            product[:n] = jacobian @ product[:n]
+            norms = _norms(product[:n])
+            with np.errstate(divide="ignore"):
+                log_scale[:n] += np.log(norms)
+            put(("log_norm_to_end",), t, log_scale[:n])
+            product[:n] /= np.where(norms > 0, norms, 1)[:, np.newaxis, np.newaxis]
+        for name, rows in packed.items():
+            self._unpack(forward, name, rows)
+
+    def _unpack(self, forward: ForwardPass, name: tuple[str, ...], rows: np.ndarray) -> None:
+        shape = rows.shape[1:]
+        if name not in self._found:
+            n_rows = len(self._inspected.sequences.values)
+            self._found[name] = np.empty((n_rows, *shape))
+        flat = self._found[name].reshape(len(self._found[name]), -1)
+        self._inspected.unpack(forward.span, self._reading, rows.reshape(len(rows), -1), flat)
+
+    def in_form_of_x(self) -> dict[str, Any]:
+        """Give what was collected the form of X."""
+        result: dict[str, Any] = {}
+        for (name, *part), values in self._found.items():
+            by_step = self._inspected.sequences.by_step(values)
+            if part:
+                result.setdefault(name, {})[part[0]] = by_step
+            else:
+                result[name] = by_step
+        return result
+
+
+def _norms(matrices: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(matrices, 2, axis=(1, 2))

@@ -1,0 +1,188 @@
+"""Forward passes over X whose gates and states are kept, for all that looks at them.
+
+Everything here is in double precision, whatever the dtype of the estimator: what has vanished then
+shows how far, and what is returned has no rounding of its own to speak of.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from skgru.base import BaseGRU
+from skgru.inspection.cells import CELLS, InspectedCell, Step
+from skgru.network import Layer, Network, Parameters
+from skgru.propagation import Propagation
+from skgru.sequences import Packed, Sequences, Span
+
+
+class Reading(NamedTuple):
+    """One direction of one layer.
+
+    Attributes
+    ----------
+    index : int
+        In `layers_`.
+    layer : int
+    direction : {"forward", "backward"}
+    weights : Layer
+    """
+
+    index: int
+    layer: int
+    direction: str
+    weights: Layer
+
+
+class Inspected:
+    """A fitted estimator and the sequences to inspect it on.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor, Pipeline or search
+        A pipeline's last step is inspected on what the steps before it make of X, a search's
+        best estimator in its stead.
+    X : array-like
+        Sequences, as in `fit`.
+
+    Attributes
+    ----------
+    estimator : GRUClassifier or GRURegressor
+    network : Network
+        In double precision.
+    cell : InspectedCell
+    parameters : Parameters
+    sequences : Sequences
+
+    Raises
+    ------
+    TypeError
+        If there is no estimator of skgru in it.
+    NotFittedError
+        If it is not fitted.
+    ValueError
+        If X cannot be used.
+    """
+
+    def __init__(self, estimator: Any, X: Any):
+        estimator = getattr(estimator, "best_estimator_", estimator)
+        if isinstance(estimator, Pipeline):
+            if len(estimator.steps) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator[-1]
+        if not isinstance(estimator, BaseGRU):
+            raise TypeError(
+                "Only a GRUClassifier or a GRURegressor can be inspected, or a pipeline that ends "
+                f"in one; got {estimator!r}."
+            )
+        check_is_fitted(estimator, "_network")
+        self.estimator = estimator
+        fitted = estimator._network
+        self.network = Network(fitted.architecture, "float64")
+        self.network.parameters[:] = fitted.parameters
+        self.parameters: Parameters = self.network.views(self.network.parameters)
+        self.cell = _inspected_cell(fitted.architecture.variant)
+        self.sequences: Sequences = estimator._check_X(X, reset=False, dtype=np.float64)
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Every layer and direction, in the order of `layers_`."""
+        directions = ("forward", "backward")
+        return [
+            Reading(depth * len(layers) + k, depth, directions[k], weights)
+            for depth, layers in enumerate(self.parameters.layers)
+            for k, weights in enumerate(layers)
+        ]
+
+    def spans(self, chunk_size: int) -> Iterator[tuple[np.ndarray, Span]]:
+        """Deal the sequences out, the longest first, `chunk_size` at a time."""
+        (by_length,) = self.sequences.deal(np.arange(len(self.sequences)), 1)
+        for chunk in gen_batches(len(by_length), chunk_size):
+            yield by_length[chunk], self.sequences.span(by_length[chunk])
+
+    def passes(self, chunk_size: int) -> Iterator["ForwardPass"]:
+        """Run the network over all sequences, `chunk_size` at a time."""
+        return (ForwardPass(self, span) for _, span in self.spans(chunk_size))
+
+    def unpack(self, span: Span, reading: Reading, packed: np.ndarray, values: np.ndarray) -> None:
+        """Write packed rows of a direction to the time steps of X that it read.
+
+        Parameters
+        ----------
+        span : Span
+        reading : Reading
+        packed : ndarray of shape (n_rows, k), C-contiguous
+            In the order in which the direction read.
+        values : ndarray of shape (sum of lengths, k)
+            With a row for each time step of X.
+        """
+        if reading.direction == "backward":
+            batch_sizes = np.bincount(span.lengths - 1)[::-1].cumsum()[::-1].copy()
+            in_order = np.empty_like(packed)
+            self.network.kernels.reverse_steps(packed, batch_sizes, in_order, False)
+            packed = in_order
+        span.unpack(packed, values)
+
+
+class ForwardPass:
+    """What the network did at each step of some sequences.
+
+    Parameters
+    ----------
+    inspected : Inspected
+    span : Span
+    """
+
+    def __init__(self, inspected: Inspected, span: Span):
+        self._inspected = inspected
+        self.span = span
+        packed: Packed = span.pack(inspected.sequences.values)
+        propagation = Propagation(
+            inspected.network, inspected.parameters, lambda _, shape: np.empty(shape)
+        )
+        self.batch_sizes = packed.batch_sizes
+        self._tape = propagation.forward(packed, [], 0, keep=True, want_states=True).tape
+
+    def gates(self, reading: Reading) -> dict[str, np.ndarray]:
+        """Activations of every packed row after their names, each (n_rows, n_units)."""
+        tape = self._tape[reading.index][4]
+        names = self._inspected.cell.gates
+        return dict(zip(names, np.split(tape, len(names), axis=1), strict=True))
+
+    def states(self, reading: Reading) -> np.ndarray:
+        """Packed states h_t, (n_rows, n_units)."""
+        return self._tape[reading.index][3]
+
+    @cached_property
+    def slices(self) -> list[slice]:
+        """Packed rows of each time step."""
+        stops = np.cumsum(self.batch_sizes)
+        return [slice(a, b) for a, b in zip(stops - self.batch_sizes, stops, strict=True)]
+
+    def step(self, reading: Reading, t: int) -> Step:
+        """Say what led to the t-th state that a direction reads."""
+        rows = self.slices[t]
+        n, H = self.batch_sizes[t], len(reading.weights.U)
+        gates = {name: values[rows] for name, values in self.gates(reading).items()}
+        memory = "memory" in gates
+        if t:
+            before = slice(self.slices[t - 1].start, self.slices[t - 1].start + n)
+            h_prev = self.states(reading)[before]
+            memory_prev = self.gates(reading)["memory"][before] if memory else None
+        else:
+            h_prev = np.zeros((n, H))
+            memory_prev = h_prev if memory else None
+        U = np.split(reading.weights.U, reading.weights.U.shape[1] // H, axis=1)
+        return Step(gates, h_prev, memory_prev, U)
+
+
+def _inspected_cell(variant: str) -> InspectedCell:
+    if variant not in CELLS:
+        raise NotImplementedError(
+            f"inspection knows nothing of the cell {variant!r}, only of {', '.join(CELLS)}."
+        )
+    return CELLS[variant]
