@@ -51,7 +51,7 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
     >>> from skgru.datasets import load_japanese_vowels
     >>> from skgru.inspection import gate_activations
     >>> X, y = load_japanese_vowels(return_X_y=True)
-    >>> model = GRUClassifier(16, max_iter=2, tol=1, n_iter_no_change=1).fit(X, y)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
     >>> layer = gate_activations(model, X[:5]).layers[0]
     >>> [z.shape for z in layer.update_gate]
     [(20, 16), (26, 16), (22, 16), (20, 16), (21, 16)]

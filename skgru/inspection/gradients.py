@@ -77,7 +77,8 @@ def gradient_flow(
                 The effective memory, in steps: the first lag from which on the mean norm stays
                 below a share of `fallen_to` of that at lag 0; infinite if it does not.
             vanished, exploded : float
-                Shares of all steps of all sequences.
+                Shares of all steps of all sequences. Where no gradient enters a sequence at all,
+                it has vanished.
             weights : dict
                 For "W", "U" and "b", an ndarray of shape (n_timesteps, n_gates): the Frobenius
                 norm of what the k-th step that the direction reads adds to the gradient ∂L/∂W of
@@ -311,10 +312,10 @@ class _Flow:
         """Shares of steps whose gradient has vanished, and has exploded."""
         _, sample = self._steps()
         entered = self._entered[sample]
-        norms, entered = self._norms[entered > 0], entered[entered > 0]
         return {
-            "vanished": float(np.mean(norms < vanished_below * entered)),
-            "exploded": float(np.mean(norms > exploded_above * entered)),
+            # also where none entered
+            "vanished": float(np.mean(self._norms <= vanished_below * entered)),
+            "exploded": float(np.mean(self._norms > exploded_above * entered)),
         }
 
 
