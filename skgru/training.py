@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
 from skgru.callbacks import FitTasks
+from skgru.exceptions import GradientWarning
 from skgru.losses import Loss
 from skgru.network import Network
 from skgru.optimizers import SGD, Adam, Constant
@@ -22,6 +23,9 @@ from skgru.workers import Workers, one_blas_thread
 # Sequences that one forward and backward pass of L-BFGS takes at a time: enough for large
 # products, few enough for the cache.
 LBFGS_CHUNK = 256
+
+# Sequences whose gradient tells whether it vanishes.
+VANISHING_SAMPLES = 32
 
 # A loss that diverges is reported as an error, with the epoch; numpy's warnings would add nothing.
 _quiet_overflow = np.errstate(over="ignore", invalid="ignore")
@@ -219,17 +223,23 @@ def fit_stochastic(
     ------
     ValueError
         If the loss, the gradient or the parameters are no longer finite.
+
+    Warns
+    -----
+    GradientWarning
+        If most updates were clipped to the last, or the gradient vanishes.
     """
     parameters = objective.network.parameters
     best_score, best_parameters = -np.inf, None
-    finished = False
+    finished, n_updates, n_clipped = False, 0, 0
     try:
         for _ in range(max_iter):
             tasks.begin()
             samples = objective.samples
             if shuffle:
                 samples = solver.random_state.permutation(samples)
-            _run_epoch(objective, samples, solver, history, batch_size, max_grad_norm)
+            n_clipped += _run_epoch(objective, samples, solver, history, batch_size, max_grad_norm)
+            n_updates += -(-len(samples) // batch_size)
             watched = history.loss_curve[-1]
             if verbose:
                 print(f"Epoch {len(history.loss_curve)}, loss = {watched:.8f}")
@@ -265,6 +275,20 @@ def fit_stochastic(
             "Training diverged: the last update made the weights infinite or NaN. Scale X (and y) "
             "to unit variance, or lower learning_rate_init."
         )
+    if max_iter == 1:
+        return finished  # such as partial_fit: too early to tell
+    # at the beginning it is what clipping is for
+    if n_clipped > n_updates / 2 and history.grad_norm_curve[-1] > max_grad_norm:
+        warnings.warn(
+            f"{n_clipped} of {n_updates} updates were clipped at max_grad_norm={max_grad_norm}; "
+            f"the mean norm of the gradient was {history.grad_norm_curve[-1]:.3g} in the last "
+            "epoch (grad_norm_curve_). A threshold is meant for the exception: half to ten times "
+            "the average norm (Pascanu et al. 2013). Raise it, scale X (and y) to unit variance, "
+            "or lower learning_rate_init.",
+            GradientWarning,
+            stacklevel=2,
+        )
+    warn_if_vanished(objective)
     return finished
 
 
@@ -275,9 +299,15 @@ def _run_epoch(
     history: History,
     batch_size: int,
     max_grad_norm: float | None,
-) -> None:
-    """Update the parameters once a minibatch of these samples, in their order."""
-    loss_sum, norms = 0.0, []
+) -> int:
+    """Update the parameters once a minibatch of these samples, in their order.
+
+    Returns
+    -------
+    int
+        How many of the updates were clipped.
+    """
+    loss_sum, norms, n_clipped = 0.0, [], 0
     for batch in gen_batches(len(samples), batch_size):
         value, gradient, norm = objective.minibatch(samples[batch])
         _check_finite(value, norm, f"epoch {len(history.loss_curve) + 1}")
@@ -288,9 +318,63 @@ def _run_epoch(
         )
         loss_sum += value * (batch.stop - batch.start)
         norms.append(norm)
+        n_clipped += clipped
     history.n_samples_seen += len(samples)
     history.loss_curve.append(loss_sum / len(samples))
     history.grad_norm_curve.append(float(np.mean(norms)))
+    return n_clipped
+
+
+@_quiet_overflow
+def warn_if_vanished(objective: Objective) -> None:
+    """Look at how much of the gradient is left before the first time step of some sequences.
+
+    Parameters
+    ----------
+    objective : Objective
+
+    Warns
+    -----
+    GradientWarning
+        If in some layer it is less, in all of the sequences, than the dtype resolves beside the
+        largest that enters a state.
+    """
+    if objective.bptt_steps is not None:
+        return  # it is cut on purpose
+    network, sequences = objective.network, objective.sequences
+    (samples,) = sequences.deal(objective.samples[:VANISHING_SAMPLES], 1)
+    _, (views,) = objective.buffers.gradients(1)
+    propagation = Propagation(network, objective.buffers.parameters, objective.buffers.empty)
+    kernel, left = propagation.layer_backward, []
+
+    def watched(*arrays: np.ndarray) -> None:
+        d_states, d_h = arrays[9:11]
+        entered = max(_largest_norm(d_states), _largest_norm(d_h))
+        kernel(*arrays)
+        left.append(_largest_norm(d_h) / entered if entered else 0.0)
+
+    propagation.layer_backward = watched
+    total = len(samples) * objective.mean_weight
+    propagation.value_and_gradient(
+        sequences, samples, objective.targets, total, objective.loss, None, views
+    )
+    if min(left) < np.finfo(network.dtype).eps:
+        layer = (len(left) - 1 - int(np.argmin(left))) // network.architecture.n_directions
+        warnings.warn(
+            f"The gradient vanishes on its way to the first time step: in layer {layer}, at most "
+            f"{min(left):.0e} of it is left there in each of {len(samples)} sequences of up to "
+            f"{sequences.lengths[samples[0]]} steps, less than {network.dtype} resolves. Nothing "
+            "that far back can be learned from. If it matters, give the loss a way that is "
+            'shorter (return_sequences=True, pooling="mean", or "attention"; Bahdanau et al. '
+            '2015), a cell with gates instead of "rnn" (Hochreiter & Schmidhuber 1997), or shorter '
+            "sequences; skgru.inspection.gradient_flow shows where the gradient goes.",
+            GradientWarning,
+            stacklevel=2,
+        )
+
+
+def _largest_norm(rows: np.ndarray) -> float:
+    return float(np.sqrt(np.einsum("ij,ij->i", rows, rows).max(initial=0)))
 
 
 def merge_equal(sequences: Sequences, targets: Targets) -> tuple[np.ndarray, Targets]:
@@ -406,6 +490,7 @@ def fit_lbfgs(
                 stacklevel=2,
             )
     parameters[:] = accepted
+    warn_if_vanished(objective)
 
 
 def _check_finite(value: float, norm: float, when: str) -> None:

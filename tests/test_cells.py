@@ -16,7 +16,10 @@ from sklearn.model_selection import GridSearchCV
 from skgru import GRUClassifier, GRURegressor
 from skgru.kernels import kernels_for
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning"),
+]
 
 N_GATES = {"gru": 3, "rnn": 1, "lstm": 4, "cifg": 3, "mgu": 2, "light_gru": 2}
 FORMS = {

@@ -28,6 +28,7 @@ def expected_failures(estimator):
 
 # the checks train for a few iterations on purpose
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_check_estimator(estimator, check):
     check(estimator)

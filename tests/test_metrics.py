@@ -8,7 +8,10 @@ from sklearn.model_selection import GridSearchCV, KFold
 from skgru import GRUClassifier, GRURegressor
 from skgru.metrics import flatten_steps, step_scorer
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning"),
+]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The loop: solvers, schedules, stopping, going on, interruption, divergence."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
+from skgru.exceptions import GradientWarning
+from skgru.inspection import gradient_flow
 from skgru.optimizers import SGD, Adam, AdamW, Adaptive, Constant, Cosine, InverseScaling
 from skgru.preprocessing import PerTimestep
 from skgru.training import Objective, Patience
@@ -129,6 +132,7 @@ def test_lbfgs_ends_at_a_stationary_point(ragged):
 
 def test_max_iter_warns():
     X, y = make_regression(20, 4, random_state=0)
+    y /= 1000
     GRURegressor(4, max_iter=3, learning_rate="cosine").fit(X, y)  # means to end there
     with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs"):
         model = GRURegressor(4, max_iter=3).fit(X, y)
@@ -138,6 +142,47 @@ def test_max_iter_warns():
     assert model.n_iter_ == 3
     with pytest.warns(ConvergenceWarning, match="L-BFGS stopped"):
         GRURegressor(4, max_fun=2, solver="lbfgs").fit(X, y)
+
+
+@ignore_convergence
+def test_clipping_of_most_updates_is_told_of():
+    X, y = make_regression(64, 4, random_state=0)
+    parameters = {"max_iter": 3, "random_state": 0}
+    with pytest.warns(GradientWarning, match=r"6 of 6 updates were clipped at max_grad_norm=1\.0"):
+        model = GRURegressor(4, **parameters).fit(X, y)
+    assert min(model.grad_norm_curve_) > 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GradientWarning)
+        GRURegressor(4, max_grad_norm=None, **parameters).fit(X, y)
+        GRURegressor(4, max_grad_norm=1e4, **parameters).fit(X, y)
+        GRURegressor(4, **parameters).partial_fit(X, y)  # too early to tell
+        GRURegressor(4, **parameters).fit(X, y / 1000)
+
+
+def sums(n_sequences, n_steps, *, by_step=False):
+    X = np.random.default_rng(0).normal(size=(n_sequences, n_steps, 1))
+    y = X[:, :, 0].cumsum(axis=1) / n_steps
+    return X, y if by_step else y[:, -1]
+
+
+@ignore_convergence
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_vanishing_over_the_whole_batch_is_told_of(solver):
+    plain = {"cell": "rnn", "solver": solver, "max_iter": 2, "alpha": 10}
+    plain |= {"max_grad_norm": None, "random_state": 0}
+    with pytest.warns(GradientWarning, match=r"in layer 1, at most .* in each of 20 .*up to 150"):
+        model = GRURegressor((8, 8), **plain).fit(*sums(20, 150))
+    norms = gradient_flow(model, *sums(20, 150)).layers[1].norms
+    assert (norms[:, 0] < 1e-7 * norms[:, -1]).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GradientWarning)
+        GRURegressor(8, **plain).fit(*sums(20, 3))
+        GRURegressor(8, pooling="mean", **plain).fit(*sums(20, 150))
+        GRURegressor(8, return_sequences=True, **plain).fit(*sums(20, 150, by_step=True))
+        GRURegressor(8, bptt_steps=10, **plain).fit(*sums(20, 150))  # cut on purpose
+        # one short sequence among them learns from its first step
+        X, y = sums(20, 150)
+        GRURegressor(8, **plain).fit([*X, X[0, :3]], [*y, 0.5])
 
 
 def test_training_stops_without_progress(ragged):
