@@ -1,0 +1,508 @@
+"""A fitted model as one C99 header, for devices that have no heap and no Python."""
+
+import re
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skgru import __version__
+from skgru.base import BaseGRU
+from skgru.classifier import GRUClassifier
+from skgru.network import Architecture, Parameters
+from skgru.preprocessing import PerTimestep
+from skgru.regressor import GRURegressor
+
+
+class _Cell(NamedTuple):
+    """One step of a cell, given its sums (see `kernels/recurrence.pxi`), as C.
+
+    Attributes
+    ----------
+    blocks : tuple of str
+        Names of the blocks of columns, the candidate's last; all others are gates.
+    update : str
+        The new state `h` of a unit; or its `memory`, and the state is o ⊙ tanh(memory).
+    inner : str
+        The gate that acts on the past in the candidate, if there is one.
+    """
+
+    blocks: tuple[str, ...]
+    update: str
+    inner: str = ""
+
+
+_KEEPING = "{h} = {z} * {h} + (1.0f - {z}) * {candidate};"
+_CELLS = {
+    "rnn": _Cell(("candidate",), "{h} = {candidate};"),
+    "mgu": _Cell(("f", "candidate"), "{h} = (1.0f - {f}) * {h} + {f} * {candidate};", inner="f"),
+    "light_gru": _Cell(("z", "candidate"), _KEEPING),
+    "gru": _Cell(("r", "z", "candidate"), _KEEPING, inner="r"),
+    "cifg": _Cell(
+        ("f", "o", "candidate"), "{memory} = {f} * {memory} + (1.0f - {f}) * {candidate};"
+    ),
+    "lstm": _Cell(("i", "f", "o", "candidate"), "{memory} = {f} * {memory} + {i} * {candidate};"),
+}
+
+# tanh is the rational function of this degree with the least relative error on [-9, 9], 2e-8; it is
+# 1 beyond that in float32. Compilers turn loops over these into vector instructions, unlike loops
+# over tanhf; but not a choice with arithmetic after it, hence `limited` has a loop of its own.
+_ACTIVATIONS = """\
+static inline float @limited(float a, float limit)
+{
+    return fabsf(a) > limit ? copysignf(limit, a) : a;
+}
+
+/* of -9 to 9 */
+static inline float @tanh(float a)
+{
+    const float s = a * a;
+    const float p = 0.999999979f + s * (0.13381025f + s * (0.0034955874f
+        + s * (2.0609071e-05f + s * 1.33546471e-08f)));
+    const float q = 1.0f + s * (0.467143406f + s * (0.0258769794f
+        + s * (0.000328563366f + s * 7.77655213e-07f)));
+    /* not even rounding may take a gate beyond 1: a state that it keeps would grow */
+    return @limited(a * (p / q), 1.0f);
+}
+
+/* of -18 to 18 */
+static inline float @sigmoid(float a)
+{
+    return 0.5f + 0.5f * @tanh(0.5f * a);
+}
+"""
+
+
+def to_c(estimator: Any, *, name: str = "gru") -> str:
+    """Write a fitted model as a C99 header without dependencies, one step of a sequence a call.
+
+    The header holds weights, scaling and labels, and these functions (with `name` in place of
+    ``gru``)::
+
+        void gru_reset(gru_state *state);
+        void gru_step(gru_state *state, const float x[gru_channels], float out[gru_outputs]);
+        int gru_class(const float out[gru_outputs]);     /* the most probable; a classifier's */
+        const char *gru_label(int class_index);          /* UTF-8; a classifier's */
+
+    `out` is what `predict_proba` or `predict` gives for the sequence up to this step, or for the
+    step with `return_sequences`. A state is the caller's memory, one for each sequence that is
+    going on; `gru_reset` begins a sequence. Nothing is allocated, and no function has a state of
+    its own.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor or Pipeline
+        A fitted one. Of a pipeline, the steps before the model must be `PerTimestep` with
+        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …).
+    name : str, default="gru"
+        What all names in the header begin with: letters, digits and underscores.
+
+    Returns
+    -------
+    header : str
+        In it, as comments, the architecture and the bytes of flash and of RAM that it takes.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        If the estimator is none of these.
+    ValueError
+        If the model cannot run step by step (`bidirectional`, `pooling="attention"`), if a
+        transformer is not affine in each channel, or if the name or a label cannot be used in C.
+
+    Notes
+    -----
+    Computations are in float32, whatever the model's `dtype`. σ and tanh are a rational function
+    whose error is below 4e-7; softmax and exponential of the outputs are the C library's.
+
+    Weights lie as they are in `layers_`: a row for each input, added to the sums of all units in
+    turn, which reads them in their order and which compilers turn into vector instructions
+    (gcc from version 12 on with ``-O2``, before that with ``-O3``).
+    """
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name, flags=re.ASCII):
+        raise ValueError(
+            f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
+        )
+    model, scalers = _take_apart(estimator)
+    network = model._network
+    architecture = network.architecture
+    _check_runs_forward(architecture)
+    scaling = _scaling(scalers) if scalers else None
+    constants = _constants(architecture, network.views(network.parameters), scaling)
+    n_outputs, links, functions = (
+        _of_classes(model) if isinstance(model, GRUClassifier) else _of_numbers(model)
+    )
+    state, scratch = _state(architecture), _scratch(architecture, scaling is not None)
+    parts = [
+        _heading(model, constants, state, scratch),
+        "#ifndef SKGRU_@H\n#define SKGRU_@H\n",
+        "#include <math.h>\n",
+        '#ifdef __cplusplus\nextern "C" {\n#endif\n',
+        f"enum {{ @channels = {architecture.n_channels}, @outputs = {n_outputs} }};\n",
+        "typedef struct {\n" + _declarations(state) + "} @state;\n",
+        *(_array(name, values) for name, values in constants.items()),
+        _ACTIVATIONS,
+        "/* Begin a sequence. */\n"
+        + _function("void @reset(@state *state)", "    int j;\n", _reset(architecture, state)),
+        "/* Take the next step of a sequence; out is what the model says of it so far. */\n"
+        + _function(
+            "void @step(@state *state, const float x[@channels], float out[@outputs])",
+            _declarations(scratch) + "    int i, j;\n",
+            [*_step(architecture, scaling is not None), *links],
+        ),
+        *functions,
+        "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
+    ]
+    return "\n".join(part for part in parts if part).replace("@", f"{name}_")
+
+
+def _take_apart(estimator: Any) -> tuple[BaseGRU, list[PerTimestep]]:
+    """Find the model, and what is before it."""
+    *steps, model = (
+        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    )
+    if not isinstance(model, BaseGRU):
+        raise TypeError(
+            "to_c takes a GRUClassifier, a GRURegressor or a Pipeline that ends in one, got "
+            f"{type(model).__name__}{' at the end of a Pipeline' if steps else ''}."
+        )
+    check_is_fitted(model, "_network")
+    scalers = []
+    for step in steps:
+        if step is None or isinstance(step, str):  # "passthrough"
+            continue
+        if not isinstance(step, PerTimestep):
+            raise TypeError(
+                "Before the model, to_c takes steps of PerTimestep only, got "
+                f"{type(step).__name__}."
+            )
+        check_is_fitted(step)
+        scalers.append(step)
+    return model, scalers
+
+
+def _check_runs_forward(architecture: Architecture) -> None:
+    """Refuse what cannot be computed step by step, and a cell that is unknown here."""
+    if architecture.bidirectional:
+        raise ValueError(
+            "A model with bidirectional=True reads a sequence from its end, too; in C, where each "
+            "step is taken as it comes, it cannot be had."
+        )
+    if architecture.pooling == "attention":
+        raise ValueError("pooling='attention' has no form in C; 'last', 'mean' and 'max' have.")
+    if architecture.cell not in _CELLS:
+        raise ValueError(f"cell={architecture.cell!r} has no form in C; {list(_CELLS)} have.")
+
+
+def _scaling(scalers: list[PerTimestep]) -> np.ndarray:
+    """Shift and factor of each channel, (x - shift) * factor, as the rows of one array.
+
+    They come from what the transformers do, so that any scaler will do. That it is what they do to
+    other values too is tested on values of all magnitudes, of either sign.
+    """
+    what = " and ".join(type(scaler.transformer_).__name__ for scaler in scalers)
+    shape, random = (64, scalers[0]._n_channels_in), np.random.RandomState(0)
+    values = random.normal(size=shape) * 10.0 ** random.uniform(-6, 6, shape)
+    values[0], values[1] = 0, 1
+    scaled = values
+    try:
+        for scaler in scalers:
+            scaled = scaler.transformer_.transform(scaled)
+        scaled = np.asarray(scaled, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"to_c tried {what} on values of all magnitudes, and it refused: {error}"
+        ) from error
+    if scaled.shape == shape:
+        with np.errstate(all="ignore"):
+            factor = scaled[1] - scaled[0]
+            shift = -scaled[0] / factor
+            expected = (values - shift) * factor
+    if scaled.shape != shape or not np.allclose(scaled, expected, rtol=1e-6, atol=1e-9):
+        raise ValueError(
+            f"{what} does more than to shift each channel and multiply it by a factor; to_c "
+            "cannot write it in C."
+        )
+    return np.array([shift, factor])
+
+
+# ---- what the header holds -------------------------------------------------------------------
+
+
+def _constants(
+    architecture: Architecture, parameters: Parameters, scaling: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Arrays of weights by name, each in the order in which a step reads it."""
+    constants = {} if scaling is None else {"shift": scaling[0], "factor": scaling[1]}
+    cell = _CELLS[architecture.cell]
+    for k, (layer,) in enumerate(parameters.layers):
+        constants |= {f"W{k}": layer.W, f"U{k}": layer.U}
+        if cell.inner:  # the candidate takes something else than the gates do
+            constants[f"U{k}"], constants[f"V{k}"] = np.split(layer.U, [-len(layer.U)], axis=1)
+        constants[f"b{k}"] = layer.b
+        if architecture.reset_after:
+            constants[f"c{k}"] = layer.c
+    constants |= {"W": parameters.head.W, "b": parameters.head.b}
+    with np.errstate(over="ignore"):
+        constants = {name: array.astype(np.float32) for name, array in constants.items()}
+    for name, array in constants.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} of the model is not finite in float32.")
+    return constants
+
+
+def _heading(
+    model: BaseGRU,
+    constants: dict[str, np.ndarray],
+    state: dict[str, int],
+    scratch: dict[str, int],
+) -> str:
+    """Write the comment at the top; it holds no text of the user's, who might end it."""
+    architecture = model._network.architecture
+    layers = " -> ".join(map(str, (architecture.n_channels, *architecture.hidden_layer_sizes)))
+    top = "each state" if architecture.return_sequences else f"{architecture.pooling} state"
+    lines = [
+        f"A model of skgru {__version__}, one step of a sequence a call.",
+        "",
+        f"cell {architecture.variant}, {layers} units, {top} -> {architecture.n_outputs} outputs; "
+        f"{model._network.parameters.size} parameters",
+        f"flash: {4 * sum(array.size for array in constants.values())} bytes of numbers, and code",
+        f"RAM: {4 * sum(state.values())} bytes a state; in @step "
+        f"{4 * sum(scratch.values())} bytes of stack, and what the compiler adds",
+    ]
+    return "/*\n" + "".join(f" * {line}".rstrip() + "\n" for line in lines) + " */\n"
+
+
+def _state(architecture: Architecture) -> dict[str, int]:
+    """Sizes of the arrays that one step leaves to the next."""
+    state = {}
+    for k, n_units in enumerate(architecture.hidden_layer_sizes):
+        state[f"h{k}"] = n_units
+        if "{memory}" in _CELLS[architecture.cell].update:
+            state[f"memory{k}"] = n_units
+    if architecture.pooling != "last":
+        state["pooled"] = architecture.width
+    if architecture.pooling == "mean":
+        state["n_steps"] = 1
+    return state
+
+
+def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
+    """Sizes of the arrays that live as long as one step."""
+    cell, widest = _CELLS[architecture.cell], max(architecture.hidden_layer_sizes)
+    scratch = {"g": (len(cell.blocks) + architecture.reset_after) * widest}
+    if cell.inner and not architecture.reset_after:
+        scratch["inner"] = widest
+    if scaled:
+        scratch["scaled"] = architecture.n_channels
+    return {**scratch, "y": architecture.n_outputs}
+
+
+# ---- what reset and step do ------------------------------------------------------------------
+
+
+def _reset(architecture: Architecture, state: dict[str, int]) -> Iterator[str]:
+    """All statements that make a state that of no step."""
+    for name, n in state.items():
+        # no state of any cell is below -1
+        first = "-1.0f" if name == "pooled" and architecture.pooling == "max" else "0.0f"
+        yield from _for(n, f"state->{name}[j] = {first};")
+
+
+def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
+    """All statements of a step, from x to the outputs y."""
+    x, n_inputs = "x", architecture.n_channels
+    if scaled:
+        yield from _for(n_inputs, "scaled[j] = (x[j] - @shift[j]) * @factor[j];")
+        x = "scaled"
+    for k, n_units in enumerate(architecture.hidden_layer_sizes):
+        yield f"/* layer {k}: {n_inputs} inputs, {n_units} units */"
+        yield from _layer(architecture, k, x, n_inputs)
+        x, n_inputs = f"state->h{k}", n_units
+    if architecture.pooling != "last":
+        h, pooled = f"{x}[j]", "state->pooled[j]"
+        if architecture.pooling == "max":
+            yield from _for(n_inputs, f"{pooled} = {h} > {pooled} ? {h} : {pooled};")
+        else:
+            yield "state->n_steps[0] += 1.0f;"
+            yield from _for(n_inputs, f"{pooled} += ({h} - {pooled}) / state->n_steps[0];")
+        x = "state->pooled"
+    yield "/* outputs */"
+    yield from _for(architecture.n_outputs, "y[j] = @b[j];")
+    yield from _add_product(x, n_inputs, "@W", architecture.n_outputs, "y[j]")
+
+
+def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterator[str]:
+    """All statements of a step of layer k: sums in g, a block a gate, then the new state."""
+    cell, n_units = _CELLS[architecture.cell], architecture.hidden_layer_sizes[k]
+    n_gates = (len(cell.blocks) - 1) * n_units
+    n_sums = n_gates + n_units
+    names = {name: _at("g", i * n_units) for i, name in enumerate(cell.blocks)}
+    names |= {"h": f"state->h{k}[j]", "memory": f"state->memory{k}[j]"}
+    candidate, product = names["candidate"], _at("g", n_sums)
+    yield from _for(n_sums, f"g[j] = @b{k}[j];")
+    yield from _add_product(x, n_inputs, f"@W{k}", n_sums, "g[j]")
+    yield from _add_product(
+        f"state->h{k}", n_units, f"@U{k}", n_gates if cell.inner else n_sums, "g[j]"
+    )
+    if n_gates:
+        yield from _activated("g[j]", n_gates, "@sigmoid", 18)
+    if architecture.reset_after:
+        yield from _for(n_units, f"{product} = @c{k}[j];")
+        yield from _add_product(f"state->h{k}", n_units, f"@V{k}", n_units, product)
+        yield from _for(n_units, f"{candidate} += {names[cell.inner]} * {product};")
+    elif cell.inner:
+        yield from _for(n_units, f"inner[j] = {names[cell.inner]} * {names['h']};")
+        yield from _add_product("inner", n_units, f"@V{k}", n_units, candidate)
+    if architecture.activation == "relu":
+        yield from _for(n_units, f"{candidate} = {candidate} < 0.0f ? 0.0f : {candidate};")
+    else:
+        yield from _activated(candidate, n_units, "@tanh", 9)
+    yield from _for(n_units, cell.update.format(**names))
+    if "{memory}" in cell.update:
+        yield from _for(n_units, f"{candidate} = {names['memory']};")
+        yield from _activated(candidate, n_units, "@tanh", 9)
+        yield from _for(n_units, f"{names['h']} = {names['o']} * {candidate};")
+
+
+def _activated(numbers: str, n: int, function: str, limit: int) -> Iterator[str]:
+    """Statements that apply σ or tanh to n numbers."""
+    yield from _for(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
+    yield from _for(n, f"{numbers} = {function}({numbers});")
+
+
+def _add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -> Iterator[str]:
+    """Statements of sums += x weights, four rows at a time, as sums are then touched less often."""
+    for start, stop, n in ((0, n_rows - n_rows % 4, 4), (n_rows - n_rows % 4, n_rows, 1)):
+        if start == stop:
+            continue
+        rows = ["i" if not i else f"i + {i}" for i in range(n)]
+        terms = [f"{x}[{row}] * {weights}[{row}][j]" for row in rows]
+        yield f"for (i = {start}; i < {stop}; i += {n})"
+        yield f"    for (j = 0; j < {n_columns}; j++)"
+        yield f"        {sums} += {terms[0]}" + ";" * (n == 1)
+        yield from (f"            + {term}" + ";" * (term is terms[-1]) for term in terms[1:])
+
+
+def _for(n: int, statement: str) -> list[str]:
+    """Statements for every j below n."""
+    return [f"for (j = 0; j < {n}; j++)", f"    {statement}"]
+
+
+def _at(array: str, offset: int) -> str:
+    return f"{array}[{offset} + j]" if offset else f"{array}[j]"
+
+
+# ---- from outputs to probabilities and numbers -----------------------------------------------
+
+_CLASS = """\
+/* Index of the most probable class. */
+static inline int @class(const float out[@outputs])
+{
+    int i, best = 0;
+    for (i = 1; i < @outputs; i++)
+        if (out[i] > out[best])
+            best = i;
+    return best;
+}
+
+/* Name of a class, in UTF-8. */
+static inline const char *@label(int class_index)
+{
+    static const char *const labels[@outputs] = {
+%s
+    };
+    return labels[class_index];
+}
+"""
+_SOFTMAX = """\
+float highest = y[0], total = 0.0f;
+for (j = 1; j < {n}; j++)
+    highest = y[j] > highest ? y[j] : highest;
+for (j = 0; j < {n}; j++) {{
+    out[j] = expf(y[j] - highest);
+    total += out[j];
+}}
+for (j = 0; j < {n}; j++)
+    out[j] /= total;"""
+_SORT = """\
+/* the quantiles of each target, in rising order */
+for (i = 0; i < {n}; i += {n_quantiles})
+    for (j = 1; j < {n_quantiles}; j++) {{
+        const float moved = y[i + j];
+        int to = i + j;
+        for (; to > i && y[to - 1] > moved; to--)
+            y[to] = y[to - 1];
+        y[to] = moved;
+    }}"""
+
+
+def _of_classes(model: GRUClassifier) -> tuple[int, list[str], list[str]]:
+    """Give the number of probabilities, statements that make them, functions of classes."""
+    n = len(model.classes_)
+    if model._multilabel:
+        return n, _for(n, "out[j] = 1.0f / (1.0f + expf(-y[j]));"), []
+    labels = ",\n".join(f"        {_string(label)}" for label in model.classes_)
+    if n == 2:
+        of_logit = ["out[0] = 1.0f / (1.0f + expf(y[0]));", "out[1] = 1.0f / (1.0f + expf(-y[0]));"]
+        return n, of_logit, [_CLASS % labels]
+    return n, _SOFTMAX.format(n=n).split("\n"), [_CLASS % labels]
+
+
+def _of_numbers(model: GRURegressor) -> tuple[int, list[str], list[str]]:
+    """Give the number of predictions, and statements that make them."""
+    n = model._network.architecture.n_outputs
+    if model.loss == "poisson":
+        return n, _for(n, "out[j] = expf(y[j]);"), []
+    n_quantiles = n // model._n_targets
+    if n_quantiles == 1:
+        return n, _for(n, "out[j] = y[j];"), []
+    order = np.argsort(np.argsort(model.quantiles))
+    lines = _SORT.format(n=n, n_quantiles=n_quantiles).split("\n")
+    lines += [
+        f"out[{first + i}] = y[{first + order[i]}];"
+        for first in range(0, n, n_quantiles)
+        for i in range(n_quantiles)
+    ]
+    return n, lines, []
+
+
+# ---- text ------------------------------------------------------------------------------------
+
+
+def _string(label: Any) -> str:
+    """Write a label as a C string literal, whatever characters it has."""
+    text = str(label).encode("utf-8", "surrogatepass")
+    if b"\0" in text:
+        raise ValueError(f"The label {label!r} has a NUL, at which a string ends in C.")
+    # octal, as its digits end after three; a question mark may be part of a trigraph
+    special = b'"\\?@'
+    return '"' + "".join(
+        chr(c) if 32 <= c < 127 and c not in special else f"\\{c:03o}" for c in text
+    ) + '"'  # fmt: skip
+
+
+def _declarations(arrays: dict[str, int]) -> str:
+    return "".join(f"    float {name}[{n}];\n" for name, n in arrays.items())
+
+
+def _function(head: str, declarations: str, statements: Iterable[str]) -> str:
+    body = "".join(f"    {line}\n" for line in statements)
+    return f"static inline {head}\n{{\n{declarations}\n{body}}}\n"
+
+
+def _array(name: str, values: np.ndarray) -> str:
+    """Write the definition of an array of float, in the shortest digits that are exact."""
+    shape = "".join(f"[{n}]" for n in values.shape)
+    rows = [
+        "\n".join(wrap(", ".join(f"{number}f" for number in row), 96))
+        for row in np.atleast_2d(values.astype(str))
+    ]
+    if values.ndim == 2:
+        rows = [f"{{\n{row}\n}}" for row in rows]
+    return f"static const float @{name}{shape} = {{\n" + ",\n".join(rows) + "\n};\n"
