@@ -37,6 +37,7 @@ from skgru.kernels import kernels_for
 from skgru.losses import Loss
 from skgru.network import Architecture, Head, Layer, Network, Parameters
 from skgru.optimizers import SGD, Adam, AdamW, Adaptive, Constant, Cosine, InverseScaling
+from skgru.persistence import SavedWithVersion
 from skgru.pooling import POOLINGS
 from skgru.propagation import attention_weights, pool, predict
 from skgru.sequences import Sequences, check_sequences
@@ -262,7 +263,13 @@ def _has_attention(estimator: BaseEstimator) -> bool:
     return True
 
 
-class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport, BaseEstimator):
+class BaseGRU(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    CallbackSupport,
+    SavedWithVersion,
+    BaseEstimator,
+):
     """Everything but labels and numbers: see `GRUClassifier` and `GRURegressor`."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -420,12 +427,12 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         architecture = self._architecture(sequences.n_channels)
         if proceed:
             # copies, so that a failure leaves the fitted ones alone
-            network, history = deepcopy(self._network), deepcopy(self._history)
+            network, history = self._network.copy(), deepcopy(self._history)
             self._check_same_network(network, architecture)
         else:
             network, history = Network(architecture, self.dtype), History()
             network.initialize(random_state)
-        tasks.make_fitted(lambda: {"_network": deepcopy(network)})
+        tasks.make_fitted(lambda: {"_network": network.copy()})
         solver, finished = None, True
         with Workers(self._n_threads()) as workers:
             if self.solver == "lbfgs":
@@ -857,11 +864,29 @@ class BaseGRU(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport
         return self._network.views(self._network.parameters)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # of a model that was pickled before a parameter existed
         super().__setstate__(state)
+        # of a model that was pickled before a parameter existed
         for name, parameter in signature(type(self)).parameters.items():
             if parameter.default is not Parameter.empty:
                 vars(self).setdefault(name, parameter.default)
+        if "_network" in vars(self):
+            self._check_saved()
+
+    def _check_saved(self) -> None:
+        """Refuse a fitted model whose parts, out of a file, do not belong together."""
+        parts = vars(self)
+        architecture = getattr(self._network, "architecture", None)
+        if (
+            not isinstance(self._network, Network)
+            or architecture.pooling not in POOLINGS
+            or parts.get("_n_channels_seen") != architecture.n_channels
+            or parts.get("n_outputs_") != architecture.n_outputs
+        ):
+            raise ValueError(
+                f"The saved {type(self).__name__} is damaged, or another version of skgru wrote "
+                f"it: a fit to {parts.get('_n_channels_seen')} channels and "
+                f"{parts.get('n_outputs_')} outputs cannot have {architecture}."
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

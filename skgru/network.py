@@ -2,8 +2,10 @@
 
 from itertools import accumulate, chain
 from math import prod
+from numbers import Integral
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+from zlib import crc32
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from skgru.kernels import kernels_for
 
 # Half a millisecond or so of arithmetic there and back; a thread takes a tenth of it to join.
 SHARD_FLOPS = 30_000_000
+
+DTYPES = ("float32", "float64")
 
 
 class Architecture(NamedTuple):
@@ -42,6 +46,20 @@ class Architecture(NamedTuple):
     return_sequences: bool = False
     cell: str = "gru"
     activation: str = "tanh"
+
+    def _checked(self) -> Self:
+        """Return it if each field is of its type; names are looked up where they are used."""
+        counts = (self.n_channels, self.n_outputs, *self.hidden_layer_sizes)
+        flags = (self.reset_after, self.bidirectional, self.return_sequences)
+        names = (self.pooling, self.cell, self.activation)
+        if (
+            not all(isinstance(n, Integral) and n >= 1 for n in counts)
+            or not self.hidden_layer_sizes
+            or not all(isinstance(flag, bool | np.bool_) for flag in flags)
+            or not all(isinstance(name, str) for name in names)
+        ):
+            raise TypeError(f"there is no {self}")
+        return self._replace(hidden_layer_sizes=tuple(self.hidden_layer_sizes))
 
     @property
     def variant(self) -> str:
@@ -149,8 +167,12 @@ class Network:
     """
 
     def __init__(self, architecture: Architecture, dtype: str):
+        self.parameters = np.zeros(self._lay_out(architecture, np.dtype(dtype)), dtype=dtype)
+
+    def _lay_out(self, architecture: Architecture, dtype: np.dtype) -> int:
+        """Say where each part lies in the flat vector; return how long that is."""
         self.architecture = architecture
-        matrices, biases = self._shapes(_cell(architecture, np.dtype(dtype)).n_gates)
+        matrices, biases = self._shapes(_cell(architecture, dtype).n_gates)
         self.n_weights = sum(map(prod, matrices))
         stops = list(accumulate(map(prod, matrices + biases)))
         # where each matrix and each bias lies in the flat vector
@@ -158,7 +180,59 @@ class Network:
             (slice(start, stop), shape)
             for start, stop, shape in zip([0, *stops], stops, matrices + biases, strict=False)
         ]
-        self.parameters = np.zeros(stops[-1], dtype=dtype)
+        return stops[-1]
+
+    def copy(self) -> Self:
+        """Return a network of its own memory."""
+        network = type(self)(self.architecture, self.dtype)
+        network.parameters[:] = self.parameters
+        return network
+
+    def __getstate__(self) -> dict[str, Any]:
+        # of plain types, so that a version with other fields can say what it does not know
+        return {
+            "architecture": self.architecture._asdict(),
+            "parameters": self.parameters,
+            "checksum": _checksum(self.parameters),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a network out of a file, which may be damaged, or of another version.
+
+        Raises
+        ------
+        ValueError
+            If the parameters are not those of such an architecture, or not those that were saved.
+        """
+        try:
+            self._restore(state)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ValueError(
+                "The saved network is damaged, or another version of skgru wrote it: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        architecture, parameters = state["architecture"], state["parameters"]
+        if isinstance(architecture, Architecture):  # of the versions that pickled it as it is
+            architecture = architecture._asdict()
+        architecture = Architecture(**architecture)._checked()
+        if not isinstance(parameters, np.ndarray) or parameters.dtype.name not in DTYPES:
+            raise TypeError(f"the parameters must be an array of {DTYPES}")
+        # in the machine's order of bytes; a memory map remains one
+        parameters = np.asarray(parameters, dtype=parameters.dtype.name)
+        parameters = np.require(parameters, requirements=["C", "ALIGNED"])
+        n_parameters = self._lay_out(architecture, parameters.dtype)
+        if parameters.shape != (n_parameters,):
+            raise ValueError(
+                f"the parameters have shape {parameters.shape}, those of {architecture} have "
+                f"({n_parameters},)"
+            )
+        if not np.isfinite(parameters).all():
+            raise ValueError("not all parameters are finite")
+        if "checksum" in state and state["checksum"] != _checksum(parameters):
+            raise ValueError("the parameters are not those whose checksum was saved")
+        self.parameters = parameters
 
     @property
     def dtype(self) -> np.dtype:
@@ -236,6 +310,11 @@ class Network:
 def _cell(architecture: Architecture, dtype: np.dtype) -> Cell:
     """Look the cell up each time, as its number may be another one where a model is unpickled."""
     return Cell(*kernels_for(dtype).CELLS[architecture.variant])
+
+
+def _checksum(parameters: np.ndarray) -> int:
+    """Of their bytes, in one order on all machines."""
+    return crc32(np.ascontiguousarray(parameters, parameters.dtype.newbyteorder("<")))
 
 
 def _glorot_uniform(n_inputs: int, n_units: int, random_state: np.random.RandomState) -> np.ndarray:

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from skgru.persistence import SavedWithVersion
 from skgru.sequences import Sequences, check_sequences
 
 
@@ -24,7 +25,7 @@ def _transformer_has(name: str):
     return check
 
 
-class PerTimestep(TransformerMixin, BaseEstimator):
+class PerTimestep(TransformerMixin, SavedWithVersion, BaseEstimator):
     """Apply a transformer to the time steps of sequences, as its rows.
 
     All time steps of all sequences become one table of shape (sum of lengths, n_channels): the

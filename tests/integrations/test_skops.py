@@ -1,0 +1,156 @@
+"""skops.io: files that execute nothing, with no type to trust but skgru's own."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from test_cells import every_form
+
+from skgru import GRUClassifier, GRURegressor
+from skgru.persistence import VersionWarning
+from skgru.preprocessing import PerTimestep
+
+sio = pytest.importorskip("skops.io")
+from skops.io.exceptions import UntrustedTypesFoundException  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+# what docs/persistence.rst tells users to trust
+MODEL = ["skgru.network.Network", "skgru.training.History"]
+SOLVER = [
+    "skgru.training.Patience", "skgru.training.Solver", "skgru.optimizers.Adam",
+    "skgru.optimizers.AdamW", "skgru.optimizers.SGD", "skgru.optimizers.Constant",
+    "skgru.optimizers.Cosine", "skgru.optimizers.InverseScaling", "skgru.optimizers.Adaptive",
+]  # fmt: skip
+ESTIMATORS = [
+    "skgru.classifier.GRUClassifier",
+    "skgru.regressor.GRURegressor",
+    "skgru.preprocessing.PerTimestep",
+]
+TRUSTED = [*ESTIMATORS, *MODEL, *SOLVER]
+
+
+def again(model):
+    """Save and load; nothing else than the above may have to be trusted."""
+    data = sio.dumps(model)
+    untrusted = sio.get_untrusted_types(data=data)
+    assert set(untrusted) <= set(TRUSTED), untrusted
+    with pytest.raises(UntrustedTypesFoundException):
+        sio.loads(data)
+    return sio.loads(data, trusted=untrusted)
+
+
+@every_form
+def test_every_cell(ragged, parameters):
+    X, y = ragged
+    model = GRUClassifier((4, 3), **parameters, max_iter=2, random_state=0).fit(X, y)
+    loaded = again(model)
+    assert loaded.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
+    assert loaded.get_params() == model.get_params()
+    assert loaded._network.architecture == model._network.architecture
+    assert type(loaded.layers_[0]) is type(model.layers_[0])
+    # the solver is as it was, its random state too
+    for gru in (model, loaded):
+        gru.partial_fit(X, y)
+    assert loaded.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"solver": "sgd", "learning_rate": "adaptive"},
+        {"solver": "adamw", "learning_rate": "invscaling"},
+        {"solver": "rmsprop", "learning_rate": "cosine"},
+        {"solver": "lbfgs", "dtype": "float64"},
+        {"loss": "quantile", "quantiles": [0.2, 0.9], "early_stopping": True},
+        {"random_state": np.random.RandomState(3), "hidden_layer_sizes": np.array([3, 2])},
+        {"bidirectional": True, "pooling": "attention", "dropout": 0.1, "loss": "huber"},
+    ],
+    ids=str,
+)
+def test_regressors_with_every_solver(windows, parameters):
+    X, y = windows
+    model = GRURegressor(**{"hidden_layer_sizes": 3, "max_iter": 2, **parameters}).fit(X, y)
+    loaded = again(model)
+    assert loaded.predict(X).tobytes() == model.predict(X).tobytes()
+    assert loaded.loss_curve_ == model.loss_curve_
+    loaded.fit(X, y)
+
+
+def test_pipelines_and_unfitted_models(ragged):
+    X, y = ragged
+    scaler = PerTimestep(make_pipeline(MinMaxScaler(), StandardScaler()))
+    model = make_pipeline(scaler, GRUClassifier(3, max_iter=2, class_weight="balanced"))
+    assert repr(again(model)) == repr(model)
+    model.fit(X, np.where(y == "up", 7, -1))
+    np.testing.assert_array_equal(again(model).predict(X), model.predict(X))
+    several = GRUClassifier(3, max_iter=1).fit(X, np.eye(3, dtype=int)[np.arange(40) % 3])
+    np.testing.assert_array_equal(again(several).predict(X), several.predict(X))
+
+
+# ---- files that somebody has changed ------------------------------------------------------------
+
+
+def changed(model, change):
+    """Bytes of a saved model after a change of its schema, a tree of dicts and lists."""
+    source, target = io.BytesIO(sio.dumps(model)), io.BytesIO()
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "schema.json":
+                content = json.dumps(change(json.loads(content)))
+            new.writestr(name, content)
+    return target.getvalue()
+
+
+def replaced(old, new):
+    def change(node):
+        if isinstance(node, dict):
+            return {key: change(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [change(value) for value in node]
+        return new if node == old else node
+
+    return change
+
+
+@pytest.fixture
+def fitted(ragged):
+    model = GRUClassifier((4, 3), max_iter=1)
+    return model.fit(*ragged)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"gru"', '"os.system"', "KeyError: 'os.system'"),
+        ('"gru"', '"lstm"', "the parameters have shape"),
+        ('"last"', '"skgru.workers.Workers"', "cannot have Architecture"),
+        ("4", "400000000000", "the parameters have shape"),
+        ("3", "-3", "there is no Architecture"),
+    ],
+)
+def test_a_changed_file_is_refused(fitted, old, new, message):
+    assert changed(fitted, lambda schema: schema) is not None
+    data = changed(fitted, replaced(old, new))
+    with pytest.raises(ValueError, match=message):
+        sio.loads(data, trusted=TRUSTED)
+
+
+def test_names_of_other_types_are_not_trusted(fitted):
+    for old, new in (("Network", "Workers"), ("skgru.network", "subprocess"), ("Adam", "system")):
+        data = changed(fitted, replaced(old, new))
+        assert not set(sio.get_untrusted_types(data=data)) <= set(TRUSTED)
+        with pytest.raises(UntrustedTypesFoundException):
+            sio.loads(data, trusted=TRUSTED)
+
+
+def test_another_version_warns(fitted):
+    version = json.dumps(fitted.__getstate__()["_skgru_version"])
+    data = changed(fitted, replaced(version, '"0.0.1"'))
+    with pytest.warns(VersionWarning, match="GRUClassifier was saved by skgru 0.0.1"):
+        sio.loads(data, trusted=TRUSTED)
