@@ -33,6 +33,7 @@ from sklearn.utils.validation import (
 )
 
 from skgru.callbacks import CallbackSupport, FitTasks, with_callbacks
+from skgru.html_repr import network_html
 from skgru.kernels import kernels_for
 from skgru.losses import Loss
 from skgru.network import Architecture, Head, Layer, Network, Parameters
@@ -862,6 +863,14 @@ class BaseGRU(
         if "_network" not in vars(self):
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.")
         return self._network.views(self._network.parameters)
+
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+        """Add the network to what scikit-learn's diagrams show, alone and in a pipeline."""
+        shown = super()._get_params_html(*args, **kwargs)
+        if "_network" in vars(self):
+            parameters = shown._repr_html_inner()
+            shown._html_repr = lambda: parameters + network_html(self._network)
+        return shown
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

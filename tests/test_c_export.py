@@ -7,6 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
@@ -220,6 +222,24 @@ def test_scalers(vowels, tmp_path, scaler):
     model.fit(X, y)
     library = compiled(tmp_path, to_c(model, name="m"))
     np.testing.assert_allclose(last(library, X_test), model.predict_proba(X_test), atol=1e-5)
+
+
+@needs_gcc
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_a_scaled_target(vowels, tmp_path, n_targets):
+    X, y, X_test = vowels
+    Y = 1000 + 50.0 * y if n_targets == 1 else np.column_stack([1000 + 50.0 * y, -y / 100])
+    inner = make_pipeline(PerTimestep(StandardScaler()), GRURegressor(6, max_iter=2))
+    model = TransformedTargetRegressor(inner, transformer=StandardScaler()).fit(X, Y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    expected = model.predict(X_test).reshape(len(X_test), -1)
+    error = (last(library, X_test) - expected) / Y.std(axis=0)
+    assert np.abs(error).max() < 1e-5
+    logarithm = TransformedTargetRegressor(inner, func=np.log1p, inverse_func=np.expm1)
+    with pytest.raises(ValueError, match="FunctionTransformer does more than to shift"):
+        to_c(logarithm.fit(X, y))
+    with pytest.raises(NotFittedError):
+        to_c(clone(model))
 
 
 # ---- the language -------------------------------------------------------------------------------

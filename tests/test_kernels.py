@@ -1,5 +1,7 @@
 """Which kernels are used; and the small ones against NumPy, on every instruction set."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from processes import run_python
@@ -41,6 +43,9 @@ def test_show_versions(isa):
     assert lines["instruction set"] == f"{isa} (of {', '.join(instruction_sets())})"
     assert lines["numpy"] == np.__version__
     assert lines["threads"] == "1 with n_jobs=None"
+    # optional packages, where they are installed
+    optional = {name: find_spec(name) for name in ("matplotlib", "onnx", "pandas", "torch")}
+    assert {name for name in optional if name in lines} == {n for n, s in optional.items() if s}
 
 
 def test_import_is_light():

@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -94,9 +95,10 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
 
     Parameters
     ----------
-    estimator : GRUClassifier, GRURegressor or Pipeline
+    estimator : GRUClassifier, GRURegressor, Pipeline or TransformedTargetRegressor
         A fitted one. Of a pipeline, the steps before the model must be `PerTimestep` with
-        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …).
+        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …); the
+        transformer of a target must do so, too.
     name : str, default="gru"
         What all names in the header begin with: letters, digits and underscores.
 
@@ -128,16 +130,22 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         raise ValueError(
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
-    model, scalers = _take_apart(estimator)
+    model, scalers, of_target = _take_apart(estimator)
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
-    scaling = _scaling(scalers) if scalers else None
-    constants = _constants(architecture, network.views(network.parameters), scaling)
     n_outputs, links, functions = (
         _of_classes(model) if isinstance(model, GRUClassifier) else _of_numbers(model)
     )
-    state, scratch = _state(architecture), _scratch(architecture, scaling is not None)
+    scaling = {}
+    if scalers:
+        transformers = [scaler.transformer_ for scaler in scalers]
+        scaling |= _affine(transformers, "transform", scalers[0]._n_channels_in, "")
+    if of_target is not None:
+        scaling |= _affine([of_target], "inverse_transform", n_outputs, "target_")
+        links += _for(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
+    constants = _constants(architecture, network.views(network.parameters), scaling)
+    state, scratch = _state(architecture), _scratch(architecture, bool(scalers))
     parts = [
         _heading(model, constants, state, scratch),
         "#ifndef SKGRU_@H\n#define SKGRU_@H\n",
@@ -153,7 +161,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         + _function(
             "void @step(@state *state, const float x[@channels], float out[@outputs])",
             _declarations(scratch) + "    int i, j;\n",
-            [*_step(architecture, scaling is not None), *links],
+            [*_step(architecture, bool(scalers)), *links],
         ),
         *functions,
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
@@ -161,29 +169,29 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     return "\n".join(part for part in parts if part).replace("@", f"{name}_")
 
 
-def _take_apart(estimator: Any) -> tuple[BaseGRU, list[PerTimestep]]:
-    """Find the model, and what is before it."""
-    *steps, model = (
-        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
-    )
-    if not isinstance(model, BaseGRU):
+def _take_apart(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
+    """Find the model, the steps before it, and the transformer of its target or None."""
+    of_target, steps = None, []
+    if isinstance(estimator, TransformedTargetRegressor):
+        check_is_fitted(estimator, "regressor_")
+        estimator, of_target = estimator.regressor_, estimator.transformer_
+    if isinstance(estimator, Pipeline):
+        *steps, estimator = [step for _, step in estimator.steps]
+    if not isinstance(estimator, BaseGRU):
         raise TypeError(
             "to_c takes a GRUClassifier, a GRURegressor or a Pipeline that ends in one, got "
-            f"{type(model).__name__}{' at the end of a Pipeline' if steps else ''}."
+            f"{type(estimator).__name__}{' at the end of a Pipeline' if steps else ''}."
         )
-    check_is_fitted(model, "_network")
-    scalers = []
-    for step in steps:
-        if step is None or isinstance(step, str):  # "passthrough"
-            continue
-        if not isinstance(step, PerTimestep):
+    check_is_fitted(estimator, "_network")
+    scalers = [step for step in steps if step not in (None, "passthrough")]
+    for scaler in scalers:
+        if not isinstance(scaler, PerTimestep):
             raise TypeError(
                 "Before the model, to_c takes steps of PerTimestep only, got "
-                f"{type(step).__name__}."
+                f"{type(scaler).__name__}."
             )
-        check_is_fitted(step)
-        scalers.append(step)
-    return model, scalers
+        check_is_fitted(scaler)
+    return estimator, scalers, of_target
 
 
 def _check_runs_forward(architecture: Architecture) -> None:
@@ -199,46 +207,49 @@ def _check_runs_forward(architecture: Architecture) -> None:
         raise ValueError(f"cell={architecture.cell!r} has no form in C; {list(_CELLS)} have.")
 
 
-def _scaling(scalers: list[PerTimestep]) -> np.ndarray:
-    """Shift and factor of each channel, (x - shift) * factor, as the rows of one array.
+def _affine(
+    transformers: list[Any], method: str, n_columns: int, name: str
+) -> dict[str, np.ndarray]:
+    """Shift and factor of each column, such that transformers make (x - shift) * factor of x.
 
     They come from what the transformers do, so that any scaler will do. That it is what they do to
     other values too is tested on values of all magnitudes, of either sign.
     """
-    what = " and ".join(type(scaler.transformer_).__name__ for scaler in scalers)
-    shape, random = (64, scalers[0]._n_channels_in), np.random.RandomState(0)
+    what = " and ".join(type(transformer).__name__ for transformer in transformers)
+    shape, random = (64, n_columns), np.random.RandomState(0)
     values = random.normal(size=shape) * 10.0 ** random.uniform(-6, 6, shape)
     values[0], values[1] = 0, 1
     scaled = values
-    try:
-        for scaler in scalers:
-            scaled = scaler.transformer_.transform(scaled)
-        scaled = np.asarray(scaled, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"to_c tried {what} on values of all magnitudes, and it refused: {error}"
-        ) from error
-    if scaled.shape == shape:
-        with np.errstate(all="ignore"):
-            factor = scaled[1] - scaled[0]
-            shift = -scaled[0] / factor
-            expected = (values - shift) * factor
-    if scaled.shape != shape or not np.allclose(scaled, expected, rtol=1e-6, atol=1e-9):
+    with np.errstate(all="ignore"):
+        try:
+            for transformer in transformers:
+                scaled = getattr(transformer, method)(scaled)
+            scaled = np.asarray(scaled, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"to_c tried {what} on values of all magnitudes, and it refused: {error}"
+            ) from error
+        factor = scaled[1] - scaled[0]
+        shift = -scaled[0] / factor
+        affine = scaled.shape == shape and np.allclose(
+            scaled, (values - shift) * factor, rtol=1e-6, atol=1e-9
+        )
+    if not affine:
         raise ValueError(
             f"{what} does more than to shift each channel and multiply it by a factor; to_c "
             "cannot write it in C."
         )
-    return np.array([shift, factor])
+    return {f"{name}shift": shift, f"{name}factor": factor}
 
 
 # ---- what the header holds -------------------------------------------------------------------
 
 
 def _constants(
-    architecture: Architecture, parameters: Parameters, scaling: np.ndarray | None
+    architecture: Architecture, parameters: Parameters, scaling: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Arrays of weights by name, each in the order in which a step reads it."""
-    constants = {} if scaling is None else {"shift": scaling[0], "factor": scaling[1]}
+    """Arrays of numbers by name, each in the order in which a step reads it."""
+    constants = dict(scaling)
     cell = _CELLS[architecture.cell]
     for k, (layer,) in enumerate(parameters.layers):
         constants |= {f"W{k}": layer.W, f"U{k}": layer.U}
