@@ -38,6 +38,42 @@ class Reading(NamedTuple):
     weights: Layer
 
 
+def unwrap(estimator: Any) -> tuple[BaseGRU, list[Pipeline]]:
+    """Find the fitted network in pipelines and searches.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier, GRURegressor, Pipeline or search
+        Fitted.
+
+    Returns
+    -------
+    estimator : GRUClassifier or GRURegressor
+    before : list of Pipeline
+        What X goes through before it comes to the network.
+
+    Raises
+    ------
+    TypeError
+        If there is no estimator of skgru in it.
+    NotFittedError
+        If it is not fitted.
+    """
+    before = []
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    while isinstance(estimator, Pipeline):
+        if len(estimator.steps) > 1:
+            before.append(estimator[:-1])
+        estimator = getattr(estimator[-1], "best_estimator_", estimator[-1])
+    if not isinstance(estimator, BaseGRU):
+        raise TypeError(
+            "Only a GRUClassifier or a GRURegressor can be inspected, or a pipeline that ends "
+            f"in one; got {estimator!r}."
+        )
+    check_is_fitted(estimator, "_network")
+    return estimator, before
+
+
 class Inspected:
     """A fitted estimator and the sequences to inspect it on.
 
@@ -69,17 +105,9 @@ class Inspected:
     """
 
     def __init__(self, estimator: Any, X: Any):
-        estimator = getattr(estimator, "best_estimator_", estimator)
-        if isinstance(estimator, Pipeline):
-            if len(estimator.steps) > 1:
-                X = estimator[:-1].transform(X)
-            estimator = estimator[-1]
-        if not isinstance(estimator, BaseGRU):
-            raise TypeError(
-                "Only a GRUClassifier or a GRURegressor can be inspected, or a pipeline that ends "
-                f"in one; got {estimator!r}."
-            )
-        check_is_fitted(estimator, "_network")
+        estimator, before = unwrap(estimator)
+        for steps in before:
+            X = steps.transform(X)
         self.estimator = estimator
         fitted = estimator._network
         self.network = Network(fitted.architecture, "float64")

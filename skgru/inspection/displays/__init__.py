@@ -1,0 +1,13 @@
+"""Pictures of what inspection finds; matplotlib is imported when one is drawn."""
+
+from skgru.inspection.displays.activity import GateActivityDisplay
+from skgru.inspection.displays.flow import GradientFlowDisplay
+from skgru.inspection.displays.regimes import GateRegimesDisplay
+from skgru.inspection.displays.training import TrainingCurveDisplay
+
+__all__ = [
+    "GateActivityDisplay",
+    "GateRegimesDisplay",
+    "GradientFlowDisplay",
+    "TrainingCurveDisplay",
+]

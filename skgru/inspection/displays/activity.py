@@ -1,0 +1,311 @@
+"""Gates and states over time, a row a unit."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.utils import _safe_indexing
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import _num_samples
+
+from skgru.inspection.activations import gate_activations
+from skgru.inspection.displays.panels import count_steps, layer_names, panels
+from skgru.inspection.passes import Inspected
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+    from matplotlib.lines import Line2D
+
+# More channels than these are a heat map, as so many lines tell nothing.
+MOST_LINES = 6
+LABELS = {"hidden": "hidden state", "gate": "gate (1 is open)", "product": "recurrent product"}
+LINE_STYLES = ("-", "--", "-.", ":")
+
+
+class GateActivityDisplay:
+    """Heat maps of the gates and states of one layer over one sequence, below the sequence.
+
+    `from_estimator` makes one; what it was made of is kept in its attributes.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_timesteps, n_channels)
+        What the network read.
+    activations : dict of ndarray of shape (n_timesteps, n_units)
+        Gates, candidate and states after their names, as `gate_activations` has them.
+    title : str, default=None
+        What the picture is of.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    axes_ : ndarray of matplotlib Axes
+        The panel of the series, then those of `images_`.
+    lines_ : list of matplotlib Line2D
+        A line a channel; none if there are more than 6, which are a heat map.
+    images_ : dict of matplotlib AxesImage
+        A heat map a gate or state, after its name, with a row for each of `units_` and a column a
+        time step. Of a series of more than 6 channels also "series".
+    colorbars_ : dict of matplotlib Colorbar
+        "gate", from 0 (closed) to 1 (open), and "state", from -1 to 1 or as far as it takes;
+        "memory" and "product" have their own, as has a "series" that is a heat map.
+    units_ : ndarray of int, shape (n_units,)
+        The unit of each row.
+
+    See Also
+    --------
+    gate_activations : The numbers.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import GateActivityDisplay
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
+    >>> display = GateActivityDisplay.from_estimator(model, X, sample=3)
+    >>> display.images_["update_gate"].get_array().shape
+    (16, 20)
+    """
+
+    def __init__(
+        self,
+        *,
+        series: np.ndarray,
+        activations: dict[str, np.ndarray],
+        title: str | None = None,
+    ):
+        self.series = series
+        self.activations = activations
+        self.title = title
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        sample: int = 0,
+        layer: int = 0,
+        gates: str | Sequence[str] | None = None,
+        sort_by: str | None = "auto",
+        ax: Any = None,
+        gate_cmap: Any = "viridis",
+        state_cmap: Any = "cividis",
+    ) -> Self:
+        """Run the network over one sequence and draw what its gates did.
+
+        Parameters
+        ----------
+        estimator : GRUClassifier, GRURegressor, Pipeline or search
+            Fitted; see `gate_activations`. Of a pipeline, the series is what the steps before the
+            last made of it.
+        X : array-like
+            Sequences, as in `fit`.
+        sample : int, default=0
+            Which of them.
+        layer : int, default=0
+            Which entry of the estimator's `layers_`.
+        gates, sort_by, ax, gate_cmap, state_cmap
+            See `plot`.
+
+        Returns
+        -------
+        display : GateActivityDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no such sequence, layer or gate.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        n_samples = _num_samples(X)
+        if not -n_samples <= sample < n_samples:
+            raise ValueError(f"sample={sample} is not in X, which has {n_samples} sequences.")
+        sample %= n_samples
+        inspected = Inspected(estimator, _safe_indexing(X, [sample]))
+        series = inspected.sequences.values
+        # as a list, which has no padding at its end
+        layers = gate_activations(inspected.estimator, [series]).layers
+        if not -len(layers) <= layer < len(layers):
+            raise ValueError(f"layer={layer} is not in layers_, which has {len(layers)} entries.")
+        activations = {
+            name: sequences[0]
+            for name, sequences in layers[layer].items()
+            if name not in ("layer", "direction")
+        }
+        title = f"sequence {sample}, {layer_names(layers)[layer]}"
+        display = cls(series=series, activations=activations, title=title)
+        return display.plot(
+            gates=gates, sort_by=sort_by, ax=ax, gate_cmap=gate_cmap, state_cmap=state_cmap
+        )
+
+    def plot(
+        self,
+        *,
+        gates: str | Sequence[str] | None = None,
+        sort_by: str | None = "auto",
+        ax: Any = None,
+        gate_cmap: Any = "viridis",
+        state_cmap: Any = "cividis",
+    ) -> Self:
+        """Draw the series and the heat maps.
+
+        Parameters
+        ----------
+        gates : str or sequence of str, default=None
+            Which of `activations` to draw. None is all but the "product" of `reset_after`.
+        sort_by : str or None, default="auto"
+            Whose mean over time sorts the units, the highest to the top: one of `activations`, or
+            "auto" for the gate that rules the memory (update or forget gate), or the candidate if
+            there is none. None leaves the units in their order.
+        ax : matplotlib Axes or array-like of them, default=None
+            One is the bounds of all panels; an array has one for the series and one for each
+            heat map, whose colour bars are then beside the first of their kind. None makes a
+            figure.
+        gate_cmap, state_cmap : str or matplotlib Colormap, default="viridis", "cividis"
+            Of gates, and of states and all that has a sign. The lightness of both rises all the
+            way, so that they can be read without colour; the middle of the latter, 0, is grey.
+
+        Returns
+        -------
+        display : GateActivityDisplay
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such gate, or `ax` does not have as many Axes as panels.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+
+        names = self._names(gates)
+        kinds = [_kind(name) for name in names]
+        sorted_by = self._sort(sort_by)
+        figsize = (6.4, 1.5 + 1.15 * len(names))
+        self.figure_, self.axes_, grid = panels(
+            ax, 1 + len(names), figsize=figsize, side=0.025, height_ratios=[0.8] + [1] * len(names)
+        )
+        self.images_: dict[str, AxesImage] = {}
+        self.colorbars_ = {}
+
+        def add_colorbar(kind: str, image: "AxesImage", first: int, last: int) -> None:
+            """Draw the bar of an image and of all from panel `first` to panel `last`."""
+            if grid is None:
+                cax = self.axes_[first].inset_axes((1.02, 0, 0.025, 1))
+            else:
+                cax = self.figure_.add_subplot(grid[first : last + 1, 1])
+            self.colorbars_[kind] = self.figure_.colorbar(
+                image, cax=cax, label=LABELS.get(kind, kind)
+            )
+
+        self._plot_series(self.axes_[0])
+        if "series" in self.images_:
+            add_colorbar("series", self.images_["series"], 0, 0)
+        for kind in dict.fromkeys(kinds):
+            of_kind = [name for name in names if _kind(name) == kind]
+            largest = max(np.abs(self.activations[name]).max() for name in of_kind)
+            limits = {"vmin": -max(1, largest), "vmax": max(1, largest), "cmap": state_cmap}
+            if kind == "gate":
+                limits = {"vmin": 0, "vmax": 1, "cmap": gate_cmap}
+            first = 1 + kinds.index(kind)
+            for panel, name in zip(self.axes_[first:], of_kind, strict=False):
+                values = self.activations[name][:, self.units_].T
+                self.images_[name] = _heat_map(panel, values, **limits)
+                panel.set_title(_label(name), loc="left", fontsize="medium")
+                panel.set(ylabel="units", yticks=[])
+            add_colorbar(kind, self.images_[of_kind[0]], first, first + len(of_kind) - 1)
+        if sorted_by:
+            self.axes_[1].set_title(
+                f"sorted by mean {_label(sorted_by)}", loc="right", fontsize="small"
+            )
+        count_steps(self.axes_[-1])
+        self.axes_[-1].set_xlabel("time step")
+        return self
+
+    def _names(self, gates: str | Sequence[str] | None) -> list[str]:
+        """Names of what to draw, those of a kind together."""
+        if gates is None:
+            gates = [name for name in self.activations if name != "product"]
+        names = dict.fromkeys([gates] if isinstance(gates, str) else gates)
+        if not names or not self.activations.keys() >= names.keys():
+            raise ValueError(
+                f"gates must be one or more of {', '.join(self.activations)}; got {gates!r}."
+            )
+        return sorted(names, key=lambda name: {"gate": 0, "state": 1}.get(_kind(name), 2))
+
+    def _sort(self, sort_by: str | None) -> str | None:
+        """Put the units in order; return what sorted them."""
+        if sort_by == "auto":
+            names = ("update_gate", "forget_gate", "candidate")
+            sort_by = next((name for name in names if name in self.activations), None)
+        if sort_by is None:
+            self.units_ = np.arange(next(iter(self.activations.values())).shape[1])
+        elif sort_by in self.activations:
+            mean = self.activations[sort_by].mean(axis=0)
+            self.units_ = np.argsort(-mean, kind="stable")
+        else:
+            raise ValueError(
+                f"sort_by must be 'auto', None or one of {', '.join(self.activations)}; got "
+                f"{sort_by!r}."
+            )
+        return sort_by
+
+    def _plot_series(self, ax: "Axes") -> None:
+        """Draw the channels as lines, or as a heat map if they are many."""
+        n_timesteps, n_channels = self.series.shape
+        self.lines_: list[Line2D] = []
+        if n_channels > MOST_LINES:
+            self.images_["series"] = _heat_map(ax, self.series.T, cmap="Greys")
+            ax.set(ylabel="channels", yticks=[])
+        else:
+            for k, channel in enumerate(self.series.T):
+                self.lines_ += ax.plot(
+                    channel,
+                    linestyle=LINE_STYLES[k % len(LINE_STYLES)],
+                    linewidth=1,
+                    marker="." if n_timesteps == 1 else "",
+                    label=f"channel {k}",
+                )
+            ax.set_xlim(-0.5, n_timesteps - 0.5)
+            ax.set_ylabel("series")
+            if n_channels > 1:
+                self._number_lines(ax)
+        if self.title is not None:
+            ax.set_title(self.title)
+
+    def _number_lines(self, ax: "Axes") -> None:
+        """Write the number of each channel where its line ends, none over the other."""
+        low, high = ax.get_ylim()
+        ends = (self.series[-1] - low) / (high - low)
+        gap = 1 / (MOST_LINES - 1)
+        at = np.empty(len(ends))
+        by_height = np.argsort(ends, kind="stable")
+        rank = np.arange(len(ends))
+        # up where it is crowded, but not out of the panel
+        at[by_height] = np.maximum.accumulate(ends[by_height] - gap * rank) + gap * rank
+        at[by_height] = np.minimum(at[by_height], 1 - gap * rank[::-1])
+        for k, line in enumerate(self.lines_):
+            ax.text(
+                1.01, at[k], str(k), color=line.get_color(), fontsize="small", va="center",
+                transform=ax.transAxes,
+            )  # fmt: skip
+
+
+def _heat_map(ax: "Axes", values: np.ndarray, **kwargs: Any) -> "AxesImage":
+    """Draw a cell a value; where they are smaller than pixels, all of them count."""
+    n_rows, n_columns = values.shape
+    fits = n_rows <= ax.bbox.height and n_columns <= ax.bbox.width
+    return ax.imshow(values, aspect="auto", interpolation="nearest" if fits else "auto", **kwargs)
+
+
+def _kind(name: str) -> str:
+    """Say with what it shares a colour bar."""
+    if name.endswith("_gate"):
+        return "gate"
+    return "state" if name in ("candidate", "hidden") else name
+
+
+def _label(name: str) -> str:
+    return LABELS.get(name, name.replace("_", " "))
