@@ -149,8 +149,8 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
             name: np.bincount(steps, column) / n_running
             for name, column in zip(names, shares.T, strict=True)
         }
-        over_time["between"] = 1 - sum(over_time.values())
-        return Bunch(**total, between=1 - sum(total.values()), over_time=over_time)
+        over_time["between"] = np.maximum(1 - sum(over_time.values()), 0)
+        return Bunch(**total, between=max(1 - sum(total.values()), 0.0), over_time=over_time)
 
     return Bunch(
         layers=[
