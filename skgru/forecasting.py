@@ -1,4 +1,4 @@
-"""From a series to windows and back: supervised learning on time series."""
+"""From series to windows and back: supervised learning on time series."""
 
 from numbers import Integral
 from typing import Any
@@ -8,37 +8,54 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_scalar
 
+from skgru.sequences import ragged_items
+
 
 def sliding_windows(
-    series: ArrayLike, window: int, horizon: int = 1, step: int = 1
+    series: ArrayLike,
+    window: int,
+    horizon: int = 1,
+    step: int = 1,
+    *,
+    exog: ArrayLike | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a series into windows and the values that follow each of them.
+    """Cut series into windows and the values that follow each of them.
 
     Parameters
     ----------
-    series : array-like of shape (n_timesteps,) or (n_timesteps, n_channels)
-        Oldest value first, at equal distances in time.
+    series : array-like of shape (n_timesteps,) or (n_timesteps, n_channels), or several of them
+        Oldest value first, at equal distances in time. Several series are a list or tuple of
+        arrays, of any lengths, or an array of shape (n_series, n_timesteps, n_channels); no window
+        reaches from one into the next.
     window : int
         Time steps in a window.
     horizon : int, default=1
         Time steps after a window that are to be forecast.
     step : int, default=1
         Time steps from the start of one window to that of the next.
+    exog : array-like, default=None
+        Channels that are known in advance (calendar, prices, a weather forecast) and are not to
+        be forecast: of shape (n_timesteps,) or (n_timesteps, n_exog), for the same time steps as
+        the series; of several series, as many of them.
 
     Returns
     -------
     X : ndarray of shape (n_windows, window) or (n_windows, window, n_channels)
-        The windows in order of time, oldest value first. float32 stays float32, all other numbers
-        become float64.
+        The windows in order of time, oldest value first, those of the first series before those
+        of the second. float32 stays float32, all other numbers become float64. With `exog`, always
+        of shape (n_windows, window, n_channels + n_exog): a step of a window holds the series at
+        its own time and `exog` `horizon` steps later, so that the last steps of a window hold the
+        exog of the very steps that are to be forecast.
     y : ndarray of shape (n_windows,), or (n_windows, horizon * n_channels)
-        The values after each window; all channels of the nearest time step first. One-dimensional
-        if there is one value only.
+        The values of the series after each window; all channels of the nearest time step first.
+        One-dimensional if there is one value only.
 
     Raises
     ------
     ValueError
-        If `window`, `horizon` or `step` is less than 1, if the series is too short for one window
-        and its horizon, has NaN or infinity, or has more than two dimensions.
+        If `window`, `horizon` or `step` is less than 1, if a series is too short for one window
+        and its horizon, has NaN or infinity, or has more than two dimensions, if series differ in
+        their channels, or if `exog` has other time steps than the series.
     TypeError
         If `window`, `horizon` or `step` is not an integer.
 
@@ -51,6 +68,10 @@ def sliding_windows(
     Both arrays are contiguous copies: X takes about `window / step` times the memory of the series.
     A window whose horizon would reach beyond the series is left out.
 
+    Channels that help but are neither known in advance nor of interest belong to the series;
+    ``y.reshape(len(y), horizon, n_channels)[:, :, 0]`` are the targets of the first channel alone,
+    for a regressor that forecasts the whole horizon at once.
+
     Examples
     --------
     >>> from skgru.forecasting import sliding_windows
@@ -60,56 +81,73 @@ def sliding_windows(
            [2., 3., 4.]])
     >>> y
     array([4., 5.])
+    >>> weekday = [0, 1, 2, 3, 4]
+    >>> X, y = sliding_windows([1, 2, 3, 4, 5], window=3, exog=weekday)
+    >>> X[0]  # the last step says on which day the forecast one will be
+    array([[1., 1.],
+           [2., 2.],
+           [3., 3.]])
     """
     for name, value in (("window", window), ("horizon", horizon), ("step", step)):
         check_scalar(value, name, Integral, min_val=1)
-    series = _check_series(series, "series")
-    n_timesteps = len(series)
-    if n_timesteps < window + horizon:
-        raise ValueError(
-            f"series has {n_timesteps} time steps; window={window} and horizon={horizon} need at "
-            f"least {window + horizon}."
-        )
-    # (n_windows, [n_channels,] window + horizon), time last
-    pieces = sliding_window_view(series, window + horizon, axis=0)[::step]
-    pieces = np.moveaxis(pieces, -1, 1)
-    # copy() rather than ascontiguousarray or reshape, which for some sizes return the read-only
-    # view of the caller's own series
-    X = pieces[:, :window].copy()
-    y = pieces[:, window:].copy().reshape(len(pieces), -1)
-    return X, y[:, 0] if y.shape[1] == 1 else y
+    several, _ = _check_several(series, "series")
+    for name, one in several.items():
+        if len(one) < window + horizon:
+            raise ValueError(
+                f"{name} has {len(one)} time steps; window={window} and horizon={horizon} need at "
+                f"least {window + horizon}."
+            )
+    y = _windows([one[window:] for one in several.values()], horizon, step)
+    y = y.reshape(len(y), -1)
+    seen = [one[:-horizon] for one in several.values()]
+    if exog is not None:
+        known = _check_exog(exog, several, "series")
+        seen = [_beside(one, k[horizon:]) for one, k in zip(seen, known, strict=True)]
+    return _windows(seen, window, step), y[:, 0] if y.shape[1] == 1 else y
 
 
 def recursive_forecast(
-    regressor: Any, history: ArrayLike, steps: int, *, window: int | None = None
+    regressor: Any,
+    history: ArrayLike,
+    steps: int,
+    *,
+    window: int | None = None,
+    exog: ArrayLike | None = None,
 ) -> np.ndarray:
-    """Forecast a series step by step, each prediction becoming the newest observation.
+    """Forecast series step by step, each prediction becoming the newest observation.
 
     Parameters
     ----------
     regressor : estimator
         A fitted regressor that takes windows as `sliding_windows` makes them, and predicts the
         time steps after a window: one, or as many as its horizon was.
-    history : array-like of shape (n_timesteps,) or (n_timesteps, n_channels)
-        The observations to start from, oldest first.
+    history : array-like of shape (n_timesteps,) or (n_timesteps, n_channels), or several of them
+        The observations to start from, oldest first. Several series, as in `sliding_windows`, are
+        forecast side by side, with one call of `predict` for all.
     steps : int
         Time steps to forecast. It need not be a multiple of the regressor's horizon: what is
         predicted beyond `steps` is cut off.
     window : int, default=None
         Time steps of the windows that the regressor was fitted on; the last `window` of the
         history are used. None takes the whole history as the window.
+    exog : array-like, default=None
+        If the windows had them, the channels known in advance: of the time steps of the history
+        and, after them, of those to forecast (up to the next multiple of the regressor's horizon);
+        of several series, as many of them.
 
     Returns
     -------
     forecast : ndarray of shape (steps,) or (steps, n_channels)
-        As many channels as the history has.
+        As many channels as the history has. Of several series, (n_series, steps) or (n_series,
+        steps, n_channels).
 
     Raises
     ------
     ValueError
-        If `steps` or `window` is less than 1, if the history is shorter than the window, has NaN
-        or infinity, or has more than two dimensions, or if the regressor does not predict all
-        channels.
+        If `steps` or `window` is less than 1, if a history is shorter than the window, has NaN
+        or infinity, or has more than two dimensions, if histories differ in their channels, or in
+        length without a `window`, if `exog` does not reach far enough, or if the regressor does
+        not predict all channels.
     TypeError
         If `steps` or `window` is not an integer.
 
@@ -141,24 +179,160 @@ def recursive_forecast(
     array([10., 11., 12.])
     """
     check_scalar(steps, "steps", Integral, min_val=1)
-    history = _check_series(history, "history")
-    window = len(history) if window is None else window
-    check_scalar(window, "window", Integral, min_val=1)
-    if window > len(history):
-        raise ValueError(
-            f"history has {len(history)} time steps; window={window} needs at least {window}."
-        )
-    n_channels = 1 if history.ndim == 1 else history.shape[1]
-    values = history[-window:]
-    while len(values) < window + steps:
-        predicted = np.asarray(regressor.predict(values[np.newaxis, -window:])).ravel()
-        if predicted.size % n_channels:
+    several, alone = _check_several(history, "history")
+    if window is None:
+        lengths = {len(one) for one in several.values()}
+        if len(lengths) > 1:
             raise ValueError(
-                f"The regressor predicts {predicted.size} values, which is no multiple of the "
-                f"{n_channels} channels of history: each of them must be forecast."
+                f"The histories have {min(lengths)} to {max(lengths)} time steps; state the "
+                "window that the regressor was fitted on."
             )
-        values = np.concatenate([values, predicted.reshape(-1, *history.shape[1:])])
-    return values[window : window + steps]
+        window = lengths.pop()
+    check_scalar(window, "window", Integral, min_val=1)
+    for name, one in several.items():
+        if window > len(one):
+            raise ValueError(
+                f"{name} has {len(one)} time steps; window={window} needs at least {window}."
+            )
+    values = np.stack([one[-window:] for one in several.values()])
+    channels = values.shape[2:]
+    known, horizon = None, 0
+    if exog is not None:
+        exogs = _check_exog(exog, several, "history", future=True)
+        from_window = [
+            k[len(one) - window :] for one, k in zip(several.values(), exogs, strict=True)
+        ]
+        n_known = min(len(k) for k in from_window)
+        known = np.stack([k[:n_known] for k in from_window])
+        # which exog a window needs depends on the horizon, which only a prediction tells
+        horizon = _predict(regressor, _beside(values, known[:, :window]), channels).shape[1]
+        needed = -(-steps // horizon) * horizon
+        if n_known < window + needed:
+            raise ValueError(
+                f"exog reaches {n_known - window} time steps beyond history; steps={steps}, "
+                f"forecast {horizon} at a time, needs {needed}."
+            )
+    while values.shape[1] < window + steps:
+        start = values.shape[1] - window
+        newest = values[:, start:]
+        if known is not None:
+            newest = _beside(newest, known[:, start + horizon : start + horizon + window])
+        values = np.concatenate([values, _predict(regressor, newest, channels)], axis=1)
+    forecast = values[:, window : window + steps]
+    return forecast[0] if alone else forecast
+
+
+def lags_to_sequences(X: ArrayLike, n_lags: int) -> np.ndarray:
+    """Turn rows of lags, the newest first, into sequences, the oldest first.
+
+    skforecast makes such tables out of series: lag 1 in the first column, lag 2 in the second, and
+    behind the lags what is known of the time to forecast (exogenous variables, calendar features).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_lags + n_exog)
+        Columns lag 1, lag 2, …, then the others.
+    n_lags : int
+        Columns that are lags.
+
+    Returns
+    -------
+    sequences : ndarray of shape (n_samples, n_lags, 1 + n_exog)
+        The lags from the last to the first as channel 0, and the other columns, the same at each
+        step, as the channels after it.
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional or has fewer columns than `n_lags`, or if `n_lags` is less
+        than 1.
+    TypeError
+        If `n_lags` is not an integer.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from skgru import GRURegressor
+    >>> from skgru.forecasting import lags_to_sequences
+    >>> lags_to_sequences([[3.0, 2.0, 1.0, 0.5]], n_lags=3)
+    array([[[1. , 0.5],
+            [2. , 0.5],
+            [3. , 0.5]]])
+    >>> oldest_first = FunctionTransformer(lags_to_sequences, kw_args={"n_lags": 3})
+    >>> model = make_pipeline(oldest_first, GRURegressor())
+    """
+    check_scalar(n_lags, "n_lags", Integral, min_val=1)
+    X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False, input_name="X")
+    if X.shape[1] < n_lags:
+        raise ValueError(f"X has {X.shape[1]} columns; n_lags={n_lags} need at least {n_lags}.")
+    lags = X[:, n_lags - 1 :: -1, np.newaxis]
+    others = np.repeat(X[:, np.newaxis, n_lags:], n_lags, axis=1)
+    return np.concatenate([lags, others], axis=2)
+
+
+def _windows(series: list[np.ndarray], window: int, step: int) -> np.ndarray:
+    """Copy the windows of all series: (n_windows, window[, n_channels])."""
+    # sliding_window_view puts the window's axis last
+    pieces = [np.moveaxis(sliding_window_view(s, window, axis=0)[::step], -1, 1) for s in series]
+    # concatenate always copies, while ascontiguousarray alone may return a read-only view of the
+    # caller's own series
+    return np.ascontiguousarray(np.concatenate(pieces))
+
+
+def _beside(series: np.ndarray, exog: np.ndarray) -> np.ndarray:
+    """Put as many steps of exog as the series has behind its channels."""
+    if series.ndim < exog.ndim:
+        series = series[..., np.newaxis]
+    return np.concatenate([series, exog.astype(series.dtype)], axis=-1)
+
+
+def _predict(regressor: Any, windows: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
+    """Predict the steps after each window: (n_series, horizon[, n_channels])."""
+    predicted = np.asarray(regressor.predict(windows)).reshape(len(windows), -1)
+    if predicted.shape[1] % np.prod(channels, dtype=int):
+        raise ValueError(
+            f"The regressor predicts {predicted.shape[1]} values, which is no multiple of the "
+            f"{channels[0]} channels of history: each of them must be forecast."
+        )
+    return predicted.reshape(len(windows), -1, *channels)
+
+
+def _check_several(series: ArrayLike, name: str) -> tuple[dict[str, np.ndarray], bool]:
+    """Return series by their names in messages, and whether there is but one, not in a list."""
+    items = ragged_items(series, name)
+    if items is None and np.ndim(series) == 3:
+        items = list(series)
+    if items is None:
+        return {name: _check_series(series, name)}, True
+    several = {f"{name}[{i}]": _check_series(item, f"{name}[{i}]") for i, item in enumerate(items)}
+    if not several:
+        raise ValueError(f"{name} is empty; expected at least one series.")
+    first = next(iter(several.values()))
+    for one_name, one in several.items():
+        if one.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"{one_name} has shape {one.shape}, {name}[0] {first.shape}: all series must be "
+                "of the same channels."
+            )
+    return several, False
+
+
+def _check_exog(
+    exog: ArrayLike, several: dict[str, np.ndarray], name: str, *, future: bool = False
+) -> list[np.ndarray]:
+    """Return the exog of each series, (n_timesteps, n_exog), the future's after the history's."""
+    known, _ = _check_several(exog, "exog")
+    if len(known) != len(several):
+        raise ValueError(f"exog holds {len(known)} arrays, {name} {len(several)} series.")
+    for (exog_name, k), (one_name, one) in zip(known.items(), several.items(), strict=True):
+        if len(k) != len(one) and not (future and len(k) > len(one)):
+            after = ", and those to forecast after them" if future else ""
+            raise ValueError(
+                f"{exog_name} has {len(k)} time steps, {one_name} {len(one)}; exog is needed for "
+                f"the same time steps{after}."
+            )
+    return [k.reshape(len(k), -1) for k in known.values()]
 
 
 def _check_series(series: ArrayLike, name: str) -> np.ndarray:

@@ -185,7 +185,7 @@ class Sequences:
         ValueError
             If there are not as many sequences and steps as X has.
         """
-        items = _ragged_items(y)
+        items = ragged_items(y, name)
         if items is None:
             array = np.asarray(y)
             if array.ndim not in (2, 3):
@@ -255,7 +255,7 @@ def check_sequences(
     TypeError
         If X is sparse or holds objects that are not numbers.
     """
-    items = _ragged_items(X)
+    items = ragged_items(X, "X")
     if items is not None:
         array, lengths = _from_items(items)
         sequences = Sequences(_numbers(array, dtype, caller), lengths, lengths.max(), "list")
@@ -288,8 +288,11 @@ def _numbers(X: Any, dtype: DTypeLike | None, caller: str) -> np.ndarray:
         return np.ascontiguousarray(X, dtype=dtype)
 
 
-def _ragged_items(X: Any) -> list[np.ndarray] | None:
-    """Return the sequences of X one by one if that is its form, otherwise None."""
+def ragged_items(X: Any, name: str) -> list[np.ndarray] | None:
+    """Return the sequences of X one by one if that is its form, otherwise None.
+
+    `name` is what messages call X.
+    """
     if not isinstance(X, list | tuple):
         # one-dimensional object arrays, and Series whose cells are arrays
         if getattr(X, "ndim", None) != 1 or getattr(X, "dtype", None) != np.dtype(object):
@@ -309,7 +312,7 @@ def _ragged_items(X: Any) -> list[np.ndarray] | None:
         try:
             items.append(np.asarray(item))
         except ValueError as error:
-            raise ValueError(f"X[{i}] is not an array: {error}") from error
+            raise ValueError(f"{name}[{i}] is not an array: {error}") from error
     return items
 
 

@@ -6,7 +6,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skgru import GRURegressor
-from skgru.forecasting import recursive_forecast, sliding_windows
+from skgru.forecasting import lags_to_sequences, recursive_forecast, sliding_windows
 
 
 def test_windows_of_a_univariate_series():
@@ -91,7 +91,7 @@ def test_windows_keep_float32(given, returned):
         (([1, np.nan, 3], 1), ValueError, "series is nan at time step 1"),
         (([1, 2, np.inf], 1), ValueError, "series is inf at time step 2"),
         (([[1, 2], [3, np.nan]], 1), ValueError, "series is nan at time step 1, channel 1"),
-        ((np.zeros((3, 2, 1)), 1), ValueError, r"series has shape \(3, 2, 1\); expected"),
+        ((np.zeros((3, 2, 1, 1)), 1), ValueError, r"series has shape \(3, 2, 1, 1\); expected"),
         (([1, 2, 3], 0), ValueError, "window == 0"),
         (([1, 2, 3], 1.5), TypeError, "window must be an instance of int"),
         (([1, 2, 3], 1, 1.0), TypeError, "horizon must be an instance of int"),
@@ -191,8 +191,181 @@ def test_bad_forecasts(wave):
     with pytest.raises(ValueError, match="history is nan at time step 1"):
         recursive_forecast(model, [1.0, np.nan], 3)
     with pytest.raises(ValueError, match="history has shape .*; expected"):
-        recursive_forecast(model, np.zeros((2, 2, 2)), 3)
+        recursive_forecast(model, np.zeros((2, 2, 2, 2)), 3)
     three = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     three.fit(np.zeros((3, 2, 2)), np.zeros((3, 3)))
     with pytest.raises(ValueError, match="predicts 3 values, which is no multiple of the 2"):
         recursive_forecast(three, np.zeros((2, 2)), 1)
+
+
+# ---- several series ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [(), (2,)])
+@pytest.mark.parametrize(("window", "horizon", "step"), [(3, 1, 1), (2, 2, 3), (1, 1, 1)])
+def test_windows_of_several_series_are_those_of_each(channels, window, horizon, step):
+    rng = np.random.default_rng(0)
+    several = [rng.normal(size=(n, *channels)) for n in (9, 4, 12)]
+    alone = [sliding_windows(one, window, horizon, step) for one in several]
+    for given in (several, tuple(several)):
+        for part, expected in zip(
+            sliding_windows(given, window, horizon, step), zip(*alone, strict=True), strict=True
+        ):
+            np.testing.assert_array_equal(part, np.concatenate(expected))
+            assert part.flags.c_contiguous
+            part[:] = 0
+    assert all(one.all() for one in several)
+
+
+def test_forms_of_several_series():
+    array = np.random.default_rng(0).normal(size=(3, 8, 2))
+    expected = sliding_windows(list(array), 4)
+    objects = np.empty(3, dtype=object)
+    objects[:] = list(array)
+    for form in (array, tuple(array), objects, [pd.DataFrame(one) for one in array]):
+        for part, like in zip(sliding_windows(form, 4), expected, strict=True):
+            np.testing.assert_array_equal(part, like)
+    # nested lists of one length are the rows of one series, as they are in X
+    assert sliding_windows(array[0].tolist(), 4)[0].shape == (4, 4, 2)
+    assert sliding_windows([[1, 2, 3], [4, 5]], 1)[0].tolist() == [[1], [2], [4]]
+    assert sliding_windows([one.astype("float32") for one in array], 4)[0].dtype == np.float32
+
+
+def test_forecast_of_several_series_is_that_of_each(wave):
+    several = [wave[:40], 3 * wave[5:20], wave[:6]]
+    for horizon in (1, 3):
+        model = LinearRegression().fit(*sliding_windows(wave[:40], 2, horizon))
+        forecast = recursive_forecast(model, several, 10, window=2)
+        assert forecast.shape == (3, 10)
+        for one, history in zip(forecast, several, strict=True):
+            np.testing.assert_allclose(one, recursive_forecast(model, history, 10, window=2))
+    channels = np.stack([np.column_stack([wave[:40], 2 - wave[:40]])] * 2)
+    flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
+    flat.fit(*sliding_windows(channels, 3))
+    forecast = recursive_forecast(flat, channels, 5, window=3)
+    assert forecast.shape == (2, 5, 2)
+    np.testing.assert_allclose(forecast[1], np.column_stack([wave, 2 - wave])[40:45], atol=1e-9)
+
+
+def test_bad_series():
+    several = [np.zeros(9), np.zeros(3)]
+    with pytest.raises(ValueError, match=r"series\[1\] has 3 time steps; window=4 and horizon=1"):
+        sliding_windows(several, 4)
+    with pytest.raises(ValueError, match=r"history\[1\] has 3 time steps; window=4"):
+        recursive_forecast(LinearRegression(), several, 1, window=4)
+    with pytest.raises(ValueError, match="histories have 3 to 9 time steps; state the window"):
+        recursive_forecast(LinearRegression(), several, 1)
+    with pytest.raises(ValueError, match=r"series\[1\] has shape \(9, 2\), series\[0\] \(9, 1\)"):
+        sliding_windows([np.zeros((9, 1)), np.zeros((9, 2))], 4)
+    with pytest.raises(ValueError, match=r"series\[1\] is nan at time step 1"):
+        sliding_windows([np.zeros(3), np.array([0, np.nan, 0])], 1)
+    with pytest.raises(ValueError, match="series is empty"):
+        sliding_windows(np.zeros((0, 4, 2)), 1)
+
+
+# ---- channels known in advance -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [(), (2,)])
+@pytest.mark.parametrize(("horizon", "step"), [(1, 1), (3, 1), (2, 3)])
+def test_windows_end_with_the_exog_of_their_targets(channels, horizon, step):
+    rng = np.random.default_rng(0)
+    series, exog = rng.normal(size=(20, *channels)), rng.normal(size=(20, 2))
+    X, y = sliding_windows(series, 4, horizon, step, exog=exog)
+    plain, same_y = sliding_windows(series, 4, horizon, step)
+    np.testing.assert_array_equal(X[:, :, :-2], plain.reshape(len(X), 4, -1))
+    np.testing.assert_array_equal(y, same_y)
+    for start, x in zip(range(0, 20, step), X[:, :, -2:], strict=False):
+        np.testing.assert_array_equal(x, exog[start + horizon : start + horizon + 4])
+    one = sliding_windows(series, 4, horizon, step, exog=exog[:, 0])[0]
+    np.testing.assert_array_equal(one, X[:, :, :-1])
+
+
+def test_exog_of_several_series():
+    rng = np.random.default_rng(0)
+    several = [rng.normal(size=n).astype("float32") for n in (9, 7)]
+    exog = [rng.integers(7, size=(n, 1)) for n in (9, 7)]
+    X, y = sliding_windows(several, 3, exog=exog)
+    assert X.dtype == np.float32
+    parts = [sliding_windows(s, 3, exog=e) for s, e in zip(several, exog, strict=True)]
+    np.testing.assert_array_equal(X, np.concatenate([part[0] for part in parts]))
+    np.testing.assert_array_equal(y, np.concatenate([part[1] for part in parts]))
+
+
+@pytest.fixture
+def driven():
+    """A series whose next value is half the last one and what exog is then."""
+    exog = np.random.default_rng(0).normal(size=80)
+    series = np.zeros(80)
+    for t in range(1, 80):
+        series[t] = 0.5 * series[t - 1] + exog[t]
+    return series, exog
+
+
+@pytest.mark.parametrize("horizon", [1, 4])
+@pytest.mark.parametrize("as_channel", [False, True])
+def test_forecast_follows_the_exog_of_the_future(driven, horizon, as_channel):
+    series, exog = driven
+    if as_channel:
+        series = series[:, np.newaxis]
+    flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
+    flat.fit(*sliding_windows(series[:60], 5, horizon, exog=exog[:60]))
+    # 18 steps are no multiple of 4: 20 of exog are needed
+    for window, history in ((5, series[:60]), (None, series[55:60])):
+        known = exog[60 - len(history) : 80]
+        forecast = recursive_forecast(flat, history, 18, window=window, exog=known)
+        np.testing.assert_allclose(forecast, series[60:78], atol=1e-9)
+    several = recursive_forecast(
+        flat, [series[:60], series[:50]], 18, window=5, exog=[exog, exog[:70]]
+    )
+    np.testing.assert_allclose(several[0], series[60:78], atol=1e-9)
+    np.testing.assert_allclose(several[1], series[50:68], atol=1e-9)
+
+
+def test_forecast_with_exog_and_a_gru(driven):
+    series, exog = driven
+    model = GRURegressor(8, solver="lbfgs", max_iter=200, tol=1e-3, random_state=0)
+    model.fit(*sliding_windows(series[:60], 6, exog=exog[:60]))
+    forecast = recursive_forecast(model, series[:60], 10, window=6, exog=exog[:70])
+    error = np.abs(forecast - series[60:70]).mean()
+    assert error < 0.5 * np.abs(series[60:70] - series[59]).mean()
+    X = np.column_stack([series[54:60], exog[55:61]])
+    np.testing.assert_allclose(forecast[:1], model.predict(X[np.newaxis]), rtol=1e-6)
+
+
+def test_bad_exog(driven):
+    series, exog = driven
+    with pytest.raises(ValueError, match="exog has 70 time steps, series 80; .*same time steps"):
+        sliding_windows(series, 4, exog=exog[:70])
+    with pytest.raises(ValueError, match=r"exog\[1\] has 81 time steps, series\[1\] 80"):
+        sliding_windows([series, series], 4, exog=[exog, np.zeros(81)])
+    with pytest.raises(ValueError, match="exog holds 1 arrays, series 2 series"):
+        sliding_windows([series, series], 4, exog=exog)
+    with pytest.raises(ValueError, match="exog is nan at time step 2"):
+        sliding_windows(series[:3], 1, exog=[0, 0, np.nan])
+    flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
+    flat.fit(*sliding_windows(series, 4, 3, exog=exog))
+    with pytest.raises(ValueError, match="exog has 10 time steps, history 80; .* after them"):
+        recursive_forecast(flat, series, 4, window=4, exog=exog[:10])
+    with pytest.raises(ValueError, match="5 time steps beyond history; steps=4, forecast 3 at a "
+                                         "time, needs 6"):  # fmt: skip
+        recursive_forecast(flat, series[:75], 4, window=4, exog=exog)
+
+
+# ---- tables of lags ------------------------------------------------------------------------------
+
+
+def test_lags_become_sequences_with_the_oldest_first():
+    X = np.arange(12.0).reshape(2, 6)
+    sequences = lags_to_sequences(X, 4)
+    assert sequences.shape == (2, 4, 3)
+    np.testing.assert_array_equal(sequences[1, :, 0], [9, 8, 7, 6])
+    np.testing.assert_array_equal(sequences[1, :, 1:], [[10, 11]] * 4)
+    np.testing.assert_array_equal(lags_to_sequences(X, 6)[:, :, 0], X[:, ::-1])
+    assert lags_to_sequences(pd.DataFrame(X, dtype="float32"), 1).dtype == np.float32
+    with pytest.raises(ValueError, match="X has 6 columns; n_lags=7 need at least 7"):
+        lags_to_sequences(X, 7)
+    with pytest.raises(ValueError, match="n_lags == 0"):
+        lags_to_sequences(X, 0)
+    with pytest.raises(TypeError, match="n_lags must be an instance of int"):
+        lags_to_sequences(X, 2.0)
