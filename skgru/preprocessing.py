@@ -1,4 +1,4 @@
-"""Transformers of sequences."""
+"""Transformers of sequences, and sequences out of data frames."""
 
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -12,8 +12,11 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from skgru.frames import labels_from_frame, predictions_to_frame, sequences_from_frame
 from skgru.persistence import SavedWithVersion
 from skgru.sequences import Sequences, check_sequences
+
+__all__ = ["PerTimestep", "labels_from_frame", "predictions_to_frame", "sequences_from_frame"]
 
 
 def _transformer_has(name: str):

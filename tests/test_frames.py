@@ -1,0 +1,246 @@
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from skgru import GRUClassifier, GRURegressor
+from skgru.preprocessing import (
+    PerTimestep,
+    labels_from_frame,
+    predictions_to_frame,
+    sequences_from_frame,
+)
+
+pytest.importorskip("narwhals")  # which scikit-learn before 1.9 does not bring
+
+KEYS = {"by": "engine", "order": "cycle"}
+
+
+@pytest.fixture
+def frame():
+    """Three engines of 4, 2 and 3 cycles, in no order, with an index of no order either."""
+    engine = np.repeat(["c", "a", "b"], [4, 2, 3])
+    cycle = np.concatenate([np.arange(n) for n in (4, 2, 3)])
+    heat = np.arange(9) / 10
+    frame = pd.DataFrame({
+        "heat": heat, "engine": engine, "load": np.arange(9), "cycle": cycle,
+        "maker": np.where(engine == "a", "new", "old"),
+        "phase": np.where(cycle > 1, "run", "start"),
+    })  # fmt: skip
+    return frame.sample(frac=1, random_state=1)
+
+
+def test_sequences_are_those_of_groupby(frame):
+    X, ids = sequences_from_frame(frame, **KEYS, columns=["load", "heat"])
+    groups = frame.sort_values("cycle").groupby("engine")[["load", "heat"]]
+    assert ids.tolist() == ["a", "b", "c"] == [name for name, _ in groups]
+    assert isinstance(ids, pd.Series)
+    assert ids.name == "engine"
+    assert ids.index.tolist() == [0, 1, 2]
+    for x, (_, group) in zip(X, groups, strict=True):
+        np.testing.assert_array_equal(x, group)
+        assert x.dtype == np.float64
+        assert x.flags.c_contiguous
+    # all columns that are left, in the order of the frame
+    numbers = frame.drop(columns=["maker", "phase"])
+    for x, same in zip(X, sequences_from_frame(numbers, **KEYS)[0], strict=True):
+        np.testing.assert_array_equal(x, same[:, ::-1])
+    one, _ = sequences_from_frame(frame, **KEYS, columns="load")
+    assert [x.shape for x in one] == [(2, 1), (3, 1), (4, 1)]
+    assert one[0].ravel().tolist() == [4, 5]
+
+
+def test_the_order_of_rows_is_of_no_matter_but_without_order(frame):
+    expected, ids = sequences_from_frame(frame, **KEYS, columns=["load"])
+    for seed in range(5):
+        X, same = sequences_from_frame(
+            frame.sample(frac=1, random_state=seed), **KEYS, columns=["load"]
+        )
+        pd.testing.assert_series_equal(ids, same)
+        for x, like in zip(X, expected, strict=True):
+            np.testing.assert_array_equal(x, like)
+    as_they_are, _ = sequences_from_frame(frame, "engine", columns=["load"])
+    for x, engine in zip(as_they_are, "abc", strict=True):
+        np.testing.assert_array_equal(x[:, 0], frame.loc[frame.engine == engine, "load"])
+
+
+def test_ids_of_several_columns(frame):
+    X, ids = sequences_from_frame(frame, ["maker", "engine"], "cycle", ["load"])
+    expected = pd.DataFrame({"maker": ["new", "old", "old"], "engine": list("abc")})
+    pd.testing.assert_frame_equal(ids, expected, check_dtype=False)
+    assert [len(x) for x in X] == [2, 3, 4]
+    X, ids = sequences_from_frame(frame, ["engine"], "cycle", ["load"])
+    assert list(ids.columns) == ["engine"]
+    # one cycle of each phase begins at 0, so that neither column alone tells the sequences apart
+    X, ids = sequences_from_frame(frame, ["phase", "maker"], columns=["load"])
+    assert [sorted(x.ravel()) for x in X] == [[2, 3, 8], [4, 5], [0, 1, 6, 7]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.arange(3, dtype=np.float32), np.float32),
+        (np.arange(3, dtype=np.int8), np.float64),
+        (np.array([True, False, True]), np.float64),
+        (pd.array([1, None, 3], dtype="Int64"), np.float64),
+        (np.array([1.5, np.nan, 2]), np.float64),
+    ],
+)
+def test_values_of_channels(values, expected):
+    frame = pd.DataFrame({"id": [1, 1, 0], "x": values})
+    X, ids = sequences_from_frame(frame, "id")
+    assert ids.tolist() == [0, 1]
+    got = np.concatenate([X[1], X[0]])[:, 0]
+    assert got.dtype == expected
+    np.testing.assert_array_equal(got, pd.Series(values).astype("float64"))
+
+
+def test_ids_and_times_of_any_kind():
+    days = pd.to_datetime(["2020-03-01", "2020-01-01", "2020-02-01"])
+    frame = pd.DataFrame({
+        "id": pd.Categorical(["v", "u", "v"], categories=["v", "u", "t"]),
+        "day": days.tz_localize("Europe/Berlin"), "x": [3.0, 1.0, 2.0],
+    })  # fmt: skip
+    X, ids = sequences_from_frame(frame, "id", "day")
+    assert ids.tolist() == ["v", "u"]  # the order of the categories, as groupby has it
+    assert [x.ravel().tolist() for x in X] == [[2, 3], [1]]
+    X, ids = sequences_from_frame(frame.drop(columns="id"), "day")
+    assert [x.item() for x in X] == [1, 2, 3]
+    assert ids.is_monotonic_increasing
+    large = pd.DataFrame({"id": [2**60 + 1, 2**60], "x": [1.0, 0.0]})  # one number as floats
+    assert [x.item() for x in sequences_from_frame(large, "id")[0]] == [0, 1]
+
+
+def test_labels_of_sequences_and_steps(frame):
+    y = labels_from_frame(frame, "maker", **KEYS)
+    assert y.tolist() == ["new", "old", "old"]
+    y = labels_from_frame(frame, "phase", **KEYS, per_step=True)
+    assert [list(labels) for labels in y] == [
+        ["start"] * 2, ["start"] * 2 + ["run"], ["start"] * 2 + ["run"] * 2,
+    ]  # fmt: skip
+    y = labels_from_frame(frame, ["load", "heat"], **KEYS, per_step=True)
+    X, _ = sequences_from_frame(frame, **KEYS, columns=["load", "heat"])
+    for labels, x in zip(y, X, strict=True):
+        np.testing.assert_array_equal(labels, x)
+    frame["age"] = frame.engine.map({"a": 1, "b": 2, "c": 3})
+    assert labels_from_frame(frame, ["age", "age"][:1], **KEYS).tolist() == [[1], [2], [3]]
+    assert labels_from_frame(frame, "age", **KEYS).dtype == np.int64
+
+
+def test_missing_labels():
+    frame = pd.DataFrame({
+        "id": [0, 0, 1, 1], "y": [1.0, np.nan, np.nan, np.nan],
+        "name": pd.array(["u", None, None, None], dtype="string"),
+    })  # fmt: skip
+    numbers = labels_from_frame(frame, "y", "id", per_step=True)
+    np.testing.assert_array_equal(numbers, [[1, np.nan], [np.nan, np.nan]])
+    names = labels_from_frame(frame, "name", "id", per_step=True)
+    assert [list(labels) for labels in names] == [["u", None], [None, None]]
+    with pytest.raises(ValueError, match="'y' is both 1.0 and nan in the sequence id=0"):
+        labels_from_frame(frame, "y", "id")
+    assert np.isnan(labels_from_frame(frame[2:], "y", "id")).tolist() == [True]
+    assert labels_from_frame(frame[2:], "name", "id").tolist() == [None]
+
+
+def test_predictions_of_sequences(frame):
+    got = predictions_to_frame(np.array(["u", "v", "w"], dtype=object), frame, **KEYS)
+    expected = pd.DataFrame({"engine": list("abc"), "prediction": list("uvw")})
+    pd.testing.assert_frame_equal(got, expected, check_dtype=False)
+    probabilities = np.arange(6, dtype=np.float32).reshape(3, 2)
+    got = predictions_to_frame(probabilities, frame, ["maker", "engine"], names=[0, "one"])
+    assert list(got.columns) == ["maker", "engine", "0", "one"]
+    np.testing.assert_array_equal(got[["0", "one"]], probabilities)
+    assert got["0"].dtype == np.float32
+    numbered = predictions_to_frame(probabilities, frame, "engine")
+    assert list(numbered.columns) == ["engine", "prediction0", "prediction1"]
+
+
+@pytest.mark.parametrize("order", ["cycle", None])
+def test_predictions_of_steps_fit_the_rows(frame, order):
+    X, _ = sequences_from_frame(frame, "engine", order, ["load", "heat"])
+    got = predictions_to_frame(X, frame, "engine", order, names=["l", "h"])
+    assert list(got.columns) == ["engine", *([] if order is None else [order]), "l", "h"]
+    pd.testing.assert_index_equal(got.index, frame.index)
+    np.testing.assert_array_equal(got[["l", "h"]], frame[["load", "heat"]])
+    joined = frame.join(got[["l"]])
+    np.testing.assert_array_equal(joined.l, joined.load)
+    names = [np.array([f"{v:.0f}" for v in x[:, 0]], dtype=object) for x in X]
+    got = predictions_to_frame(names, frame, "engine", order)
+    assert got.prediction.tolist() == frame.load.astype(str).tolist()
+
+
+def test_from_a_frame_to_predictions_and_back():
+    """A class a sequence, and a running sum a step."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(5, 15, size=60)
+    frame = pd.DataFrame({
+        "id": np.repeat(np.arange(60), lengths),
+        "t": np.concatenate([np.arange(n) for n in lengths])
+    })  # fmt: skip
+    frame["up"] = np.where(frame.id % 2, "yes", "no")
+    frame["x"] = rng.normal(size=len(frame)) + 2 * (frame.id % 2) - 1
+    frame["total"] = frame.groupby("id").x.cumsum()
+    frame = frame.sample(frac=1, random_state=0, ignore_index=True)
+    keys = {"by": "id", "order": "t"}
+    X, ids = sequences_from_frame(frame, **keys, columns=["x"])
+    X = PerTimestep(StandardScaler()).fit_transform(X)
+    classifier = GRUClassifier(8, random_state=0).fit(X, labels_from_frame(frame, "up", **keys))
+    got = predictions_to_frame(classifier.predict(X), frame, **keys).set_index("id")
+    assert (got.prediction == np.where(got.index % 2, "yes", "no")).mean() > 0.9
+    y = labels_from_frame(frame, "total", **keys, per_step=True)
+    model = GRURegressor(16, return_sequences=True, max_iter=60, learning_rate="cosine",
+                         random_state=0).fit(X, y)  # fmt: skip
+    got = predictions_to_frame(model.predict(X), frame, **keys)
+    assert np.corrcoef(got.prediction, frame.total)[0, 1] > 0.95
+    assert ids.tolist() == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "error", "message"),
+    [
+        ({}, dict(by="motor"), ValueError, "frame has no column 'motor'; it has"),
+        ({}, dict(by="engine", order="time"), ValueError, "no column 'time'"),
+        ({}, dict(by="engine", columns=["load", "hot"]), ValueError, "no column 'hot'"),
+        ({}, dict(by=[]), ValueError, "Expected one or more different columns"),
+        ({}, dict(by=["engine", "engine"]), ValueError, "one or more different columns"),
+        ({}, dict(by="engine", order="cycle"), ValueError,
+         "Column 'maker' is of dtype .*; channels are numbers"),
+        (dict(engine=[np.nan] + 8 * [1.0]), dict(by="engine"), ValueError,
+         "Column 'engine' is missing in 1 of 9 rows, the first of them row 0"),
+        (dict(cycle=[1, 2, None] + 6 * [4]), dict(by="engine", order="cycle"), ValueError,
+         "Column 'cycle' is missing in 1 of 9 rows, the first of them row 2"),
+        (dict(cycle=7), dict(by="engine", order="cycle"), ValueError,
+         "'cycle' is 7 twice in the sequence engine='a': in rows"),
+    ],
+)  # fmt: skip
+def test_bad_frames(frame, change, arguments, error, message):
+    with pytest.raises(error, match=message):
+        sequences_from_frame(frame.assign(**change), **arguments)
+
+
+def test_more_bad_frames(frame):
+    with pytest.raises(ValueError, match="frame has no rows"):
+        sequences_from_frame(frame[:0], **KEYS)
+    with pytest.raises(ValueError, match="frame has no channels"):
+        sequences_from_frame(frame[["engine", "cycle"]], **KEYS)
+    with pytest.raises(TypeError, match="dict"):
+        sequences_from_frame({"engine": [1]}, "engine")
+    with pytest.raises(ValueError, match="'phase' is both .* in the sequence engine='b'; per_step"):
+        labels_from_frame(frame, "phase", **KEYS)
+    with pytest.raises(ValueError, match="There are 2 predictions, but 3 sequences"):
+        predictions_to_frame(np.zeros(2), frame, **KEYS)
+    with pytest.raises(ValueError, match=r"predictions\[1\] has 2 time steps, the sequence "
+                                         "engine='b' 3 rows"):  # fmt: skip
+        predictions_to_frame([np.zeros(2), np.zeros(2), np.zeros(4)], frame, **KEYS)
+    with pytest.raises(ValueError, match="There are 2 columns of predictions, but the names"):
+        predictions_to_frame(np.zeros((3, 2)), frame, **KEYS, names=["a"])
+    with pytest.raises(ValueError, match="'engine' of predictions is a column of by"):
+        predictions_to_frame(np.zeros(3), frame, **KEYS, names="engine")
+
+
+def test_without_narwhals(frame, monkeypatch):
+    monkeypatch.setitem(sys.modules, "narwhals", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install narwhals"):
+        sequences_from_frame(frame, **KEYS)
