@@ -282,6 +282,12 @@ def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
     """Sort the rows of a frame by sequence and step."""
     nw = _narwhals()
     frame = nw.from_native(frame, eager_only=True)
+    odd = [name for name in frame.columns if not isinstance(name, str)]
+    if odd:
+        raise ValueError(
+            f"frame has a column {odd[0]!r}, whose name is no string; frame.rename(columns=str) "
+            "makes it one."
+        )
     keys = _names(by, frame)
     steps = [] if order is None else _names(order, frame)
     if not len(frame):

@@ -225,6 +225,8 @@ def test_more_bad_frames(frame):
         sequences_from_frame(frame[:0], **KEYS)
     with pytest.raises(ValueError, match="frame has no channels"):
         sequences_from_frame(frame[["engine", "cycle"]], **KEYS)
+    with pytest.raises(ValueError, match="a column 0, whose name is no string"):
+        sequences_from_frame(frame.rename(columns={"load": 0}), **KEYS)
     with pytest.raises(TypeError, match="dict"):
         sequences_from_frame({"engine": [1]}, "engine")
     with pytest.raises(ValueError, match="'phase' is both .* in the sequence engine='b'; per_step"):
