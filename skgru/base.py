@@ -11,7 +11,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
-from joblib.parallel import get_active_backend
+from joblib.parallel import (
+    LokyBackend,
+    MultiprocessingBackend,
+    SequentialBackend,
+    ThreadingBackend,
+    get_active_backend,
+)
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import (
     BaseEstimator,
@@ -53,6 +59,9 @@ from skgru.training import (
     merge_equal,
 )
 from skgru.workers import Workers
+
+# What joblib has of its own; all other backends are of packages that know of other machines.
+ONE_MACHINE = (SequentialBackend, ThreadingBackend, MultiprocessingBackend, LokyBackend)
 
 # Sequences an update, where batch_size="auto" and there are as many.
 AUTO_BATCH_SIZE = 32
@@ -837,9 +846,13 @@ class BaseGRU(
 
     def _n_threads(self) -> int:
         """Threads that `n_jobs` asks for, but no more than a worker of joblib's share of cores."""
-        n_threads = effective_n_jobs(self.n_jobs)
         backend, _ = get_active_backend()
-        if backend.nesting_level:
+        on_this_machine = isinstance(backend, ONE_MACHINE)
+        if on_this_machine:
+            n_threads = effective_n_jobs(self.n_jobs)
+        else:  # Dask, Ray or Spark would count the cores of the whole cluster
+            n_threads = ThreadingBackend().effective_n_jobs(self.n_jobs)
+        if backend.nesting_level or not on_this_machine:
             n_threads = min(n_threads, _openmp_effective_n_threads())
         return n_threads
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from joblib.parallel import ParallelBackendBase
 from processes import run_python
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -190,6 +191,23 @@ def test_a_worker_of_loky_takes_no_more_than_its_share_of_the_cores():
     with joblib.parallel_config("loky", n_jobs=2):
         threads = joblib.Parallel()(joblib.delayed(gru._n_threads)() for _ in range(2))
     assert max(threads) <= max(1, joblib.cpu_count() // 2)
+
+
+def test_the_cores_of_a_cluster_are_not_ours():
+    class Cluster(ParallelBackendBase):
+        default_n_jobs = -1
+
+        def effective_n_jobs(self, n_jobs):
+            return 1000
+
+        def apply_async(self, func, callback=None):
+            raise NotImplementedError
+
+    with joblib.parallel_config(Cluster(), n_jobs=-1):
+        assert joblib.effective_n_jobs() == 1000
+        assert GRUClassifier()._n_threads() == 1
+        assert GRUClassifier(n_jobs=-1)._n_threads() <= joblib.cpu_count()
+        assert GRUClassifier(n_jobs=2)._n_threads() <= 2
 
 
 def test_pickle_of_a_model_fitted_with_threads():
