@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
+from snippets import run_snippets
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import (
@@ -195,6 +196,16 @@ def test_from_a_frame_to_predictions_and_back():
     got = predictions_to_frame(model.predict(X), frame, **keys)
     assert np.corrcoef(got.prediction, frame.total)[0, 1] > 0.95
     assert ids.tolist() == list(range(60))
+
+
+def test_the_docs():
+    docs = run_snippets("integrations.rst", "Data frames")
+    assert docs["ids"].tolist() == list(range(40))
+    predicted, likely = docs["predicted"], docs["likely"]
+    assert list(predicted.columns) == ["engine", "prediction"]
+    assert list(likely.columns) == ["engine", "no", "yes"]
+    assert (predicted.prediction == docs["y"]).mean() > 0.9
+    np.testing.assert_array_equal(predicted.prediction == "yes", likely.yes > 0.5)
 
 
 @pytest.mark.parametrize(

@@ -69,15 +69,34 @@ def n_threads(estimator, X, y):
 @pytest.mark.slow
 def test_a_grid_search_is_that_of_one_process(client):
     X, y = ragged()
-    search = GridSearchCV(model(), GRID, cv=3, error_score="raise")
+    search = GridSearchCV(model(10), GRID, cv=2, error_score="raise")
     alone = clone(search).fit(X, y)
     with joblib.parallel_config(backend="dask"):
         spread = clone(search).fit(X, y)
     same_results(spread, alone)
     np.testing.assert_array_equal(spread.predict_proba(X), alone.predict_proba(X))
-    # a list goes to the workers with each task unless it is scattered; so far as results go, alike
     with joblib.parallel_config(backend="dask", scatter=[X, y]):
         same_results(clone(search).fit(X, y), alone)
+
+
+class CountsItsTravels(np.ndarray):
+    travels = 0
+
+    def __reduce_ex__(self, protocol):
+        CountsItsTravels.travels += 1
+        return np.array, (self.tolist(),)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scattered", [False, True])
+def test_a_list_goes_with_every_fit_unless_it_is_scattered(client, scattered):
+    X, y = ragged(length=8)
+    X[0] = X[0].view(CountsItsTravels)
+    CountsItsTravels.travels = 0
+    search = GridSearchCV(model(1), {"gruclassifier__alpha": [0.1, 1]}, cv=3, refit=False)
+    with joblib.parallel_config(backend="dask", **({"scatter": [X]} if scattered else {})):
+        search.fit(X, y)
+    assert (CountsItsTravels.travels < 6) == scattered
 
 
 @pytest.mark.slow

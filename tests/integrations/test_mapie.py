@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
+from snippets import run_snippets
 
 from skgru import GRUClassifier, GRURegressor
 
@@ -135,3 +136,9 @@ def test_sets_of_labels(numbers, form, prefit):
     covered = sets[np.arange(len(test[1])), test[1], 0].mean()
     assert 0.84 < covered < 0.96
     assert sets.sum(axis=1).mean() < 2.5
+
+
+def test_the_docs():
+    docs = run_snippets("integrations.rst", "MAPIE: intervals that cover")
+    assert len(docs["coverage"]) == 3
+    assert all(0.84 < share < 0.97 for share in docs["coverage"])

@@ -1,15 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
+from snippets import run_snippets
 
 from skgru import GRURegressor
-from skgru.datasets import load_sunspots
 from skgru.forecasting import lags_to_sequences, recursive_forecast, sliding_windows
-from skgru.preprocessing import PerTimestep
 
 recursive = pytest.importorskip("skforecast.recursive")
 direct = pytest.importorskip("skforecast.direct")
@@ -85,28 +82,17 @@ def test_lags_with_gaps(wave):
     np.testing.assert_allclose(forecaster.predict(1), expected, rtol=1e-9)
 
 
-def test_backtesting_and_search_of_sunspots():
-    """The snippet of the docs; the naive forecast carries the last year forward."""
-    sunspots = load_sunspots()
-    series = pd.Series(sunspots.series, index=pd.RangeIndex(len(sunspots.series)), name="spots")
-    model = TransformedTargetRegressor(
-        of_lags(make_pipeline(PerTimestep(StandardScaler()), GRURegressor(alpha=0.1, max_iter=40,
-                learning_rate="cosine", random_state=0)), 22),
-        transformer=StandardScaler(),
-    )  # fmt: skip
-    forecaster = recursive.ForecasterRecursive(clone(model), lags=22)
-    n_train = len(series) - 60
-    folds = selection.TimeSeriesFold(steps=1, initial_train_size=n_train, refit=False)
-    metric, predictions = selection.backtesting_forecaster(
-        forecaster, series, cv=folds, metric="mean_absolute_error", show_progress=False, n_jobs=1
-    )
-    assert len(predictions) == 60
-    naive = series.diff()[n_train:].abs().mean()
-    assert metric.iloc[0, -1] < 0.8 * naive
-    name = "regressor__pipeline__gruregressor__max_iter"
+def test_the_docs_and_a_search():
+    """Of sunspots; the naive forecast carries the last year forward."""
+    docs = run_snippets("integrations.rst", "skforecast")
+    series, folds = docs["series"], docs["folds"]
+    assert len(docs["predictions"]) == 60
+    naive = series.diff()[-60:].abs().mean()
+    assert docs["error"].iloc[0, -1] < 0.8 * naive
+    name = "regressor__gruregressor__max_iter"
     found = selection.grid_search_forecaster(
-        forecaster, series, cv=folds, param_grid={name: [1, 20]}, metric="mean_absolute_error",
-        return_best=False, show_progress=False, verbose=False, n_jobs=1,
+        docs["forecaster"], series, cv=folds, param_grid={name: [1, 20]}, return_best=False,
+        metric="mean_absolute_error", show_progress=False, verbose=False, n_jobs=1,
     )  # fmt: skip
     assert found[name].iloc[0] == 20
 

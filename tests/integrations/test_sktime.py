@@ -4,9 +4,10 @@ import pytest
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from snippets import run_snippets
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.datasets import load_japanese_vowels, load_sunspots
+from skgru.datasets import load_japanese_vowels
 from skgru.forecasting import recursive_forecast, sliding_windows
 from skgru.preprocessing import PerTimestep, sequences_from_frame
 
@@ -82,22 +83,19 @@ def test_exog_are_channels_of_panels_but_not_of_tables():
     np.testing.assert_array_equal(seen["X"][0], np.concatenate([y[:4], exog.heat[:4]]))
 
 
-def test_sunspots():
-    """The snippet of the docs."""
-    spots = load_sunspots().series
-    series = pd.Series(spots, index=pd.RangeIndex(len(spots)))
+def test_the_docs():
+    docs = run_snippets("integrations.rst", "sktime: forecasting by reduction")
+    spots = docs["spots"]
     model = TransformedTargetRegressor(
-        make_pipeline(PerTimestep(StandardScaler()), GRURegressor(alpha=0.1, max_iter=40,
-                      learning_rate="cosine", random_state=0)), transformer=StandardScaler(),
-    )  # fmt: skip
-    forecaster = compose.make_reduction(
-        model, window_length=22, strategy="recursive", scitype="tabular-regressor"
+        make_pipeline(PerTimestep(StandardScaler()), docs["gru"]), transformer=StandardScaler()
     )
-    forecast = forecaster.fit(series[:-5]).predict(fh=[1, 2, 3, 4, 5])
     model.fit(*sliding_windows(spots[:-5], 22))
-    np.testing.assert_allclose(
-        forecast, recursive_forecast(model, spots[:-5], 5, window=22), rtol=1e-4
-    )
+    expected = recursive_forecast(model, spots[:-5], 5, window=22)
+    np.testing.assert_allclose(docs["forecast"], expected, rtol=1e-4)
+    assert docs["with_exog"].shape == (5,)
+    assert docs["forecaster"].window_length == 22
+    panel = run_snippets("integrations.rst", "sktime and aeon: panels")
+    assert panel["X"].shape == (5, 30, 2)
 
 
 def test_panels_are_ours_transposed():
