@@ -66,7 +66,9 @@ def sliding_windows(
     Notes
     -----
     Both arrays are contiguous copies: X takes about `window / step` times the memory of the series.
-    A window whose horizon would reach beyond the series is left out.
+    A window whose horizon would reach beyond the series is left out, so that a series of T steps
+    has ``(T - window - horizon) // step + 1`` windows: with the counts of several series,
+    ``np.repeat(names, counts)`` are groups for scikit-learn's splitters.
 
     Channels that help but are neither known in advance nor of interest belong to the series;
     ``y.reshape(len(y), horizon, n_channels)[:, :, 0]`` are the targets of the first channel alone,

@@ -215,6 +215,8 @@ def test_windows_of_several_series_are_those_of_each(channels, window, horizon, 
             assert part.flags.c_contiguous
             part[:] = 0
     assert all(one.all() for one in several)
+    for (X, _), one in zip(alone, several, strict=True):
+        assert len(X) == (len(one) - window - horizon) // step + 1
 
 
 def test_forms_of_several_series():
