@@ -658,6 +658,36 @@ class BaseGRU(
             self.best_loss_ = min(history.loss_curve, default=np.inf)
         return self
 
+    def _fit_to_parameters(self, X: Any, y: ArrayLike, parameters: Parameters) -> Self:
+        """Become fitted with given weights, without training.
+
+        Parameters
+        ----------
+        X : array-like
+            An example of the sequences that the model is for.
+        y : array-like
+            Rows of targets, as `_check_y` takes them: all classes, or the columns that there are.
+        parameters : Parameters
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the weights do not have the shapes that the estimator's parameters, X and y give
+            them.
+        """
+        self._validate_params()
+        self._check_combinations((None, None, None), incremental=False)
+        sequences = self._check_X(X, reset=True, dtype=self.dtype)
+        self._check_y(y, reset=True)
+        network = Network(self._architecture(sequences.n_channels), self.dtype)
+        network.assign(parameters)
+        self._network, self._history, self._solver = network, History(), None
+        return self._publish()
+
     def _check_X(self, X: Any, *, reset: bool, dtype: DTypeLike) -> Sequences:
         """Validate X, and record its features (`reset`) or compare it with those recorded."""
         name = type(self).__name__

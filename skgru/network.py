@@ -277,6 +277,21 @@ class Network:
             Head(matrices[-1], biases[-1]),
         )
 
+    def assign(self, parameters: Parameters) -> None:
+        """Copy all parameters from arrays of the shapes that `views` gives.
+
+        Raises
+        ------
+        ValueError
+            If an array has another shape.
+        """
+        for own, given in zip(
+            _arrays(self.views(self.parameters)), _arrays(parameters), strict=True
+        ):
+            if given.shape != own.shape:
+                raise ValueError(f"An array has shape {given.shape}, expected {own.shape}.")
+            own[:] = given
+
     def initialize(self, random_state: np.random.RandomState) -> None:
         """Draw Glorot-uniform W and head, orthogonal U (each gate on its own), zero all others.
 
@@ -305,6 +320,11 @@ class Network:
         flops = 6 * n_steps * self.n_weights
         sequences = max(16, min(32, n_samples // 2), max(self.architecture.hidden_layer_sizes) // 4)
         return max(1, min(n_samples // sequences, flops // SHARD_FLOPS))
+
+
+def _arrays(parameters: Parameters) -> list[np.ndarray]:
+    layers = chain.from_iterable(parameters.layers)
+    return [*chain.from_iterable(layers), parameters.query, *parameters.head]
 
 
 def _cell(architecture: Architecture, dtype: np.dtype) -> Cell:

@@ -1,5 +1,12 @@
-"""Fitted models in other forms, for places where skgru is not."""
+"""Fitted models in other forms, for places where skgru is not, and back.
+
+Nothing here is imported by the estimators, and the packages of the other side only by the
+functions that need them.
+"""
 
 from skgru.interop.c import to_c
+from skgru.interop.onnx import to_onnx
+from skgru.interop.skl2onnx import register_skl2onnx
+from skgru.interop.torch import from_torch, to_torch
 
-__all__ = ["to_c"]
+__all__ = ["from_torch", "register_skl2onnx", "to_c", "to_onnx", "to_torch"]

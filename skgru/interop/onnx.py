@@ -1,0 +1,425 @@
+"""Fitted estimators as ONNX graphs."""
+
+from collections.abc import Callable
+from itertools import count
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from skgru.base import BaseGRU
+from skgru.interop.standard import joined, standard_form
+from skgru.network import Head, Layer, Network
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+# The first opset in which every reduction takes its axes as an input; onnxruntime has it from 1.14.
+OLDEST_OPSET = 18
+
+# ONNX's orders of the gates
+ORDERS = {"RNN": "h", "GRU": "zrh", "LSTM": "iofg"}
+
+
+class Node(NamedTuple):
+    """An operator, the names of what it takes and gives, and its attributes."""
+
+    operator: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: dict[str, Any]
+
+
+class Graph:
+    """Nodes and constants, before they become ONNX's.
+
+    Parameters
+    ----------
+    new_name : callable, default=None
+        Makes a name that is not taken yet out of another.
+
+    Attributes
+    ----------
+    nodes : list of Node
+    constants : dict of str to ndarray
+    """
+
+    def __init__(self, new_name: Callable[[str], str] | None = None):
+        numbers = count()
+        self._new_name = new_name or (lambda name: f"{name}_{next(numbers)}")
+        self.nodes: list[Node] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def add(self, operator: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
+        """Add a node of one output, whose name it returns; arrays among inputs are constants."""
+        return self.add_with_outputs(operator, 1, *inputs, **attributes)[0]
+
+    def add_with_outputs(
+        self, operator: str, n_outputs: int, *inputs: str | np.ndarray, **attributes: Any
+    ) -> list[str]:
+        """Add a node of several outputs."""
+        names = [name if isinstance(name, str) else self._constant(name) for name in inputs]
+        while not names[-1]:  # optional ones at the end
+            names.pop()
+        outputs = [self._new_name(operator) for _ in range(n_outputs)]
+        self.nodes.append(Node(operator, names, outputs, attributes))
+        return outputs
+
+    def name(self, result: str, name: str) -> None:
+        """Give what a node has made another name."""
+        self.nodes.append(Node("Identity", [result], [name], {}))
+
+    def _constant(self, array: np.ndarray) -> str:
+        name = self._new_name("constant")
+        # onnxruntime has no recurrent operator in float64
+        self.constants[name] = array.astype(np.float32) if array.dtype.kind == "f" else array
+        return name
+
+
+def to_onnx(
+    estimator: BaseGRU, *, lengths: bool = False, target_opset: int | None = None
+) -> "ModelProto":
+    """Express a fitted classifier or regressor as an ONNX graph of standard operators.
+
+    Every cell becomes ONNX's RNN, GRU or LSTM, and none is approximated: a light GRU is a GRU whose
+    reset gate is one. The graph computes in float32, as onnxruntime's recurrent operators do, also
+    of a model with `dtype="float64"`.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+        Fitted. Of pipelines, see `register_skl2onnx`.
+    lengths : bool, default=False
+        Whether the graph has a second input, the number of time steps of each sequence: it is
+        needed where sequences of different lengths come as one array. What the array holds after
+        the end of a sequence then does not count, be it NaN.
+    target_opset : int, default=None
+        Version of ONNX's operators, 18 or newer; None is 18, which most runtimes read.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        With the inputs
+
+        - `X`: float32 of shape (n_samples, n_timesteps, n_channels), where both first are free; or
+          (n_samples, n_timesteps * n_channels) if the estimator was fitted on a table;
+        - `lengths`: int64 of shape (n_samples,), each from 1 to n_timesteps, if wanted;
+
+        and the outputs of a classifier
+
+        - `label`: int64 or string of the shape of `predict`; int64 also for labels that were bool
+          or float;
+        - `probabilities`: float32 of the shape of `predict_proba`;
+
+        or of a regressor
+
+        - `variable`: float32 of the shape of `predict`.
+
+        With `return_sequences`, numbers are NaN after the end of a sequence, and labels there mean
+        nothing.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is none of skgru's.
+    ValueError
+        If `target_opset` is unknown to the installed onnx or too old, or if `lengths` are wanted
+        of a model that was fitted on a table.
+    ImportError
+        If onnx is not installed.
+
+    See Also
+    --------
+    register_skl2onnx : For pipelines.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.interop import to_onnx
+    >>> model = to_onnx(GRUClassifier().fit(X, y), lengths=True)  # doctest: +SKIP
+    >>> onnx.save(model, "gru.onnx")  # doctest: +SKIP
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from skgru import __version__
+
+    if not isinstance(estimator, BaseGRU):
+        raise TypeError(
+            f"to_onnx takes a fitted GRUClassifier or GRURegressor, got a "
+            f"{type(estimator).__name__}; for a pipeline, call register_skl2onnx() and then "
+            "skl2onnx.to_onnx."
+        )
+    check_is_fitted(estimator, "_network")
+    target_opset = OLDEST_OPSET if target_opset is None else target_opset
+    newest = onnx.defs.onnx_opset_version()
+    if not isinstance(target_opset, Integral) or not OLDEST_OPSET <= target_opset <= newest:
+        raise ValueError(
+            f"target_opset must be an integer from {OLDEST_OPSET} to {newest}, the newest of onnx "
+            f"{onnx.__version__}; got {target_opset!r}."
+        )
+    if lengths and estimator._fitted_on_table:
+        raise ValueError(
+            "lengths=True is for models of sequences; this one was fitted on a table, whose rows "
+            "are of one length."
+        )
+
+    graph = Graph()
+    results = add_estimator(graph, estimator, "X", "lengths" if lengths else "")
+    for name, result in results.items():
+        graph.name(result, name)
+    shape_of_x = _shape_of_x(estimator)
+    inputs = [helper.make_tensor_value_info("X", TensorProto.FLOAT, shape_of_x)]
+    if lengths:
+        inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT64, shape_of_x[:1]))
+    shapes = shapes_of_outputs(estimator, shape_of_x)
+    model = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node(
+                    node.operator, node.inputs, node.outputs, node.outputs[0], **node.attributes
+                )
+                for node in graph.nodes
+            ],
+            type(estimator).__name__,
+            inputs,
+            [
+                helper.make_tensor_value_info(name, _element_type(estimator, name), shapes[name])
+                for name in results
+            ],
+            [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", target_opset)],
+        producer_name="skgru",
+        producer_version=__version__,
+    )
+    # no newer than it has to be, for older runtimes to read it
+    model.ir_version = helper.find_min_ir_version_for(model.opset_import)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _shape_of_x(estimator: BaseGRU) -> list[str | int]:
+    if estimator._fitted_on_table:
+        return ["n_samples", estimator.n_features_in_]
+    return ["n_samples", "n_timesteps", estimator.n_features_in_]
+
+
+def shapes_of_outputs(
+    estimator: BaseGRU, shape_of_x: list[str | int | None]
+) -> dict[str, list[str | int | None]]:
+    """Shapes of what `add_estimator` makes."""
+    n_samples, n_timesteps = shape_of_x[:2]
+    if estimator._fitted_on_table:
+        n_timesteps = estimator.n_features_in_ // estimator._n_channels_seen
+    rows = (
+        [n_samples, n_timesteps]
+        if estimator._network.architecture.return_sequences
+        else [n_samples]
+    )
+    if is_classifier(estimator):
+        n_classes = len(estimator.classes_)
+        of_label = [n_classes] if estimator._multilabel else []
+        return {"label": rows + of_label, "probabilities": [*rows, n_classes]}
+    columns = [estimator._n_targets, estimator.n_outputs_ // estimator._n_targets]
+    return {"variable": rows + [n for n in columns if n > 1]}
+
+
+def add_estimator(graph: Graph, estimator: BaseGRU, x: str, lengths: str) -> dict[str, str]:
+    """Add a fitted estimator to a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    estimator : GRUClassifier or GRURegressor
+    x : str
+        float32 of shape (n_samples, n_timesteps, n_channels), or (n_samples, n_timesteps *
+        n_channels) if it was fitted on a table.
+    lengths : str
+        int64 of shape (n_samples,), or "" if all sequences have all time steps.
+
+    Returns
+    -------
+    results : dict of str to str
+        The names in the graph of "label" and "probabilities", or of "variable".
+    """
+    if estimator._fitted_on_table:
+        x = graph.add("Reshape", x, np.array([0, -1, estimator._n_channels_seen]))
+    outputs, present = _add_network(graph, estimator._network, x, lengths)
+    if is_classifier(estimator):
+        return _add_classes(graph, estimator, outputs, present)
+    return _add_numbers(graph, estimator, outputs, present)
+
+
+# ---- the network -------------------------------------------------------------------------------
+
+
+def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[str, str]:
+    """Add layers, pooling and head; return the outputs, and which steps are no padding.
+
+    The outputs are (n_samples, n_outputs), or (n_samples, n_timesteps, n_outputs); the steps
+    (n_samples, n_timesteps, 1), or "" if there is nothing to tell.
+    """
+    arch = network.architecture
+    layers, query, head = network.views(network.parameters)
+    x = graph.add("Transpose", x, perm=[1, 0, 2])  # time-major from here on
+    n_steps = graph.add("Cast", lengths, to=_type("INT32")) if lengths else ""
+    states = x
+    for depth, directions in enumerate(layers):
+        if depth:
+            states = _add_join(graph, states)
+        states, last = _add_layer(graph, network, directions, states, n_steps)
+    if arch.pooling == "last" and not arch.return_sequences:
+        last = graph.add("Transpose", last, perm=[1, 0, 2])
+        return _add_head(graph, graph.add("Reshape", last, np.array([0, -1])), head), ""
+    states = _add_join(graph, states)
+    present = _add_present(graph, x, lengths) if lengths else ""
+    if not arch.return_sequences:
+        pooled = _add_pooling(graph, arch.pooling, query, states, present)
+        return _add_head(graph, pooled, head), ""
+    outputs = graph.add("Transpose", _add_head(graph, states, head), perm=[1, 0, 2])
+    return outputs, graph.add("Transpose", present, perm=[1, 0, 2]) if present else ""
+
+
+def _add_present(graph: Graph, x: str, lengths: str) -> str:
+    """Say which steps of time-major sequences are no padding: (n_timesteps, n_samples, 1)."""
+    shape = graph.add("Shape", x)
+    n_steps = graph.add("Gather", shape, np.array(0))
+    steps = graph.add("Range", np.array(0), n_steps, np.array(1))
+    present = graph.add("Less", graph.add("Unsqueeze", steps, np.array([1])), lengths)
+    return graph.add("Unsqueeze", present, np.array([2]))
+
+
+def _add_layer(
+    graph: Graph, network: Network, directions: list[Layer], x: str, n_steps: str
+) -> tuple[str, str]:
+    """Add a layer; return its states (T, n_directions, N, H), and the last (n_directions, N, H)."""
+    arch = network.architecture
+    forms = [standard_form(arch.cell, layer) for layer in directions]
+    operator = forms[0][0]
+    attributes = {
+        "hidden_size": len(directions[0].U),
+        "direction": "bidirectional" if arch.bidirectional else "forward",
+    }
+    if operator == "GRU":
+        attributes["linear_before_reset"] = int(arch.reset_after)
+    if arch.activation == "relu":
+        attributes["activations"] = ["Sigmoid", "Relu"] * len(directions)
+    gates = [joined(form, ORDERS[operator]) for _, form in forms]
+    states, last = graph.add_with_outputs(
+        operator,
+        2,
+        x,
+        np.stack([gate.W.T for gate in gates]),
+        np.stack([gate.U.T for gate in gates]),
+        np.stack([np.concatenate([gate.b, gate.c]) for gate in gates]),
+        n_steps,
+        **attributes,
+    )
+    return states, last
+
+
+def _add_join(graph: Graph, states: str) -> str:
+    """Put the states of both directions, (T, n_directions, N, H), side by side, (T, N, width)."""
+    states = graph.add("Transpose", states, perm=[0, 2, 1, 3])
+    return graph.add("Reshape", states, np.array([0, 0, -1]))
+
+
+def _add_pooling(graph: Graph, pooling: str, query: np.ndarray, states: str, present: str) -> str:
+    """Add what makes states (T, N, width) one vector a sequence, (N, width)."""
+    steps = np.array([0])
+    lowest, zero = np.float32(-np.inf), np.float32(0)
+    if pooling == "max":
+        states = graph.add("Where", present, states, np.array(lowest)) if present else states
+        return graph.add("ReduceMax", states, steps, keepdims=0)
+    if present:
+        # onnxruntime has zeros there anyway, but ONNX does not say what there is
+        states = graph.add("Where", present, states, np.array(zero))
+    if pooling == "mean":
+        if not present:
+            return graph.add("ReduceMean", states, steps, keepdims=0)
+        counts = graph.add(
+            "ReduceSum", graph.add("Cast", present, to=_type("FLOAT")), steps, keepdims=0
+        )
+        return graph.add("Div", graph.add("ReduceSum", states, steps, keepdims=0), counts)
+    scores = graph.add("MatMul", states, query[:, np.newaxis])
+    if present:
+        scores = graph.add("Where", present, scores, np.array(lowest))
+    weights = graph.add("Softmax", scores, axis=0)
+    return graph.add("ReduceSum", graph.add("Mul", weights, states), steps, keepdims=0)
+
+
+def _add_head(graph: Graph, states: str, head: Head) -> str:
+    return graph.add("Add", graph.add("MatMul", states, head.W), head.b)
+
+
+# ---- what the outputs say ----------------------------------------------------------------------
+
+
+def _add_classes(graph: Graph, estimator: BaseGRU, outputs: str, present: str) -> dict[str, str]:
+    if estimator._multilabel:
+        label = graph.add("Greater", outputs, np.array(np.float32(0)))
+        label = graph.add("Cast", label, to=_type("INT64"))
+    else:
+        if estimator.n_outputs_ == 1:  # the logit of two classes is the second's
+            outputs = graph.add("Concat", graph.add("Neg", outputs), outputs, axis=-1)
+        most_likely = graph.add("ArgMax", outputs, axis=-1, keepdims=0)
+        label = graph.add("Gather", labels(estimator.classes_), most_likely)
+    known = _hide_padding(graph, outputs, present)
+    if estimator._multilabel or estimator.n_outputs_ == 1:
+        probabilities = graph.add("Sigmoid", known)
+    else:
+        probabilities = graph.add("Softmax", known, axis=-1)
+    return {"label": label, "probabilities": probabilities}
+
+
+def labels(classes: np.ndarray) -> np.ndarray:
+    """Give classes a type that ONNX has: integers, or strings."""
+    if classes.dtype.kind in "biuf":
+        return classes.astype(np.int64)
+    return classes.astype(object)
+
+
+def _add_numbers(graph: Graph, estimator: BaseGRU, outputs: str, present: str) -> dict[str, str]:
+    numbers = _hide_padding(graph, outputs, present)
+    n_targets = estimator._n_targets
+    n_quantiles = estimator.n_outputs_ // n_targets
+    if n_quantiles > 1:
+        rows = [0, 0] if estimator._network.architecture.return_sequences else [0]
+        numbers = graph.add("Reshape", numbers, np.array([*rows, n_targets, n_quantiles]))
+        numbers, _ = graph.add_with_outputs(
+            "TopK", 2, numbers, np.array([n_quantiles]), axis=-1, largest=0, sorted=1
+        )
+        order = np.argsort(np.argsort(estimator.quantiles))
+        numbers = graph.add("Gather", numbers, order, axis=-1)
+        if n_targets == 1:
+            numbers = graph.add("Squeeze", numbers, np.array([-2]))
+        return {"variable": numbers}
+    if estimator.loss == "poisson":
+        numbers = graph.add("Exp", numbers)
+    if n_targets == 1:
+        numbers = graph.add("Squeeze", numbers, np.array([-1]))
+    return {"variable": numbers}
+
+
+def _hide_padding(graph: Graph, outputs: str, present: str) -> str:
+    """Make the outputs NaN after the end of a sequence."""
+    return (
+        graph.add("Where", present, outputs, np.array(np.float32(np.nan))) if present else outputs
+    )
+
+
+def _type(name: str) -> int:
+    from onnx import TensorProto
+
+    return TensorProto.DataType.Value(name)
+
+
+def _element_type(estimator: BaseGRU, output: str) -> int:
+    if output != "label":
+        return _type("FLOAT")
+    return _type("STRING" if labels(estimator.classes_).dtype == object else "INT64")

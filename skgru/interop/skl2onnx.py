@@ -1,0 +1,203 @@
+"""Pipelines as ONNX graphs: converters for skl2onnx."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from skgru.base import BaseGRU
+from skgru.classifier import GRUClassifier
+from skgru.interop.onnx import OLDEST_OPSET, Graph, add_estimator, labels, shapes_of_outputs
+from skgru.preprocessing import PerTimestep
+from skgru.regressor import GRURegressor
+
+
+def register_skl2onnx() -> None:
+    """Teach skl2onnx the estimators, and `PerTimestep`.
+
+    `skl2onnx.to_onnx` and `convert_sklearn` then take pipelines and other compositions that hold
+    them. The first input is float32 of two or three dimensions: that of a `PerTimestep` or an
+    estimator which comes first, of the form that it was fitted on. A second input of type
+    `Int64TensorType([None])` is the number of time steps of each sequence, as `lengths=True` of
+    `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep`.
+
+    Classifiers have skl2onnx's options `zipmap` (True, False or "columns") and
+    `output_class_labels`; a multilabel indicator and `return_sequences` need `zipmap=False`. The
+    outputs are those of `to_onnx`, but where a regressor predicts one number a sequence they are of
+    shape (n_samples, 1), as skl2onnx has them of all regressors.
+
+    Calling it again changes nothing.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+
+    See Also
+    --------
+    to_onnx : Of an estimator alone; does not need skl2onnx.
+
+    Examples
+    --------
+    >>> from skgru.interop import register_skl2onnx
+    >>> register_skl2onnx()  # doctest: +SKIP
+    >>> skl2onnx.to_onnx(pipeline, X, options={"zipmap": False})  # doctest: +SKIP
+    """
+    from skl2onnx import update_registered_converter
+
+    update_registered_converter(
+        GRUClassifier,
+        "SkgruGRUClassifier",
+        _set_types,
+        _convert,
+        options={
+            "zipmap": [True, False, "columns"],
+            "output_class_labels": [False, True],
+            "nocl": [False],  # which skl2onnx asks every classifier for
+        },
+    )
+    update_registered_converter(GRURegressor, "SkgruGRURegressor", _set_types, _convert)
+    update_registered_converter(
+        PerTimestep,
+        "SkgruPerTimestep",
+        _set_types_of_steps,
+        _convert_steps,
+        parser=_parse_steps,
+    )
+
+
+# ---- the estimators ----------------------------------------------------------------------------
+
+
+def _set_types(operator: Any) -> None:
+    """Tell skl2onnx the types and shapes of what an estimator makes."""
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+
+    estimator = operator.raw_operator
+    check_is_fitted(estimator, "_network")
+    _check_inputs(operator)
+    shapes = list(shapes_of_outputs(estimator, operator.inputs[0].type.shape).values())
+    if not is_classifier(estimator):
+        shape = shapes[0]
+        operator.outputs[0].type = FloatTensorType(shape if shape[1:] else [*shape, 1])
+        return
+    options = operator.scope_inst.get_options(estimator, {"zipmap": True})
+    if options["zipmap"] and shapes[0][1:]:
+        raise NotImplementedError(
+            "Of a multilabel indicator, or of a label each time step, there is no map from labels "
+            "to probabilities; convert with options={'zipmap': False}."
+        )
+    strings = labels(estimator.classes_).dtype == object
+    operator.outputs[0].type = (StringTensorType if strings else Int64TensorType)(shapes[0])
+    operator.outputs[1].type = FloatTensorType(shapes[1])
+
+
+def _check_inputs(operator: Any) -> None:
+    """Refuse another form of X than that of the fit, and what is not X or lengths."""
+    model = operator.raw_operator
+    name, on_table = type(model).__name__, model._fitted_on_table
+    x, *lengths = operator.inputs
+    n_dimensions = 2 if on_table else 3
+    if len(x.type.shape) != n_dimensions:
+        raise ValueError(
+            f"{name} was fitted on X of {n_dimensions} dimensions, its input in the graph has the "
+            f"shape {x.type.shape}."
+        )
+    if len(lengths) > (0 if on_table else 1):
+        names = [variable.raw_name for variable in operator.inputs]
+        raise ValueError(
+            f"{name} takes X{'' if on_table else ' and the lengths of its sequences'}, but in the "
+            f"graph it has the inputs {names}."
+        )
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add an estimator's nodes to skl2onnx's."""
+    from onnx import TensorProto, numpy_helper
+
+    estimator: BaseGRU = operator.raw_operator
+    if container.target_opset_onnx < OLDEST_OPSET:
+        raise ValueError(
+            f"{type(estimator).__name__} needs target_opset >= {OLDEST_OPSET}, got "
+            f"{container.target_opset_onnx}."
+        )
+    graph = Graph(scope.get_unique_variable_name)
+    x, *lengths = (variable.full_name for variable in operator.inputs)
+    x = graph.add("Cast", x, to=TensorProto.FLOAT)
+    results = list(add_estimator(graph, estimator, x, *lengths or [""]).values())
+    for result, output in zip(results, operator.outputs, strict=True):
+        if output.type.shape[1:] == [1] and not is_classifier(estimator):
+            result = graph.add("Unsqueeze", result, np.array([1]))
+        graph.name(result, output.full_name)
+    for name, array in graph.constants.items():
+        container.initializers.append(numpy_helper.from_array(array, name))
+    for node in graph.nodes:
+        container.add_node(
+            node.operator,
+            node.inputs,
+            node.outputs,
+            name=scope.get_unique_operator_name(node.operator),
+            **node.attributes,
+        )
+
+
+# ---- PerTimestep -------------------------------------------------------------------------------
+
+
+def _parse_steps(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
+    """Let lengths, if there are any, go by unchanged."""
+    from skl2onnx.common.data_types import FloatTensorType
+
+    operator = scope.declare_local_operator("SkgruPerTimestep", model)
+    operator.inputs = inputs
+    operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType()))
+    for lengths in inputs[1:]:
+        operator.outputs.append(scope.declare_local_variable("lengths", lengths.type))
+    return operator.outputs
+
+
+def _set_types_of_steps(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    model = operator.raw_operator
+    check_is_fitted(model)
+    _check_inputs(operator)
+    shape = operator.inputs[0].type.shape
+    if model._fitted_on_table:
+        n_steps = model.n_features_in_ // model._n_channels_in
+        columns = [n_steps * model._n_channels_out]
+    else:
+        columns = [shape[1], model._n_channels_out]
+    operator.outputs[0].type = FloatTensorType([shape[0], *columns])
+
+
+def _convert_steps(scope: Any, operator: Any, container: Any) -> None:
+    """Reshape to a row a step, convert the transformer, and reshape back."""
+    from onnx import TensorProto
+    from skl2onnx.algebra.onnx_operator import OnnxSubEstimator
+    from skl2onnx.algebra.onnx_ops import (
+        OnnxCast,
+        OnnxConcat,
+        OnnxIdentity,
+        OnnxReshape,
+        OnnxShape,
+        OnnxSlice,
+    )
+
+    model, version = operator.raw_operator, {"op_version": container.target_opset_onnx}
+    x, *lengths = operator.inputs
+    rows = OnnxReshape(x, np.array([-1, model._n_channels_in]), **version)
+    table = x.type.__class__([None, model._n_channels_in])
+    rows = OnnxSubEstimator(model.transformer_, rows, input_types=[table], **version)
+    shape = np.array([-1, operator.outputs[0].type.shape[1]])
+    if not model._fitted_on_table:
+        begin, end = np.array([0]), np.array([2])
+        samples_and_steps = OnnxSlice(OnnxShape(x, **version), begin, end, **version)
+        columns = np.array([model._n_channels_out])
+        shape = OnnxConcat(samples_and_steps, columns, axis=0, **version)
+    rows = OnnxCast(rows, to=TensorProto.FLOAT, **version)
+    result = OnnxReshape(rows, shape, output_names=operator.outputs[:1], **version)
+    result.add_to(scope, container)
+    for taken, given in zip(lengths, operator.outputs[1:], strict=True):
+        OnnxIdentity(taken, output_names=[given], **version).add_to(scope, container)

@@ -1,0 +1,360 @@
+"""Fitted estimators as PyTorch modules, and PyTorch modules as fitted estimators."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skgru.base import BaseGRU
+from skgru.classifier import GRUClassifier
+from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
+from skgru.network import Head, Layer, Parameters
+from skgru.regressor import GRURegressor
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# PyTorch's orders of the gates
+ORDERS = {"RNN": "h", "GRU": "rzh", "LSTM": "ifgo"}
+
+
+# ---- to PyTorch --------------------------------------------------------------------------------
+
+
+def to_torch(estimator: BaseGRU) -> "nn.Module":
+    """Express a fitted classifier or regressor as a PyTorch module.
+
+    Cells become `nn.RNN`, `nn.GRU` or `nn.LSTM`: `rnn`, `gru` with `reset_after=True` and `lstm` as
+    they are, `cifg` as an LSTM whose input gate is one minus its forget gate, and `light_gru` as a
+    GRU whose reset gate is one (training it further in PyTorch does not keep the gates of `cifg`
+    coupled). PyTorch has no GRU whose reset gate acts before the product.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+        Fitted.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        Of the estimator's dtype, on the CPU, in evaluation mode. `module(x)` takes a tensor of
+        shape (n_samples, n_timesteps, n_channels) or a `PackedSequence`, and `module(x, lengths)`
+        padded sequences of different lengths. It returns the outputs of the linear layer, of
+        shape (n_samples, n_outputs): the logits of the classes, of two classes or of a multilabel
+        indicator that of a 1; a regressor's numbers, of `loss="poisson"` the logarithm of the
+        mean, of `loss="quantile"` all quantiles of the first target, then of the second, as yet
+        unsorted. With `return_sequences`, they are of shape (n_samples, n_timesteps, n_outputs).
+        Its parts are `recurrent`, a list of layers, `head`, and the `query` of attention.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is none of skgru's.
+    NotImplementedError
+        If PyTorch has no such cell.
+    ImportError
+        If PyTorch is not installed.
+
+    See Also
+    --------
+    from_torch : The way back.
+
+    Examples
+    --------
+    >>> from skgru.interop import to_torch
+    >>> module = to_torch(GRUClassifier(reset_after=True).fit(X, y))  # doctest: +SKIP
+    >>> probabilities = torch.softmax(module(x), dim=1)  # doctest: +SKIP
+    """
+    from torch import nn
+
+    from skgru.interop.torch_module import SequenceModel
+
+    if not isinstance(estimator, BaseGRU):
+        raise TypeError(
+            "to_torch takes a fitted GRUClassifier or GRURegressor, got a "
+            f"{type(estimator).__name__}."
+        )
+    check_is_fitted(estimator, "_network")
+    network = estimator._network
+    arch = network.architecture
+    if arch.cell == "gru" and not arch.reset_after:
+        raise NotImplementedError(
+            "PyTorch's GRU has its reset gate after the product, this one was fitted with "
+            "reset_after=False; fit with reset_after=True."
+        )
+    if arch.cell == "mgu" or arch.activation == "relu":
+        raise NotImplementedError(
+            f"PyTorch has no layer for cell={arch.cell!r} with activation={arch.activation!r}; fit "
+            'with cell="gru" and reset_after=True.'
+        )
+    layers, query, head = network.views(network.parameters)
+    module = SequenceModel(
+        [_torch_layer(nn, arch.cell, directions) for directions in layers],
+        nn.Linear(*head.W.shape),
+        arch.pooling,
+        _tensor(query) if arch.pooling == "attention" else None,
+        arch.return_sequences,
+    ).to(_tensor(head.W).dtype)
+    _copy(head.W.T, module.head.weight)
+    _copy(head.b, module.head.bias)
+    return module.eval()
+
+
+def _torch_layer(nn: Any, cell: str, directions: list[Layer]) -> "nn.RNNBase":
+    forms = [standard_form(cell, layer) for layer in directions]
+    operator = forms[0][0]
+    n_inputs, n_units = len(directions[0].W), len(directions[0].U)
+    layer = getattr(nn, operator)(
+        n_inputs, n_units, batch_first=True, bidirectional=len(directions) == 2
+    ).to(_tensor(directions[0].W).dtype)
+    for (_, form), suffix in zip(forms, ("", "_reverse"), strict=False):
+        gates = joined(form, ORDERS[operator])
+        for array, name in zip((gates.W.T, gates.U.T, gates.b, gates.c), _NAMES, strict=True):
+            _copy(array, getattr(layer, f"{name}_l0{suffix}"))
+    return layer
+
+
+_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def _tensor(array: np.ndarray) -> "Tensor":
+    import torch
+
+    return torch.tensor(array)  # a copy
+
+
+def _copy(array: np.ndarray, parameter: "Tensor") -> None:
+    parameter.data.copy_(_tensor(array))
+
+
+# ---- from PyTorch ------------------------------------------------------------------------------
+
+
+def from_torch(
+    module: "nn.Module | Sequence[nn.Module]",
+    head: "nn.Linear | None" = None,
+    *,
+    classes: ArrayLike | None = None,
+    multilabel: bool = False,
+    **parameters: Any,
+) -> GRUClassifier | GRURegressor:
+    """Make a fitted estimator of a trained PyTorch model, which then needs no PyTorch.
+
+    Parameters
+    ----------
+    module : nn.GRU, nn.LSTM, nn.RNN, a list of these, or what `to_torch` returned
+        The recurrent layers; a list is stacked. On any device, in float32 or float64.
+    head : nn.Linear
+        The output layer, on what `pooling` makes of the top layer's states. Not given for what
+        `to_torch` returned, which has it.
+    classes : array-like of shape (n_classes,), default=None
+        Labels of a classifier, in the order of the head's outputs. Of two classes, the head may
+        have two outputs (`nn.CrossEntropyLoss`), or one which is the logit of the second
+        (`nn.BCEWithLogitsLoss`).
+    multilabel : bool, default=False
+        Whether the model is a classifier whose every output is the logit of a label of its own.
+    **parameters
+        Parameters of the estimator other than what the module says itself: `pooling`,
+        `return_sequences`, `loss`, `quantiles`, `n_jobs`, those of further training, and so on.
+
+    Returns
+    -------
+    estimator : GRUClassifier or GRURegressor
+        A classifier if there are `classes` or `multilabel`. It can do all that one fitted here
+        can; its `n_iter_` is 0 and its `loss_` infinite, as it has not been trained here.
+
+    Raises
+    ------
+    TypeError
+        If `module` or `head` is something else, or a parameter is given that the module says.
+    ValueError
+        If layers, head and classes do not fit together, if a module has `proj_size` or
+        `nonlinearity="relu"`, or if a weight is not finite or neither float32 nor float64.
+    ImportError
+        If PyTorch is not installed.
+
+    See Also
+    --------
+    to_torch : The way there.
+
+    Notes
+    -----
+    `pooling="last"` is the last state of each direction, `h_n` of PyTorch. The backward one has
+    read the whole sequence; in `outputs[:, -1]` it has read one step, so that a bidirectional model
+    trained on this has no equal here. Dropout of the module is not taken over.
+
+    Examples
+    --------
+    >>> from skgru.interop import from_torch
+    >>> gru = from_torch(model.gru, model.fc, classes=["no", "yes"])  # doctest: +SKIP
+    >>> gru.predict(X)  # doctest: +SKIP
+    """
+    from torch import nn
+
+    from skgru.interop.torch_module import SequenceModel
+
+    query = None
+    if isinstance(module, SequenceModel):
+        if head is not None:
+            raise ValueError("What to_torch returned has its own head; leave head out.")
+        said = {"pooling": module.pooling, "return_sequences": module.return_sequences}
+        module, head, query = module.recurrent, module.head, module.query
+    else:
+        said = {}
+        if parameters.get("pooling") == "attention":
+            raise ValueError(
+                'pooling="attention" has a query to learn, which comes with what to_torch '
+                "returned; the poolings of other modules are last, mean and max."
+            )
+    recurrent = list(module) if isinstance(module, nn.ModuleList | list | tuple) else [module]
+    _check_recurrent(recurrent)
+    if not isinstance(head, nn.Linear):
+        raise TypeError(f"head must be an nn.Linear, got {type(head).__name__}.")
+
+    first = recurrent[0]
+    layers = [directions for layer in recurrent for directions in _own_layers(layer)]
+    operator = _operator(first)
+    said |= {
+        "hidden_layer_sizes": tuple(len(directions[0].U) for directions in layers),
+        "cell": operator.lower(),
+        "reset_after": operator == "GRU",
+        "bidirectional": first.bidirectional,
+        "dtype": str(layers[0][0].W.dtype),
+    }
+    twice = sorted(said.keys() & parameters)
+    if twice:
+        raise TypeError(f"from_torch takes {', '.join(twice)} from the module; leave it out.")
+    parameters = {"n_channels": first.input_size} | parameters | said
+
+    own_head = _own_head(head)
+    width = len(layers[-1][0].U) * len(layers[-1])
+    if len(own_head.W) != width:
+        raise ValueError(
+            f"head takes {len(own_head.W)} features, but the states of the top layer have {width}."
+        )
+    if classes is None and not multilabel:
+        estimator = GRURegressor(**parameters)
+        n_targets = _n_targets(estimator, head.out_features)
+        example = np.ones((1, n_targets) if n_targets > 1 else 1)
+    else:
+        estimator = GRUClassifier(**parameters)
+        if multilabel:
+            if classes is not None or head.out_features < 2:
+                raise ValueError(
+                    "multilabel=True numbers the labels itself and needs two or more outputs; got "
+                    f"classes={classes!r} and a head of {head.out_features}."
+                )
+            example = np.zeros((1, head.out_features), dtype=int)
+        else:
+            own_head, example = _by_class(own_head, classes)
+    own_query = np.empty(0, own_head.W.dtype) if query is None else _array(query)
+    return estimator._fit_to_parameters(
+        np.zeros((1, 1, first.input_size)), example, Parameters(layers, own_query, own_head)
+    )
+
+
+def _operator(layer: "nn.RNNBase") -> str:
+    return layer.mode.removesuffix("_TANH")
+
+
+def _check_recurrent(layers: list) -> None:
+    """Refuse what is no stack of layers of one kind that there is here."""
+    from torch import nn
+
+    if not layers:
+        raise ValueError("module is an empty list; it needs one or more recurrent layers.")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, nn.GRU | nn.LSTM | nn.RNN):
+            raise TypeError(
+                "module must be an nn.GRU, nn.LSTM or nn.RNN, a list of these, or what to_torch "
+                f"returned; got {type(layer).__name__}."
+            )
+        if layer.proj_size:
+            raise ValueError(
+                f"proj_size={layer.proj_size} projects the states of an LSTM, which no cell here "
+                "does; train with proj_size=0."
+            )
+        if layer.mode == "RNN_RELU":
+            raise ValueError(
+                'nonlinearity="relu" has no cell here; train with nonlinearity="tanh".'
+            )
+        same = _operator(layers[0]), layers[0].bidirectional
+        if (_operator(layer), layer.bidirectional) != same:
+            raise ValueError(
+                f"Layers must be alike, but layer {i} is {layer} and the first is {layers[0]}."
+            )
+        before = layers[i - 1].hidden_size * (1 + layers[0].bidirectional)
+        if i and layer.input_size != before:
+            raise ValueError(
+                f"Layer {i} takes {layer.input_size} features, but the states below it have "
+                f"{before}."
+            )
+
+
+def _own_layers(module: "nn.RNNBase") -> list[list[Layer]]:
+    """Take the weights out of a module, a list of directions for each of its layers."""
+    order = ORDERS[_operator(module)]
+    layers = []
+    for depth in range(module.num_layers):
+        layers.append([])
+        for suffix in ("", "_reverse")[: 1 + module.bidirectional]:
+            W, U, *biases = (
+                _array(getattr(module, f"{name}_l{depth}{suffix}"))
+                for name in _NAMES[: 4 if module.bias else 2]
+            )
+            b, c = biases or np.zeros((2, len(W)), W.dtype)
+            gates = split(Gates(W.T, U.T, b, c), len(order))
+            layers[-1].append(layer_of(_operator(module), dict(zip(order, gates, strict=True))))
+    return layers
+
+
+def _own_head(head: "nn.Linear") -> Head:
+    W = _array(head.weight).T
+    return Head(W, np.zeros(W.shape[1], W.dtype) if head.bias is None else _array(head.bias))
+
+
+def _array(parameter: "Tensor") -> np.ndarray:
+    import torch
+
+    if parameter.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"A weight is {parameter.dtype}; call .float() on the module, as float32 and float64 "
+            "are what there is."
+        )
+    array = parameter.detach().cpu().numpy()
+    if not np.isfinite(array).all():
+        raise ValueError(f"A weight of shape {array.shape} holds NaN or infinity.")
+    return array
+
+
+def _n_targets(regressor: GRURegressor, n_outputs: int) -> int:
+    n_quantiles = regressor._n_quantiles()
+    if n_outputs % n_quantiles:
+        raise ValueError(
+            f"head has {n_outputs} outputs, which is no multiple of the {n_quantiles} quantiles."
+        )
+    return n_outputs // n_quantiles
+
+
+def _by_class(head: Head, classes: ArrayLike) -> tuple[Head, np.ndarray]:
+    """Bring a head to the order of sorted classes, and of two to one logit."""
+    classes = np.asarray(classes)
+    n_outputs = len(head.b)
+    unique, order = np.unique(classes, return_index=True)
+    if classes.ndim != 1 or len(classes) < 2 or len(unique) < len(classes):
+        raise ValueError(f"classes must be two or more different labels, got {classes.tolist()!r}.")
+    if n_outputs != len(classes) and (n_outputs, len(classes)) != (1, 2):
+        raise ValueError(f"head has {n_outputs} outputs, but there are {len(classes)} classes.")
+    if n_outputs == 1:
+        sign = -1 if order[0] else 1  # of the logit of what is now the second class
+        head = Head(sign * head.W, sign * head.b)
+    else:
+        head = Head(head.W[:, order], head.b[order])
+        if n_outputs == 2:  # the softmax of two is σ of their difference
+            head = Head(np.diff(head.W, axis=1), np.diff(head.b))
+    # twice, as scikit-learn takes for numbers what has a class a sample
+    return head, np.repeat(unique, 2)

@@ -1,0 +1,93 @@
+"""What `to_torch` returns; to import it is to import PyTorch."""
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+
+class SequenceModel(nn.Module):
+    """Recurrent layers, pooling and a linear head.
+
+    Parameters
+    ----------
+    recurrent : list of nn.GRU, nn.LSTM or nn.RNN
+        With `batch_first=True`, each upon the one before.
+    head : nn.Linear
+    pooling : {"last", "mean", "max", "attention"}
+    query : Tensor of shape (width,), or None
+        Of attention.
+    return_sequences : bool
+        Whether the head is on every state, instead of on what is pooled.
+    """
+
+    def __init__(
+        self,
+        recurrent: list[nn.RNNBase],
+        head: nn.Linear,
+        pooling: str = "last",
+        query: torch.Tensor | None = None,
+        return_sequences: bool = False,
+    ):
+        super().__init__()
+        self.recurrent = nn.ModuleList(recurrent)
+        self.head = head
+        self.pooling = pooling
+        self.query = None if query is None else nn.Parameter(query)
+        self.return_sequences = return_sequences
+
+    def forward(
+        self, x: torch.Tensor | PackedSequence, lengths: torch.Tensor | list[int] | None = None
+    ) -> torch.Tensor | PackedSequence:
+        """Compute the outputs of the head.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_timesteps, n_channels), or PackedSequence
+        lengths : Tensor or list of int, shape (n_samples,), optional
+            Time steps of each sequence in a tensor; what stands after them does not count.
+
+        Returns
+        -------
+        outputs : Tensor of shape (n_samples, n_outputs)
+            With `return_sequences`, of shape (n_samples, n_timesteps, n_outputs) and 0 after the
+            end of a sequence, or a PackedSequence if x was one.
+        """
+        came_packed = isinstance(x, PackedSequence)
+        n_timesteps = None if came_packed else x.shape[1]
+        if lengths is not None:
+            if came_packed:
+                raise ValueError("A PackedSequence says its lengths itself; leave lengths out.")
+            lengths = torch.as_tensor(lengths).cpu()
+            x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        last = None
+        for layer in self.recurrent:
+            x, last = layer(x)
+        if self.return_sequences:
+            if not isinstance(x, PackedSequence):
+                return self.head(x)
+            outputs = PackedSequence(
+                self.head(x.data), x.batch_sizes, x.sorted_indices, x.unsorted_indices
+            )
+            if came_packed:
+                return outputs
+            return pad_packed_sequence(outputs, batch_first=True, total_length=n_timesteps)[0]
+        if self.pooling == "last":
+            h = last[0] if isinstance(last, tuple) else last  # an LSTM's has its memory beside it
+            return self.head(torch.cat(list(h), dim=-1))
+        present = None
+        if isinstance(x, PackedSequence):
+            x, lengths = pad_packed_sequence(x, batch_first=True)
+            steps = torch.arange(x.shape[1])
+            present = (steps < lengths[:, None]).to(x.device)[:, :, None]
+        return self.head(self._pool(x, present))
+
+    def _pool(self, states: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+        """Make one vector of the states of a sequence, which are 0 after its end."""
+        if self.pooling == "mean":
+            return states.mean(dim=1) if present is None else states.sum(dim=1) / present.sum(dim=1)
+        scores = states if self.pooling == "max" else (states @ self.query)[:, :, None]
+        if present is not None:
+            scores = scores.masked_fill(~present, -torch.inf)
+        if self.pooling == "max":
+            return scores.amax(dim=1)
+        return (torch.softmax(scores, dim=1) * states).sum(dim=1)

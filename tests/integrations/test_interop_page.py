@@ -1,0 +1,30 @@
+"""What docs/interop.rst shows is what happens."""
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+for package in ("onnx", "onnxruntime", "skl2onnx", "torch"):
+    pytest.importorskip(package)
+
+PAGE = Path(__file__).parents[2] / "docs" / "interop.rst"
+
+
+def test_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it saves a model
+    failed, attempted = doctest.testfile(str(PAGE), module_relative=False)
+    assert attempted > 40
+    assert failed == 0
+
+
+def test_nothing_is_imported_before_it_is_needed():
+    code = (
+        "import sys, skgru; assert 'skgru.interop' not in sys.modules\n"
+        "import skgru.interop\n"
+        "print(*{'onnx', 'onnxruntime', 'skl2onnx', 'torch'} & {*sys.modules})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
