@@ -34,12 +34,12 @@ def convert(model, shape, *, lengths=False, **arguments):
     return skl2onnx.to_onnx(model, initial_types=types, **arguments)
 
 
-def run(model, X, lengths=None):
+def run(model, X, lengths=None, dtype=np.float32):
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    feed = {"X": np.asarray(X, dtype=np.float32)}
+    feed = {"X": np.asarray(X, dtype=dtype)}
     if lengths is not None:
         feed["lengths"] = lengths
     return session.run(None, feed)
@@ -142,6 +142,18 @@ def test_search(ragged):
     label, probabilities = run(model, *padded(X))
     assert label.tolist() == search.predict(X).tolist()
     np.testing.assert_allclose(probabilities, search.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_double_precision_is_cast(ragged):
+    X, y = ragged
+    for model in (make_pipeline(PerTimestep(StandardScaler()), gru()), gru()):
+        model.fit(X, y)
+        types = [("X", data_types.DoubleTensorType([None, None, 2]))]
+        converted = skl2onnx.to_onnx(model, initial_types=types, options=WITHOUT_MAP)
+        alike = np.stack([x for x in X if len(x) == 5])
+        label, probabilities = run(converted, alike, dtype=np.float64)
+        assert label.tolist() == model.predict(alike).tolist()
+        np.testing.assert_allclose(probabilities, model.predict_proba(alike), rtol=0, atol=1e-5)
 
 
 # ---- tables ----------------------------------------------------------------------------------

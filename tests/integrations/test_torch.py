@@ -83,7 +83,9 @@ def test_module_gives_the_same_outputs_at_every_step(ragged, bidirectional):
     )
     module = to_torch(model)
     values, lengths = padded(X)
+    values = np.pad(values, [(0, 0), (0, 3), (0, 0)])  # longer than the longest sequence
     outputs = module(torch.tensor(values), lengths).detach().numpy()
+    assert outputs.shape == (*values.shape[:2], 1)
     packed = module(pack_sequence([torch.tensor(x) for x in X], enforce_sorted=False))
     for expected, own, of_packed in zip(
         model.predict(X), outputs, unpack_sequence(packed), strict=True
