@@ -146,7 +146,7 @@ def test_search(ragged):
 
 def test_double_precision_is_cast(ragged):
     X, y = ragged
-    for model in (make_pipeline(PerTimestep(StandardScaler()), gru()), gru()):
+    for model in (make_pipeline(PerTimestep(PCA(2)), gru()), gru()):
         model.fit(X, y)
         types = [("X", data_types.DoubleTensorType([None, None, 2]))]
         converted = skl2onnx.to_onnx(model, initial_types=types, options=WITHOUT_MAP)
@@ -154,6 +154,15 @@ def test_double_precision_is_cast(ragged):
         label, probabilities = run(converted, alike, dtype=np.float64)
         assert label.tolist() == model.predict(alike).tolist()
         np.testing.assert_allclose(probabilities, model.predict_proba(alike), rtol=0, atol=1e-5)
+
+
+def test_transformer_alone(ragged):
+    X = np.stack([x for x in ragged[0] if len(x) == 5])
+    model = PerTimestep(PCA(1)).fit(X)
+    types = [("X", data_types.DoubleTensorType([None, None, 2]))]
+    (transformed,) = run(skl2onnx.to_onnx(model, initial_types=types), X, dtype=np.float64)
+    assert transformed.dtype == np.float32
+    np.testing.assert_allclose(transformed, model.transform(X), rtol=0, atol=1e-5)
 
 
 # ---- tables ----------------------------------------------------------------------------------
