@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # PyTorch's orders of the gates
 ORDERS = {"RNN": "h", "GRU": "rzh", "LSTM": "ifgo"}
 
+# and its names for Wᵀ, Uᵀ, b and c
+NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 
 # ---- to PyTorch --------------------------------------------------------------------------------
 
@@ -113,12 +116,9 @@ def _torch_layer(nn: Any, cell: str, directions: list[Layer]) -> "nn.RNNBase":
     ).to(_tensor(directions[0].W).dtype)
     for (_, form), suffix in zip(forms, ("", "_reverse"), strict=False):
         gates = joined(form, ORDERS[operator])
-        for array, name in zip((gates.W.T, gates.U.T, gates.b, gates.c), _NAMES, strict=True):
+        for array, name in zip((gates.W.T, gates.U.T, gates.b, gates.c), NAMES, strict=True):
             _copy(array, getattr(layer, f"{name}_l0{suffix}"))
     return layer
-
-
-_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 def _tensor(array: np.ndarray) -> "Tensor":
@@ -304,7 +304,7 @@ def _own_layers(module: "nn.RNNBase") -> list[list[Layer]]:
         for suffix in ("", "_reverse")[: 1 + module.bidirectional]:
             W, U, *biases = (
                 _array(getattr(module, f"{name}_l{depth}{suffix}"))
-                for name in _NAMES[: 4 if module.bias else 2]
+                for name in NAMES[: 4 if module.bias else 2]
             )
             b, c = biases or np.zeros((2, len(W)), W.dtype)
             gates = split(Gates(W.T, U.T, b, c), len(order))
