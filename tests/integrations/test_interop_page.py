@@ -1,11 +1,10 @@
 """What docs/interop.rst shows is what happens."""
 
 import doctest
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run_python
 
 for package in ("onnx", "onnxruntime", "skl2onnx", "torch"):
     pytest.importorskip(package)
@@ -26,5 +25,5 @@ def test_nothing_is_imported_before_it_is_needed():
         "import skgru.interop\n"
         "print(*{'onnx', 'onnxruntime', 'skl2onnx', 'torch'} & {*sys.modules})"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = run_python(code)
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
