@@ -61,7 +61,12 @@ def test_unknown_cell():
 def test_fit_to_parameters(ragged, pooling):
     X, y = ragged
     model = GRUClassifier(
-        (5, 3), bidirectional=True, pooling=pooling, max_iter=2, learning_rate="cosine"
+        (5, 3),
+        bidirectional=True,
+        pooling=pooling,
+        max_iter=2,
+        learning_rate="cosine",
+        random_state=0,
     ).fit(X, y)
     given = model._network.views(model._network.parameters)
     copy = GRUClassifier((5, 3), bidirectional=True, pooling=pooling)
@@ -75,7 +80,8 @@ def test_fit_to_parameters(ragged, pooling):
 
 def test_parameters_of_another_shape(ragged):
     X = ragged[0]
-    model = GRURegressor(4, max_iter=2, learning_rate="cosine").fit(X, np.arange(40) / 40)
+    model = GRURegressor(4, max_grad_norm=None, max_iter=2, learning_rate="cosine", random_state=0)
+    model.fit(X, np.arange(40) / 40)
     given = model._network.views(model._network.parameters)
     other = GRURegressor(5)
     with pytest.raises(ValueError, match=r"has shape \(2, 12\), expected \(2, 15\)"):

@@ -100,7 +100,7 @@ def test_module_gives_the_same_outputs_at_every_step(ragged, bidirectional):
 
 def test_module_is_of_the_estimators_dtype_and_can_be_saved(ragged, tmp_path):
     X, y = ragged
-    model = GRUClassifier(4, reset_after=True, max_iter=2, tol=1, n_iter_no_change=1)
+    model = GRUClassifier(4, reset_after=True, max_iter=2, random_state=0)
     module = to_torch(model.set_params(learning_rate="cosine").fit(X, y))
     assert {p.dtype for p in module.parameters()} == {torch.float32}
     assert isinstance(module.recurrent[0], nn.GRU)
