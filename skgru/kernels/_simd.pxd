@@ -22,6 +22,8 @@ cdef extern from "simd.h" nogil:
     double sum(vec x)
     void block(int rows, Py_ssize_t columns, const term* terms, int n_terms,
                const real* c0, Py_ssize_t c0_stride, real* c, Py_ssize_t c_stride)
+    Py_ssize_t block_of_one_row(Py_ssize_t columns, const term* terms, int n_terms,
+                                const real* c0, real* c)
     unsigned long long flush_denormals()
     void restore_denormals(unsigned long long mode)
 
@@ -101,12 +103,13 @@ cdef inline void multiply(
 
     C0 may be C, or NULL for 0; with c0_stride 0 it is one row for all. A panel stays in the
     first-level cache while the rows pass by, in blocks as equal as can be; the panels of several
-    factors do so together if there is room, else one after the other.
+    factors do so together if there is room, else one after the other. A row's bits are the same
+    whatever the number of rows.
     """
     cdef:
         term[MAX_TERMS] terms
         Py_ssize_t first, width, row, depth = 0
-        Py_ssize_t n_blocks
+        Py_ssize_t n_blocks, done
         int n_rows, i
     for i in range(n_factors):
         depth += factors[i].depth
@@ -123,6 +126,12 @@ cdef inline void multiply(
         width = min(<Py_ssize_t>PANEL, columns - first)
         for i in range(n_factors):
             terms[i].panel = factors[i].panel + first * factors[i].depth
+        if rows == 1:
+            done = block_of_one_row(columns - first, terms, n_factors,
+                                    c0 + first if c0 != NULL else NULL, c + first)
+            if done:
+                first += done
+                continue
         row = 0
         n_blocks = (rows + BLOCK - 1) // BLOCK
         while row < rows:

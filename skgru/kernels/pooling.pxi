@@ -111,7 +111,6 @@ def attention_forward(
     cdef:
         Py_ssize_t t, k, n, N = states.shape[0], H = states.shape[1], B = total.shape[0], row = 0
         unsigned long long mode
-        real score, weight
     _check_pooling(states.shape, batch_sizes, total.shape)
     if (query.shape[0] != H or scores.shape[0] != N or highest.shape[0] != B
             or norm.shape[0] != B):
@@ -121,18 +120,26 @@ def attention_forward(
         for t in range(batch_sizes.shape[0]):
             n = batch_sizes[t]
             for k in range(n):
-                score = _dot(H, &states[row + k, 0], &query[0])
-                scores[row + k] = score
-                if score > highest[k]:
-                    weight = <real>exp(highest[k] - score)
-                    norm[k] *= weight
-                    _scale(H, weight, &total[k, 0])
-                    highest[k] = score
-                weight = <real>exp(score - highest[k])
-                norm[k] += weight
-                _add_scaled(H, weight, &states[row + k, 0], &total[k, 0])
+                scores[row + k] = _attend(
+                    H, &states[row + k, 0], &query[0], &highest[k], &norm[k], &total[k, 0])
             row += n
         restore_denormals(mode)
+
+
+cdef real _attend(
+    Py_ssize_t H, const real* h, const real* query, real* highest, real* norm, real* total
+) noexcept nogil:
+    """Add one state; return its score."""
+    cdef real score = _dot(H, h, query), weight
+    if score > highest[0]:
+        weight = <real>exp(highest[0] - score)
+        norm[0] *= weight
+        _scale(H, weight, total)
+        highest[0] = score
+    weight = <real>exp(score - highest[0])
+    norm[0] += weight
+    _add_scaled(H, weight, h, total)
+    return score
 
 
 def attention_backward(

@@ -114,7 +114,7 @@ def layer_forward(
         raise ValueError(f"h_0 and h_last must be (B, {S}H), mask (B, H) or empty, states (N, H) "
                          f"or empty, and tape (N, {P}H) or empty")
     work = malloc(LINE + sizeof(real) * (
-        unit.n_gates * (packed_size(D, H) + packed_size(H, H))
+        _packed_layer_size(unit, D, H)
         + 2 * in_lines(B * H) + (0 if keep_tape else B * P * H)))
     if not work:
         raise MemoryError
@@ -134,88 +134,141 @@ cdef void _forward_in_time(
     cdef:
         Py_ssize_t D = x.shape[1], H = U.shape[0], B = batch_sizes[0], S = unit.n_states
         Py_ssize_t G = unit.n_gates * H, P = G + unit.n_extra * H
-        bint whole = unit.candidate == OF_PAST
-        Py_ssize_t F = G if whole else G - H        # columns of the first product
         Py_ssize_t T = batch_sizes.shape[0], first = 0, running, t, k, n
         unsigned long long mode = flush_denormals()
-        Py_ssize_t L = 0 if whole else H            # of the candidate's own
-        real* W_first = work
-        real* W_last = W_first + packed_size(D, F)
-        real* U_first = W_last + packed_size(D, L)
-        real* U_last = U_first + packed_size(H, F)
-        real* inner = U_last + packed_size(H, L)
+        real* inner = work + _packed_layer_size(unit, D, H)
         real* masked = inner + in_lines(B * H)      # mask ⊙ h_{t-1}
-        real* g = tape if tape != NULL else masked + in_lines(B * H)
-        real* h = states if states != NULL else h_last
-        Py_ssize_t h_stride = H if states != NULL else S * H
-        const real* h_prev = h_0
-        Py_ssize_t h_prev_stride = S * H
-        const real* memory_prev = h_0 + H
-        Py_ssize_t memory_stride = S * H
-        row r
-        term[2] of_x_and_past
-        term[2] of_candidate
+        moment now
 
-    pack(&W[0, 0], G, 1, D, F, W_first)
-    pack(&U[0, 0], G, 1, H, F, U_first)
-    if not whole:
-        pack(&W[0, F], G, 1, D, H, W_last)
-        pack(&U[0, F], G, 1, H, H, U_last)
-    of_x_and_past[0] = term(NULL, W_first, D, D, 1)
-    of_x_and_past[1] = term(NULL, U_first, H, H, 1)
-    of_candidate[0] = term(NULL, W_last, D, D, 1)
-    of_candidate[1] = term(NULL, U_last, H, H, 1)
-    r.H = H
+    now.layer = _pack_layer(unit, W, U, &b[0], &c[0] if c.shape[0] else NULL, work)
+    now.x_stride = D
+    now.h_prev = h_0
+    now.h_prev_stride = now.memory_stride = S * H
+    now.memory_prev = h_0 + H
+    now.inner = inner
+    now.g = tape if tape != NULL else masked + in_lines(B * H)
+    now.h = states if states != NULL else h_last
+    now.h_stride = H if states != NULL else S * H
 
     for t in range(T):
         n = batch_sizes[t]
-        r.past = h_prev
-        of_x_and_past[1].row_stride = h_prev_stride
+        now.x = &x[first, 0]
+        now.past = now.h_prev
+        now.past_stride = now.h_prev_stride
         if mask != NULL:
             for k in range(n):
-                _multiply_elements(H, h_prev + k * h_prev_stride, mask + k * H, masked + k * H)
-            r.past = masked
-            of_x_and_past[1].row_stride = H
-        of_x_and_past[0].a = of_candidate[0].a = &x[first, 0]
-        of_x_and_past[1].a = r.past
-        if F:
-            multiply(n, F, of_x_and_past, 2, &b[0], 0, g, P)
-        if unit.candidate == APART:
-            multiply(n, H, of_candidate, 1, &b[F], 0, g + F, P)
-            of_candidate[1].a = r.past
-            of_candidate[1].row_stride = of_x_and_past[1].row_stride
-            multiply(n, H, &of_candidate[1], 1, &c[0], 0, g + G, P)
-        elif unit.candidate == OF_INNER:
-            for k in range(n):
-                r.g = g + k * P
-                r.past = of_x_and_past[1].a + k * of_x_and_past[1].row_stride
-                r.inner = inner + k * H
-                unit.gates(&r)
-            of_candidate[1].a = inner
-            multiply(n, H, of_candidate, 2, &b[F], 0, g + F, P)
-        for k in range(n):
-            r.g = g + k * P
-            r.h_prev = h_prev + k * h_prev_stride
-            r.memory_prev = memory_prev + k * memory_stride
-            r.h = h + k * h_stride
-            r.memory = g + k * P + G
-            unit.update(&r)
+                _multiply_elements(H, now.h_prev + k * now.h_prev_stride, mask + k * H,
+                                   masked + k * H)
+            now.past = masked
+            now.past_stride = H
+        _one_step(&now, n)
         first += n
         running = batch_sizes[t + 1] if t + 1 < T else 0
         for k in range(running, n):
             if states != NULL:
-                memcpy(h_last + k * S * H, h + k * h_stride, H * sizeof(real))
+                memcpy(h_last + k * S * H, now.h + k * now.h_stride, H * sizeof(real))
             if S == 2:
-                memcpy(h_last + k * S * H + H, g + k * P + G, H * sizeof(real))
-        h_prev = h
-        h_prev_stride = h_stride
-        memory_prev = g + G
-        memory_stride = P
+                memcpy(h_last + k * S * H + H, now.g + k * P + G, H * sizeof(real))
+        now.h_prev = now.h
+        now.h_prev_stride = now.h_stride
+        now.memory_prev = now.g + G
+        now.memory_stride = P
         if states != NULL:
-            h += n * H
+            now.h += n * H
         if tape != NULL:
-            g += n * P
+            now.g += n * P
     restore_denormals(mode)
+
+
+# ---- one step --------------------------------------------------------------------------------
+
+cdef struct packed_layer:
+    const cell* unit
+    Py_ssize_t D, H
+    const real* W_first                     # for the first product
+    const real* U_first
+    const real* W_last                      # for the candidate, unless the first product makes it
+    const real* U_last
+    const real* b
+    const real* c
+
+
+cdef struct moment:
+    packed_layer layer
+    const real* x
+    const real* past
+    const real* h_prev
+    const real* memory_prev
+    real* inner                             # memory for (n, H)
+    real* g                                 # (n, PH)
+    real* h                                 # may be h_prev
+    Py_ssize_t x_stride, past_stride, h_prev_stride, memory_stride, h_stride
+
+
+cdef inline Py_ssize_t _packed_layer_size(
+    const cell* unit, Py_ssize_t D, Py_ssize_t H
+) noexcept nogil:
+    return unit.n_gates * (packed_size(D, H) + packed_size(H, H))
+
+
+cdef packed_layer _pack_layer(
+    const cell* unit, const real[:, ::1] W, const real[:, ::1] U, const real* b, const real* c,
+    real* panels,
+) noexcept nogil:
+    """Pack W and U; b and c stay where they are."""
+    cdef:
+        Py_ssize_t D = W.shape[0], H = U.shape[0], G = unit.n_gates * H
+        Py_ssize_t L = 0 if unit.candidate == OF_PAST else H    # columns of the candidate's own
+        Py_ssize_t F = G - L                                    # and of the first product
+        real* W_first = panels
+        real* W_last = W_first + packed_size(D, F)
+        real* U_first = W_last + packed_size(D, L)
+        real* U_last = U_first + packed_size(H, F)
+    pack(&W[0, 0], G, 1, D, F, W_first)
+    pack(&U[0, 0], G, 1, H, F, U_first)
+    if L:
+        pack(&W[0, F], G, 1, D, L, W_last)
+        pack(&U[0, F], G, 1, H, L, U_last)
+    return packed_layer(unit, D, H, W_first, U_first, W_last, U_last, b, c)
+
+
+cdef void _one_step(const moment* now, Py_ssize_t n) noexcept nogil:
+    """Bring n rows from h_prev and memory_prev to h and the memory within g."""
+    cdef:
+        const packed_layer* layer = &now.layer
+        const cell* unit = layer.unit
+        Py_ssize_t H = layer.H, G = unit.n_gates * H, P = G + unit.n_extra * H, k
+        Py_ssize_t F = G if unit.candidate == OF_PAST else G - H
+        real* g = now.g
+        row r
+        term[2] of_x_and_past
+        term[2] of_candidate
+    of_x_and_past[0] = term(now.x, layer.W_first, layer.D, now.x_stride, 1)
+    of_x_and_past[1] = term(now.past, layer.U_first, H, now.past_stride, 1)
+    of_candidate[0] = term(now.x, layer.W_last, layer.D, now.x_stride, 1)
+    of_candidate[1] = term(now.past, layer.U_last, H, now.past_stride, 1)
+    r.H = H
+    if F:
+        multiply(n, F, of_x_and_past, 2, layer.b, 0, g, P)
+    if unit.candidate == APART:
+        multiply(n, H, of_candidate, 1, layer.b + F, 0, g + F, P)
+        multiply(n, H, &of_candidate[1], 1, layer.c, 0, g + G, P)
+    elif unit.candidate == OF_INNER:
+        for k in range(n):
+            r.g = g + k * P
+            r.past = now.past + k * now.past_stride
+            r.inner = now.inner + k * H
+            unit.gates(&r)
+        of_candidate[1].a = now.inner
+        of_candidate[1].row_stride = H
+        multiply(n, H, of_candidate, 2, layer.b + F, 0, g + F, P)
+    for k in range(n):
+        r.g = g + k * P
+        r.h_prev = now.h_prev + k * now.h_prev_stride
+        r.memory_prev = now.memory_prev + k * now.memory_stride
+        r.h = now.h + k * now.h_stride
+        r.memory = g + k * P + G
+        unit.update(&r)
 
 
 # ---- backward --------------------------------------------------------------------------------
@@ -424,12 +477,23 @@ cdef Py_ssize_t _check_layer(
     const Py_ssize_t* U, Py_ssize_t b, Py_ssize_t c,
 ) except -1:
     """Return B, or raise ValueError unless arrays fit together: no access is checked later."""
-    cdef Py_ssize_t D = x[1], H = U[0], G = unit.n_gates * H, n_c
-    n_c = H if unit.candidate == APART else 0
-    if batch_sizes.shape[0] == 0 or D == 0 or H == 0:
-        raise ValueError("a layer needs at least one time step, one channel and one unit")
+    if batch_sizes.shape[0] == 0:
+        raise ValueError("a layer needs at least one time step")
     _check_packed(x[0], batch_sizes)
+    _check_weights(unit, x[1], W, U, b, c)
+    return batch_sizes[0]
+
+
+cdef int _check_weights(
+    const cell* unit, Py_ssize_t D, const Py_ssize_t* W, const Py_ssize_t* U, Py_ssize_t b,
+    Py_ssize_t c,
+) except -1:
+    """Raise ValueError unless they are those of a layer of this cell for D channels."""
+    cdef Py_ssize_t H = U[0], G = unit.n_gates * H, n_c
+    n_c = H if unit.candidate == APART else 0
+    if D == 0 or H == 0:
+        raise ValueError("a layer needs at least one channel and one unit")
     if W[0] != D or W[1] != G or U[1] != G or b != G or c != n_c:
         raise ValueError(f"W, U, b and c must be (D, {unit.n_gates}H), (H, {unit.n_gates}H), "
                          f"({unit.n_gates}H,) and ({'H' if n_c else '0'},)")
-    return batch_sizes[0]
+    return 0

@@ -368,6 +368,48 @@ static void block(int rows, ptrdiff_t columns, const term *terms, int n_terms,
     }
 }
 
+/* The same of one row and several panels, which follow each other: with the sums of one panel alone
+ * each addition would wait for the one before. */
+INLINE void panels_of(const int n_panels, const term *terms, const int n_terms, const real *c0,
+                      real *c)
+{
+    vec total[4][2];
+    UNROLL for (int p = 0; p < n_panels; p++)
+        UNROLL for (int v = 0; v < 2; v++)
+            total[p][v] = zeros();
+    for (int t = 0; t < n_terms; t++) {
+        const real *a = terms[t].a, *panel = terms[t].panel;
+        const ptrdiff_t k_stride = terms[t].k_stride, depth = terms[t].depth;
+        for (ptrdiff_t k = depth; k > 0; k--) {
+            UNROLL for (int p = 0; p < n_panels; p++)
+                UNROLL for (int v = 0; v < 2; v++)
+                    total[p][v] += *a * load(panel + p * depth * PANEL + v * LANES);
+            a += k_stride;
+            panel += PANEL;
+        }
+    }
+    UNROLL for (int p = 0; p < n_panels; p++)
+        UNROLL for (int v = 0; v < 2; v++) {
+            const ptrdiff_t j = p * PANEL + v * LANES;
+            store(c + j, c0 ? load(c0 + j) + total[p][v] : total[p][v]);
+        }
+}
+
+/* c (1, columns) = c0 + the terms, for as many columns as are returned: 0 of less than 2 PANEL */
+static ptrdiff_t block_of_one_row(ptrdiff_t columns, const term *terms, int n_terms,
+                                  const real *c0, real *c)
+{
+    if (columns >= 4 * PANEL) {
+        panels_of(4, terms, n_terms, c0, c);
+        return 4 * PANEL;
+    }
+    if (columns >= 2 * PANEL) {
+        panels_of(2, terms, n_terms, c0, c);
+        return 2 * PANEL;
+    }
+    return 0;
+}
+
 /* ---- denormals ------------------------------------------------------------------------------- */
 
 /* Let this thread take and give 0 for denormals: they slow arithmetic down a hundredfold, and
