@@ -7,7 +7,7 @@ from copy import deepcopy
 from inspect import Parameter, signature
 from itertools import chain
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -59,6 +59,9 @@ from skgru.training import (
     merge_equal,
 )
 from skgru.workers import Workers
+
+if TYPE_CHECKING:
+    from skgru.streaming import Stream
 
 # What joblib has of its own; all other backends are of packages that know of other machines.
 ONE_MACHINE = (SequentialBackend, ThreadingBackend, MultiprocessingBackend, LokyBackend)
@@ -336,7 +339,7 @@ class BaseGRU(
         raise NotImplementedError
 
     def _predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """Turn rows of outputs into what `predict` says."""
+        """Turn rows of outputs into what `predict` says, or a single row into a row of that."""
         raise NotImplementedError
 
     def _score_predictions(
@@ -851,6 +854,34 @@ class BaseGRU(
             width is that of the top layer, forward and backward side by side.
         """
         return self._run(pool, X)[0]
+
+    def stream(self, n_streams: int = 1) -> "Stream":
+        """Predict as sequences come in, a time step at a time.
+
+        Parameters
+        ----------
+        n_streams : int, default=1
+            How many sequences advance together.
+
+        Returns
+        -------
+        stream : skgru.streaming.Stream
+            With a method `step` that takes the next time step and returns what is predicted after
+            it, of a classifier also `step_proba`; and with `state` and `reset`. Later fits do not
+            change it.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the estimator is `bidirectional`, or `n_streams` is no positive integer.
+        """
+        # not at the top, as fits and predictions do without
+        from skgru.streaming import ClassifierStream, Stream
+
+        check_is_fitted(self, "_network")
+        return (ClassifierStream if is_classifier(self) else Stream)(self, n_streams)
 
     @available_if(_has_attention)
     def attention_weights(self, X: Any) -> np.ndarray | list[np.ndarray]:

@@ -342,14 +342,20 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         self, X: Any, of_two: Callable[..., np.ndarray], of_several: Callable[..., np.ndarray]
     ) -> np.ndarray | list[np.ndarray]:
         outputs, sequences = self._outputs(X)
+        return self._in_form_of_x(self._probabilities_of(outputs, of_two, of_several), sequences)
+
+    def _probabilities_of(
+        self,
+        outputs: np.ndarray,
+        of_two: Callable[..., np.ndarray],
+        of_several: Callable[..., np.ndarray],
+    ) -> np.ndarray:
         if self._multilabel:
             # below a certainty, which float64 would round to
-            probabilities = of_two(np.minimum(outputs, 36.0))
-        elif outputs.shape[1] == 1:
-            probabilities = of_two(np.hstack([-outputs, outputs]))
-        else:
-            probabilities = of_several(outputs, axis=1)
-        return self._in_form_of_x(probabilities, sequences)
+            return of_two(np.minimum(outputs, 36.0))
+        if outputs.shape[1] == 1:
+            return of_two(np.hstack([-outputs, outputs]))
+        return of_several(outputs, axis=1)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy of the predictions.

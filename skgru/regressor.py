@@ -225,15 +225,19 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         return Elementwise(REGRESSION_LOSSES[self.loss]())
 
     def _predictions(self, outputs: np.ndarray) -> np.ndarray:
-        n_quantiles = outputs.shape[1] // self._n_targets
+        n_quantiles = outputs.shape[-1] // self._n_targets
         if n_quantiles > 1:
-            outputs = outputs.reshape(len(outputs), -1, n_quantiles)
+            outputs = outputs.reshape(*outputs.shape[:-1], -1, n_quantiles)
             # sorted by quantile, they are no further from the true ones (Chernozhukov et al. 2010)
-            order = np.argsort(np.argsort(self.quantiles))
-            outputs = np.sort(outputs, axis=2)[:, :, order]
+            order = np.array(self.quantiles).argsort().argsort()
+            outputs = np.sort(outputs, axis=-1)[..., order]
         elif self.loss == "poisson":
             outputs = np.exp(outputs)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        if self._n_targets > 1:
+            return outputs
+        if n_quantiles > 1:
+            return outputs[..., 0, :]
+        return outputs[0] if outputs.ndim == 1 else outputs[:, 0]
 
     def _score_predictions(
         self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None

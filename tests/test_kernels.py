@@ -54,7 +54,8 @@ def test_import_is_light():
 import sys, sklearn.base
 before = set(sys.modules)
 import skgru
-heavy = "matplotlib pandas onnx torch jax rich sklearn.metrics sklearn.model_selection scipy.stats"
+heavy = "matplotlib pandas onnx torch jax rich sklearn.metrics sklearn.model_selection scipy.stats "
+heavy += "skgru.streaming"
 print(*[m for m in heavy.split() if m in set(sys.modules) - before])
 """
     code += "print(*[m for m in sys.modules if m.startswith('skgru.kernels.float')])"

@@ -33,6 +33,10 @@ def test_no_call_leaves_memory_behind(isa, dtype):
 
     # one cell of each way to make the candidate, and one with a memory
     layers = [layer(name) for name in ("gru", "gru_reset_after", "rnn", "lstm")]
+    steppers = [
+        (index, [(W, V, b_V, c)], "max", none.ravel(), (U[:, :2].copy(), b[:2]), B, None)
+        for index, W, V, b_V, c, *_ in layers
+    ]
     # for those without memory of their own: U as packed states of B sequences of H / B steps
     lengths, sizes = np.full(B, H // B), np.full(H // B, B)
     starts, pooled = np.arange(B) * (H // B), np.zeros((B, 3 * H), dtype)
@@ -51,6 +55,15 @@ def test_no_call_leaves_memory_behind(isa, dtype):
                 kernels.layer_forward(
                     index, x, batch_sizes, W, V, b_V, c, h_0[:1], none, h_0.copy(), states, tape
                 )
+        for arguments in steppers:
+            stepper = kernels.Stepper(*arguments)
+            stepper.outputs(x)
+            stepper.probabilities(x)
+            stepper.set_state(stepper.get_state())
+            with pytest.raises(ValueError, match="expected"):
+                stepper.most_likely(x[:1])
+            with pytest.raises(ValueError, match="must be"):
+                kernels.Stepper(*arguments[:4], (U, b[:1]), B, None)
         kernels.linear_forward(h, U, b, gates)
         kernels.linear_backward(h, U, gates, h.copy(), U.copy(), b.copy())
         kernels.pack_steps(U.copy(), starts, lengths, U.copy(), sizes.copy())

@@ -1,7 +1,14 @@
 """All kernels as one module, of one dtype and for one instruction set (see setup.py)."""
 
-from libc.math cimport exp, sqrt
-from libc.stdlib cimport free, malloc
+from cpython.buffer cimport (
+    PyBUF_RECORDS_RO,
+    PyBUF_WRITABLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.pyport cimport PY_SSIZE_T_MAX
+from libc.math cimport INFINITY, exp, sqrt
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from skgru.kernels._simd cimport (
@@ -33,6 +40,8 @@ from skgru.kernels._simd cimport (
     zeros,
 )
 
+import numpy
+
 include "vectors.pxi"
 include "minibatch.pxi"
 include "recurrence.pxi"
@@ -40,6 +49,7 @@ include "linear.pxi"
 include "pooling.pxi"
 include "dropout.pxi"
 include "update.pxi"
+include "stream.pxi"
 
 # the cells, a file each
 include "cifg.pxi"

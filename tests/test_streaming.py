@@ -1,0 +1,324 @@
+"""Streams beside predict on what they have seen so far."""
+
+import copy
+import pickle
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from processes import run_python
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+from skgru import GRUClassifier, GRURegressor
+from skgru.exceptions import GradientWarning
+from skgru.kernels import kernels_for
+
+CELLS = sorted(kernels_for("float32").CELLS)
+N, T, D = 6, 5, 3
+X = np.random.default_rng(0).normal(size=(N, T, D))
+LABELS = np.array(["ada", "bob", "cy"])
+Y = {
+    "two classes": LABELS[np.arange(N) % 2],
+    "three classes": LABELS[np.arange(N) % 3],
+    "multilabel": np.arange(4 * N).reshape(N, 4) // 3 % 2,
+    "number": X[:, -1, 0],
+    "numbers": X[:, -1, :2],
+}
+
+
+def fitted(y, **parameters):
+    estimator = GRURegressor if y.startswith("number") else GRUClassifier
+    return quietly_fitted(estimator(**{"max_iter": 2, "random_state": 0, **parameters}), X, Y[y])
+
+
+def quietly_fitted(model, X, y):
+    """Too few epochs to converge are enough here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", GradientWarning)
+        return model.fit(X, y)
+
+
+def of_cell(variant):
+    """Parameters of one of the kernels' cells."""
+    cell, *_ = (c for c in ("light_gru", "gru", "rnn", "lstm", "cifg", "mgu") if c in variant)
+    relu = "relu" if variant.endswith("relu") else "tanh"
+    return {"cell": cell, "reset_after": "after" in variant, "activation": relu}
+
+
+def pickled(stream):
+    return pickle.loads(pickle.dumps(stream))
+
+
+def assert_steps_are_predictions(model):
+    """After each step: of all streams together, and of each of them alone."""
+    together = [model.stream(N) for _ in range(2)]
+    alone = [model.stream() for _ in range(N)]
+    for t in range(T):
+        want = model.predict(X[:, : t + 1])
+        got = together[0].step(X[:, t])
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+        rows = [stream.step(x_t) for stream, x_t in zip(alone, X[:, t], strict=True)]
+        assert {type(row) for row in rows} == {type(want[0])}
+        np.testing.assert_array_equal(rows, want)
+        if hasattr(model, "predict_proba"):
+            want = model.predict_proba(X[:, : t + 1])
+            np.testing.assert_allclose(together[1].step_proba(X[:, t]), want, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(5,), (20, 7)])
+@pytest.mark.parametrize("variant", CELLS)
+def test_every_cell(variant, sizes, dtype):
+    for y in ("number", "three classes"):
+        model = fitted(y, hidden_layer_sizes=sizes, dtype=dtype, **of_cell(variant))
+        assert model._network.architecture.variant == variant
+        assert_steps_are_predictions(model)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("y", Y)
+def test_every_kind_of_y_and_pooling(y, pooling):
+    assert_steps_are_predictions(fitted(y, hidden_layer_sizes=(9, 4), pooling=pooling))
+
+
+@pytest.mark.parametrize("y", ["number", "numbers"])
+@pytest.mark.parametrize(
+    "loss", [{"loss": "poisson"}, {"loss": "quantile", "quantiles": (0.9, 0.1, 0.5)}]
+)
+def test_losses_with_predictions_of_their_own(y, loss, monkeypatch):
+    monkeypatch.setitem(Y, y, np.abs(Y[y]))
+    assert_steps_are_predictions(fitted(y, hidden_layer_sizes=4, **loss))
+
+
+def test_a_prediction_every_step():
+    y = LABELS[(X[:, :, 0] > 0).astype(int)]
+    model = GRUClassifier(6, return_sequences=True, max_iter=2, random_state=0)
+    quietly_fitted(model, X, y)
+    stream = model.stream(N)
+    steps = [stream.step(X[:, t]) for t in range(T)]
+    np.testing.assert_array_equal(np.transpose(steps), model.predict(X))
+
+
+def test_a_model_fitted_on_rows():
+    """A row of a table unfolds into steps; a stream takes the steps."""
+    model = GRURegressor(4, n_channels=D, max_iter=2, random_state=0)
+    quietly_fitted(model, X.reshape(N, -1), Y["number"])
+    stream = model.stream(N)
+    assert (stream.n_streams, stream.n_channels) == (N, D)
+    for t in range(T):
+        y = stream.step(X[:, t])
+    np.testing.assert_array_equal(y, model.predict(X.reshape(N, -1)))
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+def test_resets_of_each_stream(pooling):
+    """Sequences of different lengths one after the other, in each of three streams."""
+    rng = np.random.default_rng(1)
+    model = fitted("number", hidden_layer_sizes=(5, 4), cell="lstm", pooling=pooling)
+    stream, so_far = model.stream(3), [[], [], []]
+    for t in range(40):
+        x_t = rng.normal(size=(3, D))
+        for steps, x in zip(so_far, x_t, strict=True):
+            steps.append(x)
+        np.testing.assert_array_equal(stream.step(x_t), model.predict(list(map(np.array, so_far))))
+        ended = rng.random(3) < 0.3
+        stream.reset(ended if t % 2 else np.flatnonzero(ended).tolist())
+        assert not stream.state[ended].any()
+        so_far = [[] if end else steps for end, steps in zip(ended, so_far, strict=True)]
+    stream.step(x_t)
+    stream.reset(1)
+    np.testing.assert_array_equal(stream.state.any(axis=1), [True, False, True])
+    stream.reset((0, 2))
+    assert not stream.state.any()
+    stream.step(x_t)
+    stream.reset()
+    assert not stream.state.any()
+    with pytest.raises(IndexError, match="3"):
+        stream.reset([0, 3])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "state_size"),
+    [
+        *(({"cell": "gru"}, 11), ({"cell": "lstm"}, 22), ({"pooling": "mean"}, 11 + 5)),
+        *(({"pooling": "max"}, 11 + 5), ({"pooling": "attention"}, 11 + 6)),
+    ],
+)
+def test_states_go_from_stream_to_stream(parameters, state_size):
+    model = fitted("three classes", hidden_layer_sizes=(7, 4), **parameters)
+    first, second = model.stream(N), model.stream(N)
+    assert first.state.shape == (N, state_size)
+    assert first.state.dtype == np.float32
+    for t in range(3):
+        first.step(X[:, t])
+    second.state = first.state[::-1]
+    state = first.state
+    state[:] = np.nan  # a copy
+    np.testing.assert_array_equal(second.step_proba(X[::-1, 3]), first.step_proba(X[:, 3])[::-1])
+    np.testing.assert_array_equal(second.state, first.state[::-1])
+
+
+def test_the_state_of_the_top_layer_is_what_transform_returns():
+    model = fitted("number", hidden_layer_sizes=(7, 4), cell="lstm")
+    stream = model.stream(N)
+    for t in range(T):
+        stream.step(X[:, t])
+    np.testing.assert_array_equal(stream.state[:, 14:18], model.transform(X))
+
+
+def test_states_that_are_refused_change_nothing():
+    stream = fitted("number", hidden_layer_sizes=4).stream(2)
+    stream.step(X[:2, 0])
+    before = stream.state
+    for wrong in (np.zeros((2, 5)), np.zeros((1, 4)), np.zeros(4), np.zeros((2, 4, 1))):
+        with pytest.raises(ValueError, match=r"state has shape \(.*; expected \(2, 4\)"):
+            stream.state = wrong
+    for value in (np.nan, np.inf, 1e300):
+        with pytest.raises(ValueError, match=r"state contains .*float32|state contains NaN"):
+            stream.state = np.full((2, 4), value)
+    np.testing.assert_array_equal(stream.state, before)
+
+
+@pytest.mark.parametrize("y", ["two classes", "multilabel", "number"])
+def test_numbers_of_any_type_are_one_x(y):
+    model = fitted(y, hidden_layer_sizes=4)
+    x = np.array([1, -2, 3])
+    want = model.stream().step(x.astype("float32"))
+    pandas = pytest.importorskip("pandas")
+    odd = np.frombuffer(b"." + x.astype("f4").tobytes(), "f4", offset=1)
+    for same in (x, x.tolist(), tuple(x), x.astype("i2"), x.astype("f2"), x.astype(">f4"), odd,
+                 x.astype(np.longdouble), x.astype(object), pandas.Series(x)):  # fmt: skip
+        np.testing.assert_array_equal(model.stream().step(same), want)
+    np.testing.assert_array_equal(model.stream().step([x]), [want])
+
+
+@pytest.mark.parametrize("y", ["two classes", "multilabel", "number"])
+def test_steps_that_are_refused_change_nothing(y):
+    stream = fitted(y, hidden_layer_sizes=4).stream()
+    stream.step(X[0, 0])
+    before = stream.state
+    calls = [stream.step] if y == "number" else [stream.step, stream.step_proba]
+    for call in calls:
+        for wrong in (0.5, [1.0, 2.0], np.ones(4), np.ones((2, 3)), np.ones((1, 2)), [[]]):
+            with pytest.raises(ValueError, match=r"x_t has shape .*expected \(1, 3\) or \(3,\)"):
+                call(wrong)
+        for wrong, what in (
+            ([1, np.nan, 3], "NaN: stream 0, channel 1"),
+            (np.array([1, 2, -np.inf]), "infinity or a value too large for float32: .*channel 2"),
+            (np.array([1e39, 2, 3]), "too large for float32: stream 0, channel 0"),
+            ([10**400, 2, 3], "too large|int too"),
+            (["1", "2", "3"], "numeric"),
+            ([1, "two", 3], "numeric|could not convert"),
+            ([1, None, 3], "NaN|NoneType"),
+            ([1j, 2, 3], "omplex"),
+            ([[1, 2, 3], [4]], "inhomogeneous"),
+        ):
+            with pytest.raises((ValueError, TypeError, OverflowError), match=what):
+                call(wrong)
+        with pytest.raises((ValueError, TypeError)):
+            call(None)
+    np.testing.assert_array_equal(stream.state, before)
+
+
+def test_what_cannot_be_streamed():
+    with pytest.raises(NotFittedError):
+        GRUClassifier().stream()
+    model = fitted("number", hidden_layer_sizes=2)
+    for wrong in (0, -1, 1.0, "2", None, [1]):
+        with pytest.raises(ValueError, match="n_streams must be an integer >= 1, got"):
+            model.stream(wrong)
+    with pytest.raises(MemoryError):
+        model.stream(2**60)
+    with pytest.raises(ValueError, match=r"bidirectional=True.*stream"):
+        fitted("number", hidden_layer_sizes=2, bidirectional=True).stream()
+
+
+def test_later_fits_do_not_change_it():
+    """Nor do weights that are written to, also after it has been copied."""
+    model = fitted("three classes", hidden_layer_sizes=4)
+    want = [model.stream().step_proba(X[0, 0]), model.stream().step(X[0, 0])]
+    stream = model.stream()
+    model.layers_[0].W[:] = 0
+    model.head_.b[:] = [5, 0, 0]
+    quietly_fitted(model.set_params(hidden_layer_sizes=7), X[:, :, :2], [[0, 1], [1, 1]] * 3)
+    for same in (stream, copy.copy(stream), copy.deepcopy(stream)):
+        np.testing.assert_array_equal(same.step_proba(X[0, 0]), want[0])
+        same.reset()
+        assert same.step(X[0, 0]) == want[1]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+def test_copies_go_their_own_way(copied):
+    stream = fitted("number", hidden_layer_sizes=(5, 4), pooling="attention", cell="cifg").stream(N)
+    for t in range(2):
+        stream.step(X[:, t])
+    other = copied(stream)
+    assert (other.n_streams, other.n_channels) == (N, D)
+    np.testing.assert_array_equal(other.state, stream.state)
+    want = stream.step(X[:, 2])
+    stream.reset()
+    np.testing.assert_array_equal(other.step(X[:, 2]), want)
+
+
+def test_a_pickle_goes_on_in_another_process(tmp_path):
+    """Also on another instruction set, whose bits are others."""
+    model = fitted("three classes", hidden_layer_sizes=(5, 4), cell="lstm", pooling="mean")
+    stream = model.stream()
+    for x_t in X[0, :-1]:
+        stream.step(x_t)
+    (tmp_path / "stream").write_bytes(pickle.dumps(stream))
+    np.save(tmp_path / "x", X[0, -1])
+    code = f"""
+import pickle, numpy
+folder = {str(tmp_path)!r}
+stream = pickle.load(open(folder + "/stream", "rb"))
+x = numpy.load(folder + "/x.npy")
+state = stream.state
+print(*stream.step_proba(x).tolist())
+stream.state = state
+print(stream.step(x))
+"""
+    p, label = stream.step_proba(X[0, -1]), model.predict(X[:1])[0]
+    for isa, tolerance in ((None, 0), ("portable", 1e-5)):
+        result = run_python(code, SKGRU_ISA=isa)
+        assert not result.stderr
+        probabilities, name = result.stdout.splitlines()
+        np.testing.assert_allclose(list(map(float, probabilities.split())), p, rtol=tolerance)
+        assert name == label
+
+
+def test_a_pickle_has_no_state_of_the_optimizer():
+    model = fitted("number", hidden_layer_sizes=64)
+    assert len(pickle.dumps(model.stream())) < 1.2 * model.layers_[0].U.nbytes * 4 / 3
+    assert model._solver is not None
+
+
+def test_threads_that_share_one_do_no_harm():
+    """Which of them comes first is open; that each step is whole is not."""
+    model = fitted("number", hidden_layer_sizes=(32, 32), pooling="mean")
+    stream = model.stream()
+    x, n_steps, n_threads = X[0, 0].copy(), 2000, 4
+
+    def run():
+        for _ in range(n_steps):
+            stream.step(x)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=run) for _ in range(n_threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    alone = model.stream()
+    for _ in range(n_threads * n_steps):
+        alone.step(x)
+    np.testing.assert_array_equal(stream.state, alone.state)
+    assert stream.state[0, -1] == n_threads * n_steps
