@@ -27,6 +27,9 @@ LBFGS_CHUNK = 256
 # Sequences whose gradient tells whether it vanishes.
 VANISHING_SAMPLES = 32
 
+# A fit meant for fewer epochs does not tell whether most updates would be clipped.
+SETTLED_EPOCHS = 10
+
 # A loss that diverges is reported as an error, with the epoch; numpy's warnings would add nothing.
 _quiet_overflow = np.errstate(over="ignore", invalid="ignore")
 
@@ -278,7 +281,8 @@ def fit_stochastic(
     if max_iter == 1:
         return finished  # such as partial_fit: too early to tell
     # at the beginning it is what clipping is for
-    if n_clipped > n_updates / 2 and history.grad_norm_curve[-1] > max_grad_norm:
+    most = n_clipped > n_updates / 2 and history.grad_norm_curve[-1] > max_grad_norm
+    if most and max_iter >= SETTLED_EPOCHS:
         warnings.warn(
             f"{n_clipped} of {n_updates} updates were clipped at max_grad_norm={max_grad_norm}; "
             f"the mean norm of the gradient was {history.grad_norm_curve[-1]:.3g} in the last "

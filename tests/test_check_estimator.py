@@ -10,7 +10,7 @@ from skgru.preprocessing import PerTimestep
 ESTIMATORS = [
     GRUClassifier(solver="lbfgs", dtype="float64"),
     GRURegressor(solver="lbfgs", dtype="float64"),
-    GRUClassifier(cell="lstm", solver="lbfgs", dtype="float64"),
+    GRUClassifier(16, cell="lstm", solver="lbfgs", dtype="float64"),
     GRUClassifier(),
     GRURegressor(),
     PerTimestep(StandardScaler()),

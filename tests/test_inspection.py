@@ -417,7 +417,7 @@ def test_norms_by_states_are_central_differences(cell, shape):
         zip(flow.layers, readings(model), strict=True)
     ):
         for s, n in enumerate(LENGTHS):
-            for t in {0, n // 2, n - 1}:
+            for t in {0, n - 1}:
 
                 def loss(d, at=(s, i, t), s=s):
                     moved = lambda *call: (d if call == at else 0, 0)  # noqa: E731
@@ -453,8 +453,11 @@ def test_what_steps_add_is_the_whole_gradient(cell, shape):
         assert ("c" in layer.weights) == (cell == "gru_reset_after")
 
 
-@every_cell
-@pytest.mark.parametrize("shape", SHAPES[5:] + SHAPES[1:2])
+@pytest.mark.parametrize(
+    ("cell", "shape"),
+    [("gru", shape) for shape in (SHAPES[1], SHAPES[5], SHAPES[6])]
+    + [(cell, SHAPES[5]) for cell in VARIANTS if cell != "gru"],
+)
 def test_what_a_step_adds_is_central_differences_of_its_weights(cell, shape):
     model = fitted(cell, (2, 1), **shape)
     flow = gradient_flow(model, X, targets(model), return_gradients=True)
