@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
+from skgru.exceptions import GradientWarning
 from skgru.kernels import active_instruction_set
 
 # batch, steps, channels, hidden
@@ -48,6 +49,7 @@ def fits(model: BaseEstimator, X: np.ndarray, y: np.ndarray) -> Callable[[], Non
     def fit() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", GradientWarning)
             model.fit(X, y)
 
     return fit

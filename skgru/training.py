@@ -329,7 +329,6 @@ def _run_epoch(
     return n_clipped
 
 
-@_quiet_overflow
 def warn_if_vanished(objective: Objective) -> None:
     """Look at how much of the gradient is left before the first time step of some sequences.
 
