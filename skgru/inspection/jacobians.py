@@ -55,7 +55,8 @@ def step_jacobian(
             log_norm_to_end
                 Natural logarithm of the 2-norm of ∂h_T / ∂h_{t-1}, the product of the Jacobians
                 from step t to the last that the direction reads, T; -inf if it is 0. The product
-                is scaled back at every step, so that it neither overflows nor underflows.
+                is scaled back at every step, so that it neither overflows nor underflows. Of a
+                cell with a memory it is that of [h | c], most of which lives in c.
             matrices, part_matrices : with `return_matrices`
                 J_t, with two more axes of the size of the state, and a dict of its parts.
 
