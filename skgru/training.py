@@ -156,18 +156,21 @@ class Objective:
             dropout = Dropout(self.dropout, self.recurrent_dropout, seed)
 
         def run_shard(i: int) -> float:
-            propagation = Propagation(
-                self.network,
-                self.buffers.parameters,
-                lambda name, shape: self.buffers.empty((i, name), shape),
-                dropout,
-                shard=i,
-            )
-            return propagation.value_and_gradient(
+            return self.propagation(i, dropout).value_and_gradient(
                 self.sequences, shards[i], self.targets, total, self.loss, self.bptt_steps, views[i]
             )
 
         return sum(self.workers.map(run_shard, range(len(shards)))), gradients
+
+    def propagation(self, shard: int, dropout: Dropout) -> Propagation:
+        """Make the passes over a shard, in the memory of all shards of this number."""
+        return Propagation(
+            self.network,
+            self.buffers.parameters,
+            lambda name, shape: self.buffers.empty((shard, name), shape),
+            dropout,
+            shard,
+        )
 
     def _penalised(
         self, value: float, shares: np.ndarray, total: float
@@ -234,15 +237,14 @@ def fit_stochastic(
     """
     parameters = objective.network.parameters
     best_score, best_parameters = -np.inf, None
-    finished, n_updates, n_clipped = False, 0, 0
+    finished, clipped = False, []
     try:
         for _ in range(max_iter):
             tasks.begin()
             samples = objective.samples
             if shuffle:
                 samples = solver.random_state.permutation(samples)
-            n_clipped += _run_epoch(objective, samples, solver, history, batch_size, max_grad_norm)
-            n_updates += -(-len(samples) // batch_size)
+            clipped += _run_epoch(objective, samples, solver, history, batch_size, max_grad_norm)
             watched = history.loss_curve[-1]
             if verbose:
                 print(f"Epoch {len(history.loss_curve)}, loss = {watched:.8f}")
@@ -281,10 +283,11 @@ def fit_stochastic(
     if max_iter == 1:
         return finished  # such as partial_fit: too early to tell
     # at the beginning it is what clipping is for
-    most = n_clipped > n_updates / 2 and history.grad_norm_curve[-1] > max_grad_norm
+    most = sum(clipped) > len(clipped) / 2 and history.grad_norm_curve[-1] > max_grad_norm
     if most and max_iter >= SETTLED_EPOCHS:
         warnings.warn(
-            f"{n_clipped} of {n_updates} updates were clipped at max_grad_norm={max_grad_norm}; "
+            f"{sum(clipped)} of {len(clipped)} updates were clipped at "
+            f"max_grad_norm={max_grad_norm}; "
             f"the mean norm of the gradient was {history.grad_norm_curve[-1]:.3g} in the last "
             "epoch (grad_norm_curve_). A threshold is meant for the exception: half to ten times "
             "the average norm (Pascanu et al. 2013). Raise it, scale X (and y) to unit variance, "
@@ -303,15 +306,15 @@ def _run_epoch(
     history: History,
     batch_size: int,
     max_grad_norm: float | None,
-) -> int:
+) -> list[bool]:
     """Update the parameters once a minibatch of these samples, in their order.
 
     Returns
     -------
-    int
-        How many of the updates were clipped.
+    list of bool
+        Which of the updates were clipped.
     """
-    loss_sum, norms, n_clipped = 0.0, [], 0
+    loss_sum, norms, all_clipped = 0.0, [], []
     for batch in gen_batches(len(samples), batch_size):
         value, gradient, norm = objective.minibatch(samples[batch])
         _check_finite(value, norm, f"epoch {len(history.loss_curve) + 1}")
@@ -322,11 +325,11 @@ def _run_epoch(
         )
         loss_sum += value * (batch.stop - batch.start)
         norms.append(norm)
-        n_clipped += clipped
+        all_clipped.append(clipped)
     history.n_samples_seen += len(samples)
     history.loss_curve.append(loss_sum / len(samples))
     history.grad_norm_curve.append(float(np.mean(norms)))
-    return n_clipped
+    return all_clipped
 
 
 def warn_if_vanished(objective: Objective) -> None:
@@ -345,22 +348,25 @@ def warn_if_vanished(objective: Objective) -> None:
     if objective.bptt_steps is not None:
         return  # it is cut on purpose
     network, sequences = objective.network, objective.sequences
-    (samples,) = sequences.deal(objective.samples[:VANISHING_SAMPLES], 1)
+    counted = objective.targets.sample_weights()[objective.samples] > 0
+    (samples,) = sequences.deal(objective.samples[counted][:VANISHING_SAMPLES], 1)
     _, (views,) = objective.buffers.gradients(1)
-    propagation = Propagation(network, objective.buffers.parameters, objective.buffers.empty)
-    kernel, left = propagation.layer_backward, []
+    propagation = objective.propagation(0, Dropout())
+    kernel, entered, left = propagation.layer_backward, [], []
 
     def watched(*arrays: np.ndarray) -> None:
         d_states, d_h = arrays[9:11]
-        entered = max(_largest_norm(d_states), _largest_norm(d_h))
+        entered.append(max(_largest_norm(d_states), _largest_norm(d_h)))
         kernel(*arrays)
-        left.append(_largest_norm(d_h) / entered if entered else 0.0)
+        left.append(_largest_norm(d_h) / entered[-1] if entered[-1] else 0.0)
 
     propagation.layer_backward = watched
     total = len(samples) * objective.mean_weight
     propagation.value_and_gradient(
         sequences, samples, objective.targets, total, objective.loss, None, views
     )
+    if not any(entered):
+        return  # of a loss without gradient, nothing can vanish
     if min(left) < np.finfo(network.dtype).eps:
         layer = (len(left) - 1 - int(np.argmin(left))) // network.architecture.n_directions
         warnings.warn(

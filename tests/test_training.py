@@ -185,6 +185,10 @@ def test_vanishing_over_the_whole_batch_is_told_of(solver):
         # one short sequence among them learns from its first step
         X, y = sums(20, 150)
         GRURegressor(8, **plain).fit([*X, X[0, :3]], [*y, 0.5])
+        # what has no weight, or no loss, sends no gradient that could vanish
+        X, y = sums(40, 3)
+        GRURegressor(8, **plain).fit(X, y, np.arange(40) >= 32)
+        GRURegressor(8, **plain).fit(np.zeros((40, 3, 1)), np.zeros(40))
 
 
 def test_training_stops_without_progress(ragged):
