@@ -328,15 +328,14 @@ def _narwhals() -> ModuleType:
     return narwhals
 
 
-def _names(columns: str | list[str], frame: Any = None) -> list[str]:
+def _names(columns: str | list[str], frame: Any) -> list[str]:
     """Return columns as a list, all of which the frame must have."""
     names = list(columns) if isinstance(columns, list | tuple) else [columns]
-    if frame is not None:
-        absent = [name for name in names if name not in frame.columns]
-        if absent:
-            raise ValueError(f"frame has no column {absent[0]!r}; it has {frame.columns}.")
-        if len(set(names)) < len(names) or not names:
-            raise ValueError(f"Expected one or more different columns, got {names}.")
+    absent = [name for name in names if name not in frame.columns]
+    if absent:
+        raise ValueError(f"frame has no column {absent[0]!r}; it has {frame.columns}.")
+    if len(set(names)) < len(names) or not names:
+        raise ValueError(f"Expected one or more different columns, got {names}.")
     return names
 
 

@@ -100,6 +100,11 @@ class Sequences:
         """Row of `values` at which each sequence begins."""
         return np.cumsum(self.lengths) - self.lengths
 
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """Which time step of its sequence each row of `values` is."""
+        return np.arange(len(self.values)) - np.repeat(self.starts, self.lengths)
+
     @property
     def _present(self) -> np.ndarray:
         """Which steps are no padding: (n_samples, n_timesteps)."""

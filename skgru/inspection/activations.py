@@ -140,13 +140,12 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
             shares = np.column_stack([units.mean(axis=1) for units in regimes])
             inspected.unpack(forward.span, reading, shares, values)
 
-    steps = np.arange(len(sequences.values)) - np.repeat(sequences.starts, sequences.lengths)
-    n_running = np.bincount(steps)
+    n_running = np.bincount(sequences.steps)
 
     def summary(shares: np.ndarray) -> Bunch:
         total = dict(zip(names, shares.mean(axis=0).tolist(), strict=True))
         over_time = {
-            name: np.bincount(steps, column) / n_running
+            name: np.bincount(sequences.steps, column) / n_running
             for name, column in zip(names, shares.T, strict=True)
         }
         over_time["between"] = np.maximum(1 - sum(over_time.values()), 0)

@@ -77,13 +77,20 @@ def _of_relu(value: np.ndarray) -> np.ndarray:
 # ---- cells whose state is h --------------------------------------------------------------------
 
 
+def _interpolated(step: Step, z: np.ndarray, candidate: np.ndarray, U_z: np.ndarray) -> Parts:
+    """Two of the parts of h = z ⊙ h_{t-1} + (1 - z) ⊙ candidate: those of the past, and of z."""
+    return {
+        "carry": _diagonal(z),
+        "update": _scaled(U_z, (step.h_prev - candidate) * _of_sigmoid(z)),
+    }
+
+
 def _gru(step: Step) -> Parts:
     r, z, candidate = (step.gates[name] for name in ("reset_gate", "update_gate", "candidate"))
     U_r, U_z, U_h = step.U
     slope = (1 - z) * _of_tanh(candidate)
     return {
-        "carry": _diagonal(z),
-        "update": _scaled(U_z, (step.h_prev - candidate) * _of_sigmoid(z)),
+        **_interpolated(step, z, candidate, U_z),
         "candidate": r[:, :, np.newaxis] * _scaled(U_h, slope),
         "reset": _scaled(U_r, step.h_prev * _of_sigmoid(r)) @ _scaled(U_h, slope),
     }
@@ -94,8 +101,7 @@ def _gru_reset_after(step: Step) -> Parts:
     U_r, U_z, U_h = step.U
     slope = (1 - z) * _of_tanh(candidate)
     return {
-        "carry": _diagonal(z),
-        "update": _scaled(U_z, (step.h_prev - candidate) * _of_sigmoid(z)),
+        **_interpolated(step, z, candidate, U_z),
         "candidate": _scaled(U_h, r * slope),
         "reset": _scaled(U_r, step.gates["product"] * _of_sigmoid(r) * slope),
     }
@@ -119,8 +125,7 @@ def _light_gru(
     z, candidate = step.gates["update_gate"], step.gates["candidate"]
     U_z, U_h = step.U
     return {
-        "carry": _diagonal(z),
-        "update": _scaled(U_z, (step.h_prev - candidate) * _of_sigmoid(z)),
+        **_interpolated(step, z, candidate, U_z),
         "candidate": _scaled(U_h, (1 - z) * slope_of_candidate(candidate)),
     }
 

@@ -176,10 +176,9 @@ class _Backward:
     def split_by_loss_step(self) -> list[dict[str, dict[str, np.ndarray]]]:
         """Let the losses of one time step after another go back alone."""
         sequences = self._inspected.sequences
-        step = np.arange(len(sequences.values)) - np.repeat(sequences.starts, sequences.lengths)
         found: list[dict[str, list[np.ndarray]]] = [{} for _ in self._inspected.readings]
         for t in range(sequences.lengths.max()):
-            _, flows = self.run(np.where(step == t, self._targets.weights, 0), False)
+            _, flows = self.run(np.where(sequences.steps == t, self._targets.weights, 0), False)
             for flow, norms in zip(flows, found, strict=True):
                 for name, values in {**flow.weights, "h": flow.mean_norms()}.items():
                     norms.setdefault(name, []).append(values)

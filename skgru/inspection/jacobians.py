@@ -76,13 +76,16 @@ def step_jacobian(
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
     inspected = Inspected(estimator, X)
     readings = inspected.readings
-    layers = [Bunch(layer=reading.layer, direction=reading.direction) for reading in readings]
-    for reading, found in zip(readings, layers, strict=True):
-        steps = _StepsOf(inspected, reading, return_matrices)
-        for forward in inspected.passes(chunk_size):
+    collected = [_StepsOf(inspected, reading, return_matrices) for reading in readings]
+    for forward in inspected.passes(chunk_size):
+        for steps in collected:
             steps.add(forward)
-        found.update(steps.in_form_of_x())
-    return Bunch(layers=layers)
+    return Bunch(
+        layers=[
+            Bunch(layer=reading.layer, direction=reading.direction, **steps.in_form_of_x())
+            for reading, steps in zip(readings, collected, strict=True)
+        ]
+    )
 
 
 class _StepsOf:
