@@ -224,13 +224,16 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
             return Quantiles(self.quantiles)
         return Elementwise(REGRESSION_LOSSES[self.loss]())
 
+    def _quantile_ranks(self) -> np.ndarray:
+        """Say which of the sorted quantiles each one is."""
+        return np.array(self.quantiles).argsort().argsort()
+
     def _predictions(self, outputs: np.ndarray) -> np.ndarray:
         n_quantiles = outputs.shape[-1] // self._n_targets
         if n_quantiles > 1:
             outputs = outputs.reshape(*outputs.shape[:-1], -1, n_quantiles)
             # sorted by quantile, they are no further from the true ones (Chernozhukov et al. 2010)
-            order = np.array(self.quantiles).argsort().argsort()
-            outputs = np.sort(outputs, axis=-1)[..., order]
+            outputs = np.sort(outputs, axis=-1)[..., self._quantile_ranks()]
         elif self.loss == "poisson":
             outputs = np.exp(outputs)
         if self._n_targets > 1:

@@ -473,10 +473,10 @@ def _of_numbers(model: GRURegressor) -> tuple[int, list[str], list[str]]:
     n_quantiles = n // model._n_targets
     if n_quantiles == 1:
         return n, _for(n, "out[j] = y[j];"), []
-    order = np.argsort(np.argsort(model.quantiles))
+    ranks = model._quantile_ranks()
     lines = _SORT.format(n=n, n_quantiles=n_quantiles).split("\n")
     lines += [
-        f"out[{first + i}] = y[{first + order[i]}];"
+        f"out[{first + i}] = y[{first + ranks[i]}];"
         for first in range(0, n, n_quantiles)
         for i in range(n_quantiles)
     ]

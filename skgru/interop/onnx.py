@@ -394,8 +394,7 @@ def _add_numbers(graph: Graph, estimator: BaseGRU, outputs: str, present: str) -
         numbers, _ = graph.add_with_outputs(
             "TopK", 2, numbers, np.array([n_quantiles]), axis=-1, largest=0, sorted=1
         )
-        order = np.argsort(np.argsort(estimator.quantiles))
-        numbers = graph.add("Gather", numbers, order, axis=-1)
+        numbers = graph.add("Gather", numbers, estimator._quantile_ranks(), axis=-1)
         if n_targets == 1:
             numbers = graph.add("Squeeze", numbers, np.array([-2]))
         return {"variable": numbers}
