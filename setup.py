@@ -16,6 +16,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("skgru/kernels")
+INCLUDED = {".h", ".pxd", ".pxi"}
 DTYPES = {"float32": "float", "float64": "double"}
 GCC_ARGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-g0"]
 
@@ -38,6 +39,7 @@ def instruction_sets() -> dict[str, list[str]]:
 def variants() -> list[Extension]:
     """Make a module of the kernels for each dtype and instruction set; each needs its own name."""
     source = (KERNELS / "kernels.pyx").read_text(encoding="utf-8")
+    included = [str(path) for path in sorted(KERNELS.rglob("*")) if path.suffix in INCLUDED]
     folder = Path("build/variants")
     folder.mkdir(parents=True, exist_ok=True)
     extensions = []
@@ -51,7 +53,7 @@ def variants() -> list[Extension]:
                     f"skgru.kernels.{copy.stem}",
                     [str(copy)],
                     include_dirs=[str(KERNELS)],
-                    depends=[str(path) for path in KERNELS.glob("*.[hp]*") if path.suffix != ".py"],
+                    depends=included,
                     define_macros=[("SKGRU_REAL", real)],
                     extra_compile_args=flags,
                 )

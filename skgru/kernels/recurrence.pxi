@@ -32,7 +32,7 @@ cdef enum candidate_of:
 cdef struct row:
     Py_ssize_t H
     # forward: sums in, activations out; a block a gate, then what else the way back needs
-    real* g
+    real* saved
     const real* past                        # mask ⊙ h_{t-1}
     const real* h_prev
     const real* memory_prev                 # the second part of a state, if it has two
@@ -51,10 +51,20 @@ cdef struct row:
 ctypedef void (*row_function)(const row* r) noexcept nogil
 
 
+cdef inline vec _state_gradient(
+    const real* delta, const real* d, Py_ssize_t j, Py_ssize_t n
+) noexcept nogil:
+    """Return n numbers of ∂L/∂h_t: what comes from the next step, and the loss's own if any."""
+    cdef vec total = get(delta + j, n)
+    if d != NULL:
+        total = total + get(d + j, n)
+    return total
+
+
 cdef struct cell:
     int n_gates                             # G
     candidate_of candidate
-    int n_extra                             # blocks of g after the gates'
+    int n_extra                             # blocks of saved after the gates'
     int n_states                            # 1, or 2 with a memory, which is then the first extra
     int forget                              # the block whose bias begins at one, or -1
     row_function gates                      # OF_INNER: activations of all but the candidate; inner
@@ -83,7 +93,7 @@ cdef int _add_cell(str name, cell added) except -1:
 # ---- forward ---------------------------------------------------------------------------------
 
 def layer_forward(
-    int index,                               # IN            of the cell
+    int cell_index,                          # IN   of CELLS
     const real[:, ::1] x,                    # IN   (N, D)
     const Py_ssize_t[::1] batch_sizes,       # IN   (T,)     rows of each step, never growing
     const real[:, ::1] W,                    # IN   (D, GH)
@@ -94,14 +104,14 @@ def layer_forward(
     const real[:, ::1] mask,                 # IN   (B, H)   of h_{t-1} where U takes it; or (0, _)
     real[:, ::1] h_last,                     # OUT  (B, SH)  the last state of each sequence
     real[:, ::1] states,                     # OUT  (N, H)   h_t of each row; (0, _): not wanted
-    real[:, ::1] tape,                       # OUT  (N, PH)  for the way back, P blocks: gates and
-                                             #   extra; (0, _): not wanted
+    real[:, ::1] saved,                      # OUT  (N, PH)  for the backward pass, P blocks: gates
+                                             #   and extra; (0, _): not wanted
 ):
     """Run one layer over all time steps of a packed minibatch."""
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], H = U.shape[0], B, S, P
-        bint keep_states = states.shape[0] > 0, keep_tape = tape.shape[0] > 0
-        cell* unit = _cell(index)
+        bint keep_states = states.shape[0] > 0, keep_saved = saved.shape[0] > 0
+        cell* unit = _cell(cell_index)
         void* work
     B = _check_layer(unit, x.shape, batch_sizes, W.shape, U.shape, b.shape[0], c.shape[0])
     S = unit.n_states
@@ -110,26 +120,26 @@ def layer_forward(
             or h_last.shape[0] != B or h_last.shape[1] != S * H
             or mask.shape[0] not in (0, B) or mask.shape[0] and mask.shape[1] != H
             or keep_states and (states.shape[0] != N or states.shape[1] != H)
-            or keep_tape and (tape.shape[0] != N or tape.shape[1] != P * H)):
+            or keep_saved and (saved.shape[0] != N or saved.shape[1] != P * H)):
         raise ValueError(f"h_0 and h_last must be (B, {S}H), mask (B, H) or empty, states (N, H) "
-                         f"or empty, and tape (N, {P}H) or empty")
+                         f"or empty, and saved (N, {P}H) or empty")
     work = malloc(LINE + sizeof(real) * (
         _packed_layer_size(unit, D, H)
-        + 2 * in_lines(B * H) + (0 if keep_tape else B * P * H)))
+        + 2 * in_lines(B * H) + (0 if keep_saved else B * P * H)))
     if not work:
         raise MemoryError
     with nogil:
         _forward_in_time(unit, x, batch_sizes, W, U, b, c, &h_0[0, 0],
                          &mask[0, 0] if mask.shape[0] else NULL, &h_last[0, 0],
                          &states[0, 0] if keep_states else NULL,
-                         &tape[0, 0] if keep_tape else NULL, first_line(work))
+                         &saved[0, 0] if keep_saved else NULL, first_line(work))
         free(work)
 
 
 cdef void _forward_in_time(
     const cell* unit, const real[:, ::1] x, const Py_ssize_t[::1] batch_sizes,
     const real[:, ::1] W, const real[:, ::1] U, const real[::1] b, const real[::1] c,
-    const real* h_0, const real* mask, real* h_last, real* states, real* tape, real* work,
+    const real* h_0, const real* mask, real* h_last, real* states, real* saved, real* work,
 ) noexcept nogil:
     cdef:
         Py_ssize_t D = x.shape[1], H = U.shape[0], B = batch_sizes[0], S = unit.n_states
@@ -146,7 +156,7 @@ cdef void _forward_in_time(
     now.h_prev_stride = now.memory_stride = S * H
     now.memory_prev = h_0 + H
     now.inner = inner
-    now.g = tape if tape != NULL else masked + in_lines(B * H)
+    now.saved = saved if saved != NULL else masked + in_lines(B * H)
     now.h = states if states != NULL else h_last
     now.h_stride = H if states != NULL else S * H
 
@@ -168,15 +178,15 @@ cdef void _forward_in_time(
             if states != NULL:
                 memcpy(h_last + k * S * H, now.h + k * now.h_stride, H * sizeof(real))
             if S == 2:
-                memcpy(h_last + k * S * H + H, now.g + k * P + G, H * sizeof(real))
+                memcpy(h_last + k * S * H + H, now.saved + k * P + G, H * sizeof(real))
         now.h_prev = now.h
         now.h_prev_stride = now.h_stride
-        now.memory_prev = now.g + G
+        now.memory_prev = now.saved + G
         now.memory_stride = P
         if states != NULL:
             now.h += n * H
-        if tape != NULL:
-            now.g += n * P
+        if saved != NULL:
+            now.saved += n * P
     restore_denormals(mode)
 
 
@@ -200,7 +210,7 @@ cdef struct moment:
     const real* h_prev
     const real* memory_prev
     real* inner                             # memory for (n, H)
-    real* g                                 # (n, PH)
+    real* saved                             # (n, PH)
     real* h                                 # may be h_prev
     Py_ssize_t x_stride, past_stride, h_prev_stride, memory_stride, h_stride
 
@@ -233,13 +243,13 @@ cdef packed_layer _pack_layer(
 
 
 cdef void _one_step(const moment* now, Py_ssize_t n) noexcept nogil:
-    """Bring n rows from h_prev and memory_prev to h and the memory within g."""
+    """Bring n rows from h_prev and memory_prev to h and the memory within saved."""
     cdef:
         const packed_layer* layer = &now.layer
         const cell* unit = layer.unit
         Py_ssize_t H = layer.H, G = unit.n_gates * H, P = G + unit.n_extra * H, k
         Py_ssize_t F = G if unit.candidate == OF_PAST else G - H
-        real* g = now.g
+        real* saved = now.saved
         row r
         term[2] of_x_and_past
         term[2] of_candidate
@@ -249,32 +259,32 @@ cdef void _one_step(const moment* now, Py_ssize_t n) noexcept nogil:
     of_candidate[1] = term(now.past, layer.U_last, H, now.past_stride, 1)
     r.H = H
     if F:
-        multiply(n, F, of_x_and_past, 2, layer.b, 0, g, P)
+        multiply(n, F, of_x_and_past, 2, layer.b, 0, saved, P)
     if unit.candidate == APART:
-        multiply(n, H, of_candidate, 1, layer.b + F, 0, g + F, P)
-        multiply(n, H, &of_candidate[1], 1, layer.c, 0, g + G, P)
+        multiply(n, H, of_candidate, 1, layer.b + F, 0, saved + F, P)
+        multiply(n, H, &of_candidate[1], 1, layer.c, 0, saved + G, P)
     elif unit.candidate == OF_INNER:
         for k in range(n):
-            r.g = g + k * P
+            r.saved = saved + k * P
             r.past = now.past + k * now.past_stride
             r.inner = now.inner + k * H
             unit.gates(&r)
         of_candidate[1].a = now.inner
         of_candidate[1].row_stride = H
-        multiply(n, H, of_candidate, 2, layer.b + F, 0, g + F, P)
+        multiply(n, H, of_candidate, 2, layer.b + F, 0, saved + F, P)
     for k in range(n):
-        r.g = g + k * P
+        r.saved = saved + k * P
         r.h_prev = now.h_prev + k * now.h_prev_stride
         r.memory_prev = now.memory_prev + k * now.memory_stride
         r.h = now.h + k * now.h_stride
-        r.memory = g + k * P + G
+        r.memory = saved + k * P + G
         unit.update(&r)
 
 
 # ---- backward --------------------------------------------------------------------------------
 
 def layer_backward(
-    int index,                               # IN            of the cell
+    int cell_index,                          # IN   of CELLS
     const real[:, ::1] x,                    # IN   (N, D)
     const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
     const real[:, ::1] W,                    # IN   (D, GH)
@@ -282,7 +292,7 @@ def layer_backward(
     const real[:, ::1] h_0,                  # IN   (B, SH)
     const real[:, ::1] mask,                 # IN   (B, H)   as in forward
     const real[:, ::1] states,               # IN   (N, H)   from forward
-    const real[:, ::1] tape,                 # IN   (N, PH)  from forward
+    const real[:, ::1] saved,                # IN   (N, PH)  from forward
     const real[:, ::1] d_states,             # IN   (N, H)   the loss's own ∂L/∂h_t; (0, _): none
     real[:, ::1] d_h,                        # INOUT (B, SH) ∂L/∂h_last, then ∂L/∂h_0
     real[:, ::1] dx,                         # OUT  (N, D)   or (0, _): not wanted
@@ -294,7 +304,7 @@ def layer_backward(
     """Backpropagate through all time steps of a packed minibatch."""
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], H = U.shape[0], B, S, G, P, capacity
-        cell* unit = _cell(index)
+        cell* unit = _cell(cell_index)
         void* work
     B = _check_layer(unit, x.shape, batch_sizes, W.shape, U.shape, db.shape[0], dc.shape[0])
     S = unit.n_states
@@ -302,7 +312,7 @@ def layer_backward(
     P = G + unit.n_extra * H
     if (h_0.shape[0] != B or h_0.shape[1] != S * H or states.shape[0] != N or states.shape[1] != H
             or mask.shape[0] not in (0, B) or mask.shape[0] and mask.shape[1] != H
-            or tape.shape[0] != N or tape.shape[1] != P
+            or saved.shape[0] != N or saved.shape[1] != P
             or d_states.shape[0] not in (0, N) or d_states.shape[0] and d_states.shape[1] != H
             or d_h.shape[0] != B or d_h.shape[1] != S * H
             or dx.shape[0] not in (0, N) or dx.shape[0] and dx.shape[1] != D
@@ -316,7 +326,7 @@ def layer_backward(
     if not work:
         raise MemoryError
     with nogil:
-        _backward_in_time(unit, x, batch_sizes, W, U, h_0, mask, states, tape, d_states, d_h, dx,
+        _backward_in_time(unit, x, batch_sizes, W, U, h_0, mask, states, saved, d_states, d_h, dx,
                           dW, dU, db, dc, capacity, first_line(work))
         free(work)
 
@@ -324,14 +334,14 @@ def layer_backward(
 cdef void _backward_in_time(
     const cell* unit, const real[:, ::1] x, const Py_ssize_t[::1] batch_sizes,
     const real[:, ::1] W, const real[:, ::1] U, const real[:, ::1] h_0, const real[:, ::1] mask,
-    const real[:, ::1] states, const real[:, ::1] tape, const real[:, ::1] d_states,
+    const real[:, ::1] states, const real[:, ::1] saved, const real[:, ::1] d_states,
     real[:, ::1] d_h,
     real[:, ::1] dx, real[:, ::1] dW, real[:, ::1] dU, real[::1] db, real[::1] dc,
     Py_ssize_t capacity, real* work,
 ) noexcept nogil:
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], H = U.shape[0], B = batch_sizes[0]
-        Py_ssize_t S = unit.n_states, P = tape.shape[1], G = unit.n_gates * H
+        Py_ssize_t S = unit.n_states, P = saved.shape[1], G = unit.n_gates * H
         Py_ssize_t first = N, free_rows = capacity, t, k, n
         unsigned long long mode = flush_denormals()
         real* U_blocks = work                       # transposed, a block a gate
@@ -347,7 +357,7 @@ cdef void _backward_in_time(
         real* past
         const real* h_prev
         Py_ssize_t h_prev_stride
-        const real* g
+        const real* saved_t
         const real* m
         row r
         term[MAX_TERMS] of_gates
@@ -378,7 +388,7 @@ cdef void _backward_in_time(
         a = chunk_a + free_rows * G
         past = chunk_past + free_rows * H
         inner = chunk_inner + free_rows * H
-        g = &tape[first, 0]
+        saved_t = &saved[first, 0]
         if t:
             h_prev = &states[first - batch_sizes[t - 1], 0]
             h_prev_stride = H
@@ -391,12 +401,12 @@ cdef void _backward_in_time(
                 _multiply_elements(H, h_prev + k * h_prev_stride, m, past + k * H)
             else:
                 memcpy(past + k * H, h_prev + k * h_prev_stride, H * sizeof(real))
-            r.g = <real*>(g + k * P)
+            r.saved = <real*>(saved_t + k * P)
             r.past = past + k * H
             r.h_prev = h_prev + k * h_prev_stride
             if S == 2:
-                r.memory = <real*>(g + k * P + G)
-                r.memory_prev = (g - batch_sizes[t - 1] * P + k * P + G if t
+                r.memory = <real*>(saved_t + k * P + G)
+                r.memory_prev = (saved_t - batch_sizes[t - 1] * P + k * P + G if t
                                  else h_prev + k * h_prev_stride + H)
                 r.delta_memory = &d_h[k, H]
             r.inner = inner + k * H
@@ -413,7 +423,7 @@ cdef void _backward_in_time(
             of_candidate.a = a + G - H
             multiply(n, H, &of_candidate, 1, NULL, 0, q, H)
             for k in range(n):
-                r.g = <real*>(g + k * P)
+                r.saved = <real*>(saved_t + k * P)
                 r.past = past + k * H
                 r.inner = inner + k * H
                 r.d_inner = q + k * H

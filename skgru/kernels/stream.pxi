@@ -30,8 +30,8 @@ cdef class Stepper:
 
     Parameters
     ----------
-    index : int
-        Of the cell.
+    cell_index : int
+        Of `CELLS`.
     layers : list of tuple of ndarray
         W, U, b and c of each layer, the first layer first.
     pooling : {"last", "mean", "max", "attention"}
@@ -64,16 +64,16 @@ cdef class Stepper:
         real* x                                 # (n_streams, n_channels)
         real* state                             # (n_streams, state_size)
         real* inner                             # (n_streams, H) of any layer
-        real* g                                 # (n_streams, PH) of any layer
+        real* saved                             # (n_streams, PH) of any layer
         real* pooled                            # (n_streams, n_units)
         real* y                                 # (n_streams, n_outputs)
 
     def __cinit__(
-        self, int index, list layers, str pooling, const real[::1] query, tuple head,
+        self, int cell_index, list layers, str pooling, const real[::1] query, tuple head,
         Py_ssize_t n_streams, convert,
     ):
         cdef:
-            cell* unit = _cell(index)
+            cell* unit = _cell(cell_index)
             const real[:, ::1] W, U
             const real[::1] b, c
             Py_ssize_t D = 0, H = 0, P = unit.n_gates + unit.n_extra, widest = 0, i
@@ -125,7 +125,7 @@ cdef class Stepper:
         self.x = self._next(n_streams * self.n_channels)
         self.state = self._next(n_streams * self.state_size)
         self.inner = self._next(n_streams * widest)
-        self.g = self._next(n_streams * P * widest)
+        self.saved = self._next(n_streams * P * widest)
         self.pooled = self._next(n_streams * H)
         self.y = self._next(n_streams * self.n_outputs)
 
@@ -306,7 +306,7 @@ cdef class Stepper:
         now.x_stride = self.n_channels
         now.h = self.state
         now.inner = self.inner
-        now.g = self.g
+        now.saved = self.saved
         now.past_stride = now.h_prev_stride = now.memory_stride = now.h_stride = size
         for i in range(self.n_layers):
             now.layer = self.layers[i]
@@ -316,7 +316,7 @@ cdef class Stepper:
             _one_step(&now, n)
             if S == 2:
                 for k in range(n):
-                    memcpy(now.h + k * size + H, now.g + (k * P + unit.n_gates) * H,
+                    memcpy(now.h + k * size + H, now.saved + (k * P + unit.n_gates) * H,
                            H * sizeof(real))
             now.x = now.h
             now.x_stride = size

@@ -12,20 +12,20 @@ Columns in the order f | o | g; c is the memory, the second part of a state:
 cdef void _cifg_update(const row* r) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* memory_prev = r.memory_prev
         real* memory = r.memory
         real* h = r.h
         vec f, o, candidate, c
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = sigmoid(get(g + j, n))
-        o = sigmoid(get(g + H + j, n))
-        candidate = tangent(get(g + 2 * H + j, n))
+        f = sigmoid(get(saved + j, n))
+        o = sigmoid(get(saved + H + j, n))
+        candidate = tangent(get(saved + 2 * H + j, n))
         c = f * get(memory_prev + j, n) + (1 - f) * candidate
-        put(g + j, f, n)
-        put(g + H + j, o, n)
-        put(g + 2 * H + j, candidate, n)
+        put(saved + j, f, n)
+        put(saved + H + j, o, n)
+        put(saved + 2 * H + j, candidate, n)
         put(memory + j, c, n)
         put(h + j, o * tangent(c), n)
         j += LANES
@@ -34,7 +34,7 @@ cdef void _cifg_update(const row* r) noexcept nogil:
 cdef void _cifg_backward(const row* r) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* memory = r.memory
         const real* memory_prev = r.memory_prev
         const real* d = r.d
@@ -44,13 +44,11 @@ cdef void _cifg_backward(const row* r) noexcept nogil:
         vec f, o, candidate, seen, total, d_c
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = get(g + j, n)
-        o = get(g + H + j, n)
-        candidate = get(g + 2 * H + j, n)
+        f = get(saved + j, n)
+        o = get(saved + H + j, n)
+        candidate = get(saved + 2 * H + j, n)
         seen = tangent(get(memory + j, n))
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
+        total = _state_gradient(delta, d, j, n)
         d_c = get(delta_memory + j, n) + total * o * (1 - seen * seen)
         put(a + j, d_c * (get(memory_prev + j, n) - candidate) * f * (1 - f), n)
         put(a + H + j, total * seen * o * (1 - o), n)

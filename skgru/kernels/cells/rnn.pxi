@@ -4,13 +4,13 @@
 cdef void _rnn_update(const row* r) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         real* h = r.h
         vec state
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        state = tangent(get(g + j, n))
-        put(g + j, state, n)
+        state = tangent(get(saved + j, n))
+        put(saved + j, state, n)
         put(h + j, state, n)
         j += LANES
 
@@ -18,17 +18,15 @@ cdef void _rnn_update(const row* r) noexcept nogil:
 cdef void _rnn_backward(const row* r) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* d = r.d
         real* delta = r.delta
         real* a = r.a
         vec state, total
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        state = get(g + j, n)
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
+        state = get(saved + j, n)
+        total = _state_gradient(delta, d, j, n)
         put(a + j, total * (1 - state * state), n)
         put(delta + j, zeros(), n)
         j += LANES

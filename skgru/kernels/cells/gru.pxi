@@ -13,35 +13,35 @@ Columns in the order r | z | h̃:
 # ---- reset before ----------------------------------------------------------------------------
 
 cdef void _gru_gates(const row* r) noexcept nogil:
-    """σ of what g holds as r | z; r ⊙ past."""
+    """σ of what `saved` holds as r | z; r ⊙ past."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* past = r.past
         real* inner = r.inner
         vec reset
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        reset = sigmoid(get(g + j, n))
-        put(g + j, reset, n)
-        put(g + H + j, sigmoid(get(g + H + j, n)), n)
+        reset = sigmoid(get(saved + j, n))
+        put(saved + j, reset, n)
+        put(saved + H + j, sigmoid(get(saved + H + j, n)), n)
         put(inner + j, reset * get(past + j, n), n)
         j += LANES
 
 
 cdef void _gru_update(const row* r) noexcept nogil:
-    """tanh of what g holds as h̃; the new state."""
+    """tanh of what `saved` holds as h̃; the new state."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* h_prev = r.h_prev
         real* h = r.h
         vec z, candidate
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        z = get(g + H + j, n)
-        candidate = tangent(get(g + 2 * H + j, n))
-        put(g + 2 * H + j, candidate, n)
+        z = get(saved + H + j, n)
+        candidate = tangent(get(saved + 2 * H + j, n))
+        put(saved + 2 * H + j, candidate, n)
         put(h + j, z * get(h_prev + j, n) + (1 - z) * candidate, n)
         j += LANES
 
@@ -50,7 +50,7 @@ cdef void _gru_backward(const row* r) noexcept nogil:
     """Go back through the new state: a_z, a_h and δ ⊙ z."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* h_prev = r.h_prev
         const real* d = r.d
         real* delta = r.delta
@@ -58,11 +58,9 @@ cdef void _gru_backward(const row* r) noexcept nogil:
         vec z, candidate, total
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        z = get(g + H + j, n)
-        candidate = get(g + 2 * H + j, n)
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
+        z = get(saved + H + j, n)
+        candidate = get(saved + 2 * H + j, n)
+        total = _state_gradient(delta, d, j, n)
         put(a + 2 * H + j, total * (1 - z) * (1 - candidate * candidate), n)
         put(a + H + j, total * (get(h_prev + j, n) - candidate) * z * (1 - z), n)
         put(delta + j, total * z, n)
@@ -73,7 +71,7 @@ cdef void _gru_backward_gates(const row* r) noexcept nogil:
     """Go back through r ⊙ past, given its gradient q: a_r and δ + q ⊙ r."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* past = r.past
         const real* q = r.d_inner
         const real* mask = r.mask
@@ -83,7 +81,7 @@ cdef void _gru_backward_gates(const row* r) noexcept nogil:
         vec reset, h, d_reset
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        reset = get(g + j, n)
+        reset = get(saved + j, n)
         h = get(past + j, n)
         d_reset = get(q + j, n)
         put(a + j, d_reset * h * reset * (1 - reset), n)
@@ -102,21 +100,21 @@ _add_cell("gru", cell(3, OF_INNER, 0, 1, -1,
 # ---- reset after -----------------------------------------------------------------------------
 
 cdef void _gru_after_update(const row* r) noexcept nogil:
-    """σ, σ, tanh of what g holds as r | z | h̃, to which r adds its fourth block; the new state."""
+    """Compute the gates, the candidate, which adds r times the fourth block, and the new state."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* h_prev = r.h_prev
         real* h = r.h
         vec reset, z, candidate
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        reset = sigmoid(get(g + j, n))
-        z = sigmoid(get(g + H + j, n))
-        candidate = tangent(get(g + 2 * H + j, n) + reset * get(g + 3 * H + j, n))
-        put(g + j, reset, n)
-        put(g + H + j, z, n)
-        put(g + 2 * H + j, candidate, n)
+        reset = sigmoid(get(saved + j, n))
+        z = sigmoid(get(saved + H + j, n))
+        candidate = tangent(get(saved + 2 * H + j, n) + reset * get(saved + 3 * H + j, n))
+        put(saved + j, reset, n)
+        put(saved + H + j, z, n)
+        put(saved + 2 * H + j, candidate, n)
         put(h + j, z * get(h_prev + j, n) + (1 - z) * candidate, n)
         j += LANES
 
@@ -125,7 +123,7 @@ cdef void _gru_after_backward(const row* r) noexcept nogil:
     """Go back through all of it: a_r, a_z, a_h, r ⊙ a_h and δ ⊙ z."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* h_prev = r.h_prev
         const real* d = r.d
         real* delta = r.delta
@@ -134,14 +132,12 @@ cdef void _gru_after_backward(const row* r) noexcept nogil:
         vec reset, z, candidate, total, a_h
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        reset = get(g + j, n)
-        z = get(g + H + j, n)
-        candidate = get(g + 2 * H + j, n)
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
+        reset = get(saved + j, n)
+        z = get(saved + H + j, n)
+        candidate = get(saved + 2 * H + j, n)
+        total = _state_gradient(delta, d, j, n)
         a_h = total * (1 - z) * (1 - candidate * candidate)
-        put(a + j, a_h * get(g + 3 * H + j, n) * reset * (1 - reset), n)
+        put(a + j, a_h * get(saved + 3 * H + j, n) * reset * (1 - reset), n)
         put(a + H + j, total * (get(h_prev + j, n) - candidate) * z * (1 - z), n)
         put(a + 2 * H + j, a_h, n)
         put(inner + j, a_h * reset, n)

@@ -9,34 +9,34 @@ Columns in the order f | h̃:
 
 
 cdef void _mgu_gates(const row* r) noexcept nogil:
-    """σ of what g holds as f; f ⊙ past."""
+    """σ of what `saved` holds as f; f ⊙ past."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* past = r.past
         real* inner = r.inner
         vec f
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = sigmoid(get(g + j, n))
-        put(g + j, f, n)
+        f = sigmoid(get(saved + j, n))
+        put(saved + j, f, n)
         put(inner + j, f * get(past + j, n), n)
         j += LANES
 
 
 cdef void _mgu_update(const row* r) noexcept nogil:
-    """tanh of what g holds as h̃; the new state."""
+    """tanh of what `saved` holds as h̃; the new state."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* h_prev = r.h_prev
         real* h = r.h
         vec f, candidate
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = get(g + j, n)
-        candidate = tangent(get(g + H + j, n))
-        put(g + H + j, candidate, n)
+        f = get(saved + j, n)
+        candidate = tangent(get(saved + H + j, n))
+        put(saved + H + j, candidate, n)
         put(h + j, (1 - f) * get(h_prev + j, n) + f * candidate, n)
         j += LANES
 
@@ -45,7 +45,7 @@ cdef void _mgu_backward(const row* r) noexcept nogil:
     """Go back through the new state: a_h, δ ⊙ (1 - f), and of f what takes no product."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* h_prev = r.h_prev
         const real* d = r.d
         real* delta = r.delta
@@ -53,11 +53,9 @@ cdef void _mgu_backward(const row* r) noexcept nogil:
         vec f, candidate, total
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = get(g + j, n)
-        candidate = get(g + H + j, n)
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
+        f = get(saved + j, n)
+        candidate = get(saved + H + j, n)
+        total = _state_gradient(delta, d, j, n)
         put(a + j, total * (candidate - get(h_prev + j, n)), n)
         put(a + H + j, total * f * (1 - candidate * candidate), n)
         put(delta + j, total * (1 - f), n)
@@ -68,7 +66,7 @@ cdef void _mgu_backward_gates(const row* r) noexcept nogil:
     """Go back through f ⊙ past, given its gradient q: a_f and δ + q ⊙ f."""
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* past = r.past
         const real* q = r.d_inner
         const real* mask = r.mask
@@ -78,7 +76,7 @@ cdef void _mgu_backward_gates(const row* r) noexcept nogil:
         vec f, h, d_inner
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = get(g + j, n)
+        f = get(saved + j, n)
         h = get(past + j, n)
         d_inner = get(q + j, n)
         put(a + j, (get(a + j, n) + d_inner * h) * f * (1 - f), n)

@@ -11,17 +11,17 @@ Columns in the order z | h̃:
 cdef inline void _light_update(const row* r, bint relu) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* h_prev = r.h_prev
         real* h = r.h
         vec z, candidate
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        z = sigmoid(get(g + j, n))
-        candidate = get(g + H + j, n)
+        z = sigmoid(get(saved + j, n))
+        candidate = get(saved + H + j, n)
         candidate = rectified(candidate) if relu else tangent(candidate)
-        put(g + j, z, n)
-        put(g + H + j, candidate, n)
+        put(saved + j, z, n)
+        put(saved + H + j, candidate, n)
         put(h + j, z * get(h_prev + j, n) + (1 - z) * candidate, n)
         j += LANES
 
@@ -29,7 +29,7 @@ cdef inline void _light_update(const row* r, bint relu) noexcept nogil:
 cdef inline void _light_backward(const row* r, bint relu) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* h_prev = r.h_prev
         const real* d = r.d
         real* delta = r.delta
@@ -37,11 +37,9 @@ cdef inline void _light_backward(const row* r, bint relu) noexcept nogil:
         vec z, candidate, total, slope
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        z = get(g + j, n)
-        candidate = get(g + H + j, n)
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
+        z = get(saved + j, n)
+        candidate = get(saved + H + j, n)
+        total = _state_gradient(delta, d, j, n)
         slope = step(candidate) if relu else 1 - candidate * candidate
         put(a + j, total * (get(h_prev + j, n) - candidate) * z * (1 - z), n)
         put(a + H + j, total * (1 - z) * slope, n)

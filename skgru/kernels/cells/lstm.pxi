@@ -12,22 +12,22 @@ Columns in the order i | f | o | g; c is the memory, the second part of a state:
 cdef void _lstm_update(const row* r) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
+        real* saved = r.saved
         const real* memory_prev = r.memory_prev
         real* memory = r.memory
         real* h = r.h
         vec i, f, o, candidate, c
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        i = sigmoid(get(g + j, n))
-        f = sigmoid(get(g + H + j, n))
-        o = sigmoid(get(g + 2 * H + j, n))
-        candidate = tangent(get(g + 3 * H + j, n))
+        i = sigmoid(get(saved + j, n))
+        f = sigmoid(get(saved + H + j, n))
+        o = sigmoid(get(saved + 2 * H + j, n))
+        candidate = tangent(get(saved + 3 * H + j, n))
         c = f * get(memory_prev + j, n) + i * candidate
-        put(g + j, i, n)
-        put(g + H + j, f, n)
-        put(g + 2 * H + j, o, n)
-        put(g + 3 * H + j, candidate, n)
+        put(saved + j, i, n)
+        put(saved + H + j, f, n)
+        put(saved + 2 * H + j, o, n)
+        put(saved + 3 * H + j, candidate, n)
         put(memory + j, c, n)
         put(h + j, o * tangent(c), n)
         j += LANES
@@ -36,7 +36,7 @@ cdef void _lstm_update(const row* r) noexcept nogil:
 cdef void _lstm_backward(const row* r) noexcept nogil:
     cdef:
         Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
+        const real* saved = r.saved
         const real* memory = r.memory
         const real* memory_prev = r.memory_prev
         const real* d = r.d
@@ -46,14 +46,12 @@ cdef void _lstm_backward(const row* r) noexcept nogil:
         vec i, f, o, candidate, seen, total, d_c
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        i = get(g + j, n)
-        f = get(g + H + j, n)
-        o = get(g + 2 * H + j, n)
-        candidate = get(g + 3 * H + j, n)
+        i = get(saved + j, n)
+        f = get(saved + H + j, n)
+        o = get(saved + 2 * H + j, n)
+        candidate = get(saved + 3 * H + j, n)
         seen = tangent(get(memory + j, n))
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
+        total = _state_gradient(delta, d, j, n)
         d_c = get(delta_memory + j, n) + total * o * (1 - seen * seen)
         put(a + j, d_c * candidate * i * (1 - i), n)
         put(a + H + j, d_c * get(memory_prev + j, n) * f * (1 - f), n)
