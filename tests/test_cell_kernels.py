@@ -485,7 +485,7 @@ def arguments(kernels, cell):
     index, n_gates, n_extra, n_states, _ = kernels.CELLS[cell]
     G, P, S, n_c = 4 * n_gates, 4 * (n_gates + n_extra), 4 * n_states, 4 * ("after" in cell)
     shared = {
-        "index": index,
+        "cell_index": index,
         "x": np.zeros((3, 3)),
         "batch_sizes": np.array([2, 1]),
         "W": np.zeros((3, G)),
@@ -493,7 +493,7 @@ def arguments(kernels, cell):
         "h_0": np.zeros((2, S)),
         "mask": np.zeros((2, 4)),
         "states": np.zeros((3, 4)),
-        "tape": np.zeros((3, P)),
+        "saved": np.zeros((3, P)),
     }
     there = {"b": np.zeros(G), "c": np.zeros(n_c), "h_last": np.zeros((2, S))}
     back = {
@@ -513,17 +513,17 @@ def test_shapes_are_checked(isa, cell):
     """Nothing but what may be left out may be empty, and nothing longer or shorter."""
     kernels = kernels_for("float64", isa)
     there, back = arguments(kernels, cell)
-    P, S = there["tape"].shape[1], there["h_0"].shape[1]
+    P, S = there["saved"].shape[1], there["h_0"].shape[1]
     kernels.layer_forward(**there)
     kernels.layer_backward(**back)
-    optional = {("mask", (0, 4)), ("states", (0, 4)), ("tape", (0, P))}
+    optional = {("mask", (0, 4)), ("states", (0, 4)), ("saved", (0, P))}
     assert accepted_shapes(kernels.layer_forward, there) == optional
     optional = {("mask", (0, 4)), ("d_states", (0, 4)), ("dx", (0, 3))}
     assert accepted_shapes(kernels.layer_backward, back) == optional
 
     # states without their memories, or with what this cell has none of; tapes of other cells
     other = np.zeros((2, {4: 8, 8: 4}[S]))
-    tapes = [{"tape": np.zeros((3, columns))} for columns in (P - 4, P + 4)]
+    tapes = [{"saved": np.zeros((3, columns))} for columns in (P - 4, P + 4)]
     for wrong in ({"h_0": other}, {"h_last": other}, *tapes):
         with pytest.raises(ValueError, match="must be"):
             kernels.layer_forward(**{**there, **wrong})
@@ -542,9 +542,9 @@ def test_there_is_no_other_cell(isa, index):
     kernels = kernels_for("float64", isa)
     there, back = arguments(kernels, "gru")
     with pytest.raises(ValueError, match="there is no cell"):
-        kernels.layer_forward(**{**there, "index": index})
+        kernels.layer_forward(**{**there, "cell_index": index})
     with pytest.raises(ValueError, match="there is no cell"):
-        kernels.layer_backward(**{**back, "index": index})
+        kernels.layer_backward(**{**back, "cell_index": index})
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
