@@ -1,69 +1,58 @@
-"""GRUClassifier: a class label for each sequence."""
+"""GRUClassifier: a class label for each sequence, or for each time step."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
-from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn._loss.loss import HalfBinomialLoss
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import (
-    _check_partial_fit_first_call,
-    check_classification_targets,
-    type_of_target,
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import check_is_fitted
+
+from skgru._combinations import has_stochastic_solver
+from skgru._parameters import Parameter, documented
+from skgru.base import BaseGRU
+from skgru.outputs import Multilabel, Outputs, check_kind, learn_labels
+from skgru.persistence import unchanged_on_error
+
+
+@documented(
+    class_weight=Parameter(
+        [StrOptions({"balanced"}), dict, None],
+        """dict, "balanced" or None, default=None
+    Weights of the classes in the loss, as a dict or inversely proportional to their frequencies.
+    `partial_fit` takes a dict only.""",
+    ),
 )
-from sklearn.utils.validation import column_or_1d
+class GRUClassifier(ClassifierMixin, BaseGRU):
+    """Classify sequences with a gated recurrent network.
 
-from skgru.base import (
-    ATTRIBUTES_DOC,
-    PARAMETERS_DOC,
-    REFERENCES_DOC,
-    BaseGRU,
-    has_stochastic_solver,
-    unchanged_on_error,
-)
-from skgru.losses import Elementwise, Loss, log_loss
+    Each sequence is read step by step by one or more GRU layers; a linear layer turns their
+    states into class probabilities. The log-loss is minimized by backpropagation through time.
+    Sequences may differ in length.
 
-
-class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below)
-    __doc__ = (
-        """Classify sequences with a gated recurrent network.
-
-    Each sequence is read step by step by one or more GRU layers; a linear layer turns the state
-    after the last step into class probabilities. The log-loss is minimised by backpropagation
-    through time. Sequences may differ in length.
-
-    Scaling the channels belongs before it, in a pipeline:
+    Scale the channels before it, in a pipeline:
     `make_pipeline(PerTimestep(StandardScaler()), GRUClassifier())`.
-"""
-        + PARAMETERS_DOC.format(
-            stratified=", with the class shares of all",
-            own_parameters="""
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss, as a dict or inversely proportional to how often they
-        occur. `partial_fit` takes a dict only.
-""",
-        )
-        + """
+
+    Parameters
+    ----------
+    {parameters}
+
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted."""
-        + ATTRIBUTES_DOC
-        + """
+        The labels, sorted.
+    {attributes}
+
     See Also
     --------
     GRURegressor : The same network for numbers.
     skgru.preprocessing.PerTimestep : Any transformer, applied to each time step.
-"""
-        + REFERENCES_DOC
-        + """
+
+    {references}
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
@@ -78,12 +67,9 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
     >>> bool(pipeline.score(X_test, y_test) > 0.9)
     True
     """
-    )
 
-    _parameter_constraints: ClassVar[dict] = {
-        **BaseGRU._parameter_constraints,
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-    }
+    # where users import it from, and what saved models name
+    __module__ = "skgru"
 
     def __init__(
         self,
@@ -205,86 +191,23 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
             )
         with unchanged_on_error(self):
             _check_partial_fit_first_call(self, classes)
-            return self._fit(X, y, sample_weight, incremental=True)
+            return self._fit(X, y, sample_weight, incremental=True, classes=self.classes_)
 
-    def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
-        name = type(self).__name__
-        if not issparse(y):
-            y = np.asarray(y)
-            if y.ndim == 2 and y.shape[1] > 1:
-                return self._check_indicator(y, reset=reset)
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, estimator_name=name, input_name="y")
-        check_classification_targets(y)
-        if reset:
-            self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{name} needs samples of at least 2 classes in y, got one class: "
-                f"{self.classes_.tolist()}."
-            )
-        if reset or not hasattr(self, "_multilabel"):
-            self._multilabel = False
-        elif self._multilabel:
-            raise ValueError(
-                f"y has one column; {name} was fitted on a multilabel indicator of "
-                f"{len(self.classes_)}."
-            )
-        self.n_outputs_ = 1 if len(self.classes_) == 2 else len(self.classes_)
-        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        unseen = np.unique(y[self.classes_[codes] != y])
-        if len(unseen):
-            raise ValueError(f"y has labels that are not in classes {self.classes_}: {unseen}.")
-        return codes.astype(self.dtype)[:, np.newaxis]
+    def _learn_outputs(self, y: ArrayLike, classes: np.ndarray | None) -> Outputs:
+        outputs = learn_labels(y, classes, type(self).__name__)
+        self.classes_ = outputs.classes
+        return outputs
 
-    def _check_indicator(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
-        y = check_array(y, dtype=None, input_name="y", estimator=type(self).__name__)
-        if not np.isin(y, [0, 1]).all():
-            raise ValueError(
-                f"y has shape {y.shape} and is {type_of_target(y)}; several columns must be a "
-                "multilabel indicator of 0 and 1."
-            )
-        if self.class_weight is not None:
-            raise ValueError("class_weight is for one label a sample; y is a multilabel indicator.")
-        if reset:
-            self.classes_ = np.arange(y.shape[1])
-        if reset or not hasattr(self, "_multilabel"):
-            self._multilabel = True
-        if not self._multilabel or y.shape[1] != len(self.classes_):
-            raise ValueError(
-                f"y has {y.shape[1]} columns; {type(self).__name__} was fitted on "
-                + (f"{len(self.classes_)}." if self._multilabel else "one.")
-            )
-        self.n_outputs_ = len(self.classes_)
-        return y.astype(self.dtype)
-
-    def _class_weights(self, y: np.ndarray) -> np.ndarray | float:
+    def _encode(self, outputs: Outputs, y: ArrayLike) -> tuple[np.ndarray, np.ndarray | float]:
+        check_kind(outputs, y, type(self).__name__)
         if self.class_weight is None:
-            return 1.0
-        return compute_sample_weight(self.class_weight, self._decode(y))
-
-    def _loss(self) -> Loss:
-        return Elementwise(HalfBinomialLoss()) if self._multilabel else log_loss(len(self.classes_))
-
-    def _decode(self, y: np.ndarray) -> np.ndarray:
-        y = y.astype(np.intp)
-        return y if self._multilabel else self.classes_[y[:, 0]]
-
-    def _predictions(self, outputs: np.ndarray) -> np.ndarray:
-        if self._multilabel:
-            return (outputs > 0).astype(np.intp)
-        # the logit of two classes is the second's
-        most_likely = (
-            (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-        )
-        return self.classes_[most_likely]
-
-    def _score_predictions(
-        self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None
-    ) -> float:
-        from sklearn.metrics import accuracy_score  # at the top, it would slow `import skgru` down
-
-        return float(accuracy_score(y, predictions, sample_weight=weights))
+            return super()._encode(outputs, y)
+        if isinstance(outputs, Multilabel):
+            raise ValueError(
+                "class_weight is for one label per sample; y is a multilabel indicator."
+            )
+        numbers, _ = super()._encode(outputs, y)
+        return numbers, compute_sample_weight(self.class_weight, outputs.decode(numbers))
 
     def predict(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Predict the class of each sequence, or of each time step.
@@ -303,8 +226,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
             (n_samples, n_timesteps, n_outputs), with NaN (None, if labels are no numbers) where
             X was padded.
         """
-        outputs, sequences = self._outputs(X)
-        return self._in_form_of_x(self._predictions(outputs), sequences)
+        return super().predict(X)
 
     def predict_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Estimate the probability of each class for each sequence, or each time step.
@@ -321,7 +243,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
             probability of a 1. With `return_sequences`, a list of arrays of shape
             (n_timesteps_i, n_classes) or an array of shape (n_samples, n_timesteps, n_classes).
         """
-        return self._probabilities(X, expit, softmax)
+        check_is_fitted(self, "_network")
+        return self._predict(X, self._outputs.probabilities)
 
     def predict_log_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Estimate the logarithm of the probability of each class, exact where it is tiny.
@@ -336,29 +259,11 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
         log_P : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, and in the form of `predict_proba`.
         """
-        return self._probabilities(X, log_expit, log_softmax)
-
-    def _probabilities(
-        self, X: Any, of_two: Callable[..., np.ndarray], of_several: Callable[..., np.ndarray]
-    ) -> np.ndarray | list[np.ndarray]:
-        outputs, sequences = self._outputs(X)
-        return self._in_form_of_x(self._probabilities_of(outputs, of_two, of_several), sequences)
-
-    def _probabilities_of(
-        self,
-        outputs: np.ndarray,
-        of_two: Callable[..., np.ndarray],
-        of_several: Callable[..., np.ndarray],
-    ) -> np.ndarray:
-        if self._multilabel:
-            # below a certainty, which float64 would round to
-            return of_two(np.minimum(outputs, 36.0))
-        if outputs.shape[1] == 1:
-            return of_two(np.hstack([-outputs, outputs]))
-        return of_several(outputs, axis=1)
+        check_is_fitted(self, "_network")
+        return self._predict(X, self._outputs.log_probabilities)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy of the predictions.
+        """Return the accuracy of the predictions.
 
         Parameters
         ----------
@@ -375,7 +280,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):  # noqa: D101 (put together below
             Share of the sequences, or of the time steps that have a label, whose prediction is
             right, in all outputs at once if there are several.
         """
-        return self._score(X, y, sample_weight)
+        return BaseGRU.score(self, X, y, sample_weight)  # not that of scikit-learn's mixin
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

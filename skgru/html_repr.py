@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from skgru.network import Network
+from skgru.model.network import Network
 
 
 def network_html(network: Network) -> str:

@@ -1,4 +1,8 @@
-"""Loss at the outputs: scikit-learn's definitions, over a matrix of outputs."""
+"""Losses: value and gradient at the outputs, inverse link, and the interval of valid targets.
+
+scikit-learn's definitions, over a matrix of outputs. A new loss of numbers is a line in
+`REGRESSION_LOSSES`: predictions, checks of y and every exporter follow from its link.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +18,7 @@ from sklearn._loss.loss import (
     PinballLoss,
 )
 
-# Of y - prediction: where Huber's loss goes over from squared to absolute, with y of unit variance.
+# |y - prediction| at which Huber's loss turns from squared to absolute, for y of unit variance
 HUBER_DELTA = 1.0
 
 REGRESSION_LOSSES: dict[str, Callable[[], BaseLoss]] = {
@@ -23,6 +27,9 @@ REGRESSION_LOSSES: dict[str, Callable[[], BaseLoss]] = {
     "huber": lambda: HuberLoss(delta=HUBER_DELTA),
     "poisson": HalfPoissonLoss,
 }
+
+# name of scikit-learn's link: name of the function from outputs to predictions
+INVERSE_LINKS = {"IdentityLink": "identity", "LogLink": "exp"}
 
 
 class Multinomial:
@@ -58,11 +65,16 @@ class Multinomial:
 
 
 class Elementwise:
-    """A loss of each output on its own; the loss of a row is their mean.
+    """Loss of each output by itself; the loss of a row is their mean.
 
     Parameters
     ----------
     loss : BaseLoss
+
+    Attributes
+    ----------
+    inverse_link : {"identity", "exp"}
+        Name of the function from outputs to predictions.
     """
 
     def __init__(self, loss: BaseLoss):
@@ -71,15 +83,56 @@ class Elementwise:
     def __call__(
         self, y: np.ndarray, outputs: np.ndarray, weights: np.ndarray
     ) -> tuple[float, np.ndarray]:
-        """Return the weighted sum of the losses of rows, and its gradient; y is as the outputs."""
+        """Return the weighted sum of the losses of rows, and its gradient.
+
+        Parameters
+        ----------
+        y, outputs : ndarray of shape (n_rows, n_outputs)
+        weights : ndarray of shape (n_rows,)
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray of shape (n_rows, n_outputs)
+        """
         n_outputs = outputs.shape[1]
         values, gradient = self._loss.loss_gradient(
             y.ravel(), outputs.ravel(), np.repeat(weights / n_outputs, n_outputs)
         )
         return float(values.sum(dtype=np.float64)), gradient.reshape(outputs.shape)
 
+    @property
+    def inverse_link(self) -> str:
+        """Look up the function from outputs to predictions."""
+        link = type(self._loss.link).__name__
+        if link not in INVERSE_LINKS:
+            raise NotImplementedError(f"no function from outputs to predictions for {link}")
+        return INVERSE_LINKS[link]
 
-class Quantiles:
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """Apply the inverse link."""
+        return self._loss.link.inverse(outputs)
+
+    def check_targets(self, y: np.ndarray, name: str) -> None:
+        """Raise ValueError unless the loss is defined for every y."""
+        if not self._loss.in_y_true_range(y):
+            interval = self._loss.interval_y_true
+            bound = ">=" if interval.low_inclusive else ">"
+            raise ValueError(
+                f"loss={name!r} needs y {bound} {interval.low:g}, got a minimum of {y.min():g}."
+            )
+
+    def check_mean(self, y: np.ndarray, name: str) -> None:
+        """Raise ValueError unless the mean of each column of y can be predicted."""
+        means = y.mean(axis=0)
+        if not self._loss.in_y_pred_range(means):
+            raise ValueError(
+                f"loss={name!r} needs y with a mean above {self._loss.interval_y_pred.low:g}, got "
+                f"{means.min():g}."
+            )
+
+
+class Pinball:
     """Pinball losses of several quantiles of each target; the loss of a row is their mean.
 
     Parameters
@@ -116,9 +169,9 @@ class Quantiles:
         return value, gradient.reshape(outputs.shape)
 
 
-Loss = Multinomial | Elementwise | Quantiles
+Loss = Multinomial | Elementwise | Pinball
 
 
 def log_loss(n_classes: int) -> Loss:
-    """Cross-entropy of one logit for two classes, of a logit each for more."""
+    """Return the cross-entropy of one logit for two classes, or of a logit for each of more."""
     return Elementwise(HalfBinomialLoss()) if n_classes == 2 else Multinomial(n_classes)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer
 
-from skgru.targets import known_labels, missing_labels
+from skgru.sequences.targets import known_labels, missing_labels
 
 
 class StepScorer:

@@ -1,9 +1,19 @@
-"""What a saved estimator says of the version that wrote it, by pickle, joblib or skops."""
+"""Saved estimators: plain values with a version and a checksum, by pickle, joblib or skops.
+
+A fitted estimator is saved as arrays, numbers and strings, in dicts, lists and tuples of its own.
+No private class is named in the file, so that the inside of the package can change.
+"""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from zlib import crc32
 
+import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
+
+VERSION, CHECKSUM = "_skgru_version", "_skgru_checksum"
 
 
 class VersionWarning(InconsistentVersionWarning):
@@ -21,16 +31,16 @@ class VersionWarning(InconsistentVersionWarning):
         )
 
 
-class SavedWithVersion:
-    """A mixin for estimators: what is saved names the version of skgru, and loading compares it."""
+class Saved:
+    """Mixin for estimators whose saved form has a version and a checksum."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_skgru_version": _version()}
+        state = self._to_plain(super().__getstate__())
+        return {**state, CHECKSUM: checksum(state), VERSION: _version()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        # the first versions did not say
-        saved_by = state.pop("_skgru_version", "before 0.1.0")
+        saved_by = state.pop(VERSION, "before 0.1.0")
         if saved_by != _version():
             warnings.warn(
                 VersionWarning(
@@ -40,7 +50,74 @@ class SavedWithVersion:
                 ),
                 stacklevel=3,
             )
+        try:
+            if state.pop(CHECKSUM) != checksum(state):
+                raise ValueError("its values are not those whose checksum was saved")
+            state = self._from_plain(state)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The saved {type(self).__name__} is damaged, or another version of skgru wrote "
+                f"it: {type(error).__name__}: {error}"
+            ) from error
         super().__setstate__(state)
+
+    def _to_plain(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Replace objects of private classes by plain values."""
+        return state
+
+    def _from_plain(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Undo `_to_plain`, and check that what was saved belongs together."""
+        return state
+
+
+def checksum(state: Any) -> int:
+    """Compute the CRC-32 of all plain values in a state: arrays, numbers, strings, containers.
+
+    It is the same on all machines. Objects of other classes, such as a transformer inside of an
+    estimator, do not count.
+    """
+    crc = 0
+    for part in _parts(state):
+        crc = crc32(part, crc)
+    return crc
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield bytes of a value, delimited and tagged with its type."""
+    if isinstance(value, dict):
+        yield b"{"
+        for key in value:
+            yield from _parts(key)
+            yield from _parts(value[key])
+        yield b"}"
+    elif isinstance(value, list | tuple):
+        yield b"["
+        for item in value:
+            yield from _parts(item)
+        yield b"]"
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        yield repr(value.shape).encode()
+        yield from _parts(value.ravel().tolist())
+    elif isinstance(value, np.ndarray):
+        little_endian = value.dtype.newbyteorder("<")
+        yield f"{little_endian.str}{value.shape}".encode()
+        yield np.ascontiguousarray(value, little_endian).reshape(-1).view(np.uint8)
+    elif isinstance(value, np.generic):
+        yield from _parts(value.item())
+    elif value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        yield f"{type(value).__name__}:{value!r};".encode("utf-8", "surrogatepass")
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Restore the attributes of an estimator if the block raises."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def _version() -> str:

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from skgru.frames import labels_from_frame, predictions_to_frame, sequences_from_frame
-from skgru.persistence import SavedWithVersion
+from skgru.persistence import Saved
 from skgru.sequences import Sequences, check_sequences
 
 __all__ = ["PerTimestep", "labels_from_frame", "predictions_to_frame", "sequences_from_frame"]
@@ -28,7 +28,7 @@ def _transformer_has(name: str):
     return check
 
 
-class PerTimestep(TransformerMixin, SavedWithVersion, BaseEstimator):
+class PerTimestep(TransformerMixin, Saved, BaseEstimator):
     """Apply a transformer to the time steps of sequences, as its rows.
 
     All time steps of all sequences become one table of shape (sum of lengths, n_channels): the

@@ -1,63 +1,62 @@
-"""GRURegressor: one or more numbers for each sequence."""
+"""GRURegressor: one or more numbers for each sequence, or for each time step."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import column_or_1d
 
-from skgru.base import (
-    ATTRIBUTES_DOC,
-    PARAMETERS_DOC,
-    REFERENCES_DOC,
-    BaseGRU,
-    has_stochastic_solver,
-    unchanged_on_error,
-)
-from skgru.losses import REGRESSION_LOSSES, Elementwise, Loss, Quantiles
+from skgru._combinations import has_stochastic_solver
+from skgru._parameters import Parameter, documented
+from skgru.base import BaseGRU
+from skgru.losses import REGRESSION_LOSSES
+from skgru.outputs import Outputs, learn_numbers
+from skgru.persistence import unchanged_on_error
 
 
-class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
-    __doc__ = (
-        """Predict numbers from sequences with a gated recurrent network.
-
-    Each sequence is read step by step by one or more GRU layers; a linear layer turns the state
-    after the last step into one or more numbers. The loss is minimised by backpropagation
-    through time. Sequences may differ in length.
-
-    Scaling belongs around it: the channels of X before it in a pipeline (`PerTimestep`), y by
-    scikit-learn's `TransformedTargetRegressor`.
-"""
-        + PARAMETERS_DOC.format(
-            stratified="",
-            own_parameters="""
-    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
+@documented(
+    loss=Parameter(
+        [StrOptions({*REGRESSION_LOSSES, "quantile"})],
+        """{"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
-        What is minimised, as mean over outputs: half the squared error; the absolute error;
-        Huber's, which is squared up to an error of 1 and absolute beyond (scale y); half the
-        Poisson deviance of a positive mean, whose logarithm the network gives; or the pinball
-        loss of every one of `quantiles`.
+    What is minimized, as mean over outputs: half the squared error; the absolute error; Huber's
+    loss, which is squared up to an error of 1 and absolute beyond (scale y); half the Poisson
+    deviance of a positive mean, whose logarithm is the output of the network; or the pinball loss
+    of every one of `quantiles`.""",
+    ),
+    quantiles=Parameter(
+        ["array-like"],
+        """sequence of float, default=(0.1, 0.5, 0.9)
+    Quantiles that `loss="quantile"` predicts, all by one model.""",
+    ),
+)
+class GRURegressor(RegressorMixin, BaseGRU):
+    """Predict numbers from sequences with a gated recurrent network.
 
-    quantiles : sequence of float, default=(0.1, 0.5, 0.9)
-        Of `loss="quantile"`: the quantiles to predict, all by one model.
-""",
-        )
-        + """
+    Each sequence is read step by step by one or more GRU layers; a linear layer turns their
+    states into one or more numbers. The loss is minimized by backpropagation through time.
+    Sequences may differ in length.
+
+    Scale around it: the channels of X before it in a pipeline (`PerTimestep`), y by
+    scikit-learn's `TransformedTargetRegressor`.
+
+    Parameters
+    ----------
+    {parameters}
+
     Attributes
-    ----------"""
-        + ATTRIBUTES_DOC
-        + """
+    ----------
+    {attributes}
+
     See Also
     --------
     GRUClassifier : The same network for class labels.
     skgru.forecasting.sliding_windows : A series as windows and the values after them.
-"""
-        + REFERENCES_DOC
-        + """
+
+    {references}
+
     Examples
     --------
     >>> import numpy as np
@@ -68,13 +67,9 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
     >>> bool(model.score(X[300:], y[300:]) > 0.99)
     True
     """
-    )
 
-    _parameter_constraints: ClassVar[dict] = {
-        **BaseGRU._parameter_constraints,
-        "loss": [StrOptions({*REGRESSION_LOSSES, "quantile"})],
-        "quantiles": ["array-like"],
-    }
+    # where users import it from, and what saved models name
+    __module__ = "skgru"
 
     def __init__(
         self,
@@ -186,78 +181,8 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, incremental=True)
 
-    def _check_y(self, y: ArrayLike, *, reset: bool) -> np.ndarray:
-        y = check_array(
-            y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=type(self).__name__
-        )
-        if y.ndim != 2 or y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)[:, np.newaxis]
-        if reset or not hasattr(self, "_n_targets"):
-            self._n_targets = y.shape[1]
-        elif y.shape[1] != self._n_targets:
-            raise ValueError(f"y has {y.shape[1]} outputs, the fitted model has {self._n_targets}.")
-        self.n_outputs_ = self._n_targets * self._n_quantiles()
-        with np.errstate(over="ignore"):
-            y = y.astype(self.dtype)
-        if not np.isfinite(y).all():
-            raise ValueError(f"Input y contains a value too large for {self.dtype}.")
-        if self.loss == "poisson" and not (y.min() >= 0 and y.sum() > 0):
-            raise ValueError('loss="poisson" needs y >= 0, and a y > 0 among them.')
-        return y
-
-    def _n_quantiles(self) -> int:
-        if self.loss != "quantile":
-            return 1
-        quantiles = np.asarray(self.quantiles, dtype=float)
-        if (
-            quantiles.ndim != 1
-            or not len(quantiles)
-            or not ((quantiles > 0) & (quantiles < 1)).all()
-        ):
-            raise ValueError(
-                f"quantiles must be one or more numbers between 0 and 1, got {self.quantiles!r}."
-            )
-        return len(quantiles)
-
-    def _loss(self) -> Loss:
-        if self.loss == "quantile":
-            return Quantiles(self.quantiles)
-        return Elementwise(REGRESSION_LOSSES[self.loss]())
-
-    def _quantile_ranks(self) -> np.ndarray:
-        """Say which of the sorted quantiles each one is."""
-        return np.array(self.quantiles).argsort().argsort()
-
-    def _predictions(self, outputs: np.ndarray) -> np.ndarray:
-        n_quantiles = outputs.shape[-1] // self._n_targets
-        if n_quantiles > 1:
-            outputs = outputs.reshape(*outputs.shape[:-1], -1, n_quantiles)
-            # sorted by quantile, they are no further from the true ones (Chernozhukov et al. 2010)
-            outputs = np.sort(outputs, axis=-1)[..., self._quantile_ranks()]
-        elif self.loss == "poisson":
-            outputs = np.exp(outputs)
-        if self._n_targets > 1:
-            return outputs
-        if n_quantiles > 1:
-            return outputs[..., 0, :]
-        return outputs[0] if outputs.ndim == 1 else outputs[:, 0]
-
-    def _score_predictions(
-        self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None
-    ) -> float:
-        # at the top, it would slow `import skgru` down
-        from sklearn.metrics import d2_pinball_score, r2_score
-
-        if self.loss != "quantile":
-            return float(r2_score(y, predictions, sample_weight=weights))
-        y = np.asarray(y)
-        y = y.reshape(len(y), -1)
-        predictions = predictions.reshape(len(y), y.shape[1], -1)
-        scores = [
-            d2_pinball_score(y, predictions[:, :, i], alpha=quantile, sample_weight=weights)
-            for i, quantile in enumerate(self.quantiles)
-        ]
-        return float(np.mean(scores))
+    def _learn_outputs(self, y: ArrayLike, classes: np.ndarray | None) -> Outputs:
+        return learn_numbers(y, self.loss, self.quantiles, type(self).__name__)
 
     def predict(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Predict the numbers of each sequence, or of each time step.
@@ -275,11 +200,10 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
             With `return_sequences`, those of every step in the form of X: a list of arrays whose
             first axis is the steps, or an array whose second is, with NaN where X was padded.
         """
-        outputs, sequences = self._outputs(X)
-        return self._in_form_of_x(self._predictions(outputs), sequences)
+        return super().predict(X)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Coefficient of determination of the predictions.
+        """Return the coefficient of determination of the predictions.
 
         Parameters
         ----------
@@ -296,7 +220,7 @@ class GRURegressor(RegressorMixin, BaseGRU):  # noqa: D101 (put together below)
             R² over sequences, or over the time steps that have a target. Of `loss="quantile"`,
             the share of the pinball loss explained, D², as mean over quantiles.
         """
-        return self._score(X, y, sample_weight)
+        return BaseGRU.score(self, X, y, sample_weight)  # not that of scikit-learn's mixin
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

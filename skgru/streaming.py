@@ -1,35 +1,35 @@
-"""Predictions as the sequences come: one time step a call, at a cost that does not grow."""
+"""Predictions after every time step of sequences that come in, at constant cost per step."""
 
 from collections.abc import Iterable
-from copy import copy, deepcopy
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, softmax
 from sklearn.utils import check_array
 
-if TYPE_CHECKING:
-    from skgru.base import BaseGRU
+from skgru.model.network import Network
+from skgru.outputs import Labels, Multilabel, Outputs, from_state
 
 
 class Stream:
-    """Sequences that go on, and what a fitted estimator predicts of each after every time step.
+    """Sequences in progress, and the predictions of a fitted estimator after every time step.
 
     Made by `estimator.stream(n_streams)`. After T steps, predictions are those of `predict` for
-    the sequences of these T steps, to the last bit. A step costs the same however long they are.
+    the sequences of these T steps, to the last bit. The cost of a step does not depend on their
+    length.
 
-    A stream keeps a copy of the model: the estimator may be fitted anew, and it goes on as before.
-    It can be copied and pickled, with its states. It is for one thread at a time: two that share
-    one would advance the same sequences.
+    A stream has a copy of the model: later fits of the estimator do not change it. It can be
+    copied and pickled, with its states. Use it in one thread at a time: two threads that share
+    a stream would advance the same sequences.
 
     Parameters
     ----------
-    estimator : GRUClassifier or GRURegressor
-        A fitted one that is not `bidirectional`.
+    network : Network
+        Not bidirectional.
+    outputs : Outputs
     n_streams : int, default=1
-        How many sequences advance together.
+        Number of sequences that advance together.
 
     Attributes
     ----------
@@ -42,47 +42,47 @@ class Stream:
         If `n_streams` is no positive integer, or the estimator is bidirectional.
     """
 
-    def __init__(self, estimator: "BaseGRU", n_streams: int = 1):
-        if estimator._network.architecture.bidirectional:
+    def __init__(self, network: Network, outputs: Outputs, n_streams: int = 1):
+        if network.architecture.bidirectional:
             raise ValueError(
                 "bidirectional=True also reads sequences from their end, and a stream has none; "
                 "only models with bidirectional=False can be streamed."
             )
         if not isinstance(n_streams, Integral) or n_streams < 1:
             raise ValueError(f"n_streams must be an integer >= 1, got {n_streams!r}.")
-        # weights are changed in place through `layers_`, all else is replaced by a fit
-        model = copy(estimator)
-        model._network, model._solver = deepcopy(estimator._network), None
-        self._begin(model, int(n_streams))
+        self._begin(network, outputs, int(n_streams))
 
-    def _begin(self, model: "BaseGRU", n_streams: int) -> None:
-        network = model._network
+    def _begin(self, network: Network, outputs: Outputs, n_streams: int) -> None:
         parameters = network.views(network.parameters)
-        self._model, self.n_streams = model, n_streams
+        self._network, self._outputs, self.n_streams = network, outputs, n_streams
         self.n_channels = network.architecture.n_channels
         self._stepper = network.kernels.Stepper(
-            network.cell.index,
-            [tuple(layer) for (layer,) in parameters.layers],
-            network.architecture.pooling,
-            parameters.query,
-            tuple(parameters.head),
-            n_streams,
-            _to_floats,
+            cell_index=network.cell.index,
+            layers=[tuple(layer) for (layer,) in parameters.layers],
+            pooling=network.architecture.pooling,
+            query=parameters.query,
+            head=tuple(parameters.head),
+            n_streams=n_streams,
+            convert=_to_floats,
         )
 
-    def __getstate__(self) -> tuple["BaseGRU", np.ndarray]:
-        return self._model, self.state
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "network": self._network.state(),
+            "outputs": self._outputs.state(),
+            "state": self.state,
+        }
 
-    def __setstate__(self, saved: tuple["BaseGRU", np.ndarray]) -> None:
-        model, state = saved
-        self._begin(model, len(state))
-        self._stepper.set_state(state)
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        network = Network.from_state(saved["network"])
+        self._begin(network, from_state(saved["outputs"]), len(saved["state"]))
+        self._stepper.set_state(saved["state"])
 
     def step(self, x_t: ArrayLike) -> Any:
-        """Take the next time step of every sequence; return what is predicted now.
+        """Take the next time step of every sequence; return the predictions after it.
 
-        Arrays of float32 and float64, of any strides, are read as they are; what else `predict`
-        would take is converted first, which takes longer than the step.
+        Arrays of float32 and float64, of any strides, are read as they are. Other input is
+        converted first, which takes longer than the step itself.
 
         Parameters
         ----------
@@ -98,23 +98,23 @@ class Stream:
         Raises
         ------
         ValueError
-            If x_t has another shape, or holds NaN, infinity or what is no number. All states are
-            then as before.
+            If x_t has another shape, or a value that is not a finite number. All states are then
+            as before.
         """
-        return self._model._predictions(self._stepper.outputs(x_t))
+        return self._outputs.predict(self._stepper.outputs(x_t))
 
     @property
     def state(self) -> np.ndarray:
         """States of all sequences: (n_streams, state_size), in the estimator's dtype.
 
         A row is 0 before the first step. It holds the hidden state of each layer, the first layer
-        first, each followed by its memory if the cell has one; and at last what has been pooled of
-        the top layer: nothing with `pooling="last"`; with "mean" the sum and the number of steps,
-        with "max" the maximum and that number, with "attention" the weighted sum, the highest
-        score, and the sum of the weights relative to it.
+        first, each followed by its cell state if the cell has one. Last comes the pooling so far:
+        nothing with `pooling="last"`; with "mean" the sum and the number of steps, with "max" the
+        maximum and that number, with "attention" the weighted sum, the highest score, and the sum
+        of the weights relative to it.
 
-        A copy. To set it goes on from the states of another time, or of another stream of the
-        same model.
+        Reading returns a copy. Set it to continue from the states of another time, or of another
+        stream of the same model.
         """
         return self._stepper.get_state()
 
@@ -122,8 +122,8 @@ class Stream:
     def state(self, state: ArrayLike) -> None:
         with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused
             state = check_array(
-                state, dtype=self._model._network.dtype, order="C", ensure_2d=False, allow_nd=True,
-                input_name="state", estimator=self._model,
+                state, dtype=self._network.dtype, order="C", ensure_2d=False, allow_nd=True,
+                input_name="state", estimator="Stream",
             )  # fmt: skip
         expected = self.n_streams, self._stepper.state_size
         if state.shape != expected:
@@ -136,7 +136,7 @@ class Stream:
         Parameters
         ----------
         streams : int or iterable of int, default=None
-            Those that begin anew, or a mask of them; None is all.
+            Streams to reset, or a mask of them; None is all.
 
         Raises
         ------
@@ -155,15 +155,8 @@ class Stream:
 class ClassifierStream(Stream):  # noqa: D101 (as its base)
     __doc__ = Stream.__doc__
 
-    def step(self, x_t: ArrayLike) -> Any:  # noqa: D102 (as of its base)
-        if self._model._multilabel:
-            return super().step(x_t)
-        return self._model.classes_[self._stepper.most_likely(x_t)]
-
-    step.__doc__ = Stream.step.__doc__
-
     def step_proba(self, x_t: ArrayLike) -> np.ndarray:
-        """Take the next time step of every sequence; return the probability of each class now.
+        """Take the next time step of every sequence; return the probability of each class.
 
         Parameters
         ----------
@@ -181,14 +174,34 @@ class ClassifierStream(Stream):  # noqa: D101 (as its base)
         ValueError
             As in `step`.
         """
-        if self._model._multilabel:
-            outputs = self._stepper.outputs(x_t)
-            return self._model._probabilities_of(outputs, expit, softmax)
+        return self._outputs.probabilities(self._stepper.outputs(x_t))
+
+
+class LabelStream(ClassifierStream):  # noqa: D101 (as its base)
+    __doc__ = Stream.__doc__
+
+    # labels and probabilities in compiled code take half as long as by NumPy
+
+    def step(self, x_t: ArrayLike) -> Any:  # noqa: D102 (as of its base)
+        return self._outputs.classes[self._stepper.most_likely(x_t)]
+
+    def step_proba(self, x_t: ArrayLike) -> np.ndarray:  # noqa: D102 (as of its base)
         return self._stepper.probabilities(x_t)
+
+    step.__doc__ = Stream.step.__doc__
+    step_proba.__doc__ = ClassifierStream.step_proba.__doc__
+
+
+STREAMS: dict[type[Outputs], type[Stream]] = {Labels: LabelStream, Multilabel: ClassifierStream}
+
+
+def stream_of(network: Network, outputs: Outputs, n_streams: int) -> Stream:
+    """Make the stream that these outputs ask for."""
+    return STREAMS.get(type(outputs), Stream)(network, outputs, n_streams)
 
 
 def _to_floats(x_t: ArrayLike) -> np.ndarray:
-    """Make float64 of numbers of another type, as `predict` would."""
+    """Convert numbers of another type to float64, as `predict` does."""
     x = np.asarray(x_t)
     if x.dtype.kind not in "biuf":
         x = check_array(

@@ -37,8 +37,8 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
             "light_gru"     `update_gate`, `candidate`
             "mgu"           `forget_gate`, `candidate`
             "rnn"           `candidate`
-            "lstm"          `input_gate`, `forget_gate`, `output_gate`, `candidate`, `memory`
-            "cifg"          `forget_gate`, `output_gate`, `candidate`, `memory`
+            "lstm"          `input_gate`, `forget_gate`, `output_gate`, `candidate`, `cell_state`
+            "cifg"          `forget_gate`, `output_gate`, `candidate`, `cell_state`
             =============== ==================================================================
 
             Each is an ndarray of shape (n_samples, n_timesteps, n_units), NaN after the end of
@@ -57,27 +57,29 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
     [(20, 16), (26, 16), (22, 16), (20, 16), (21, 16)]
     """
     inspected = Inspected(estimator, X)
-    sequences, readings = inspected.sequences, inspected.readings
+    sequences, directions = inspected.sequences, inspected.directions
     found = [
         {
-            name: np.empty((len(sequences.values), len(reading.weights.U)))
+            name: np.empty((len(sequences.values), len(direction.weights.U)))
             for name in (*inspected.cell.gates, "hidden")
         }
-        for reading in readings
+        for direction in directions
     ]
     for forward in inspected.passes(CHUNK):
-        for reading, values in zip(readings, found, strict=True):
-            kept = {**forward.gates(reading), "hidden": forward.states(reading)}
+        for direction, values in zip(directions, found, strict=True):
+            kept = {**forward.gates(direction), "hidden": forward.states(direction)}
             for name, packed in kept.items():
-                inspected.unpack(forward.span, reading, np.ascontiguousarray(packed), values[name])
+                inspected.unpack(
+                    forward.span, direction, np.ascontiguousarray(packed), values[name]
+                )
     return Bunch(
         layers=[
             Bunch(
-                layer=reading.layer,
-                direction=reading.direction,
+                layer=direction.layer,
+                direction=direction.name,
                 **{name: sequences.by_step(of_steps) for name, of_steps in values.items()},
             )
-            for reading, values in zip(readings, found, strict=True)
+            for direction, values in zip(directions, found, strict=True)
         ]
     )
 
@@ -123,22 +125,22 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
     -----
     What stands for z and r: in "mgu" 1 - f and f; in "light_gru" z and 1, as it has no reset
     gate; in "rnn" 0 and 1, so that all of it is "plain"; in "lstm" f and i, in "cifg" f and
-    1 - f, of the memory.
+    1 - f, of the cell state.
     """
     if not 0 <= closed < open <= 1:
         raise ValueError(f"need 0 <= closed < open <= 1, got closed={closed} and open={open}.")
     inspected = Inspected(estimator, X)
-    sequences, readings = inspected.sequences, inspected.readings
+    sequences, directions = inspected.sequences, inspected.directions
     # the share of units of each step of X, a column a regime
     names = ("keep", "plain", "cut")
-    found = [np.empty((len(sequences.values), len(names))) for _ in readings]
+    found = [np.empty((len(sequences.values), len(names))) for _ in directions]
     for forward in inspected.passes(CHUNK):
-        for reading, values in zip(readings, found, strict=True):
-            z, r = inspected.cell.keeps_and_resets(forward.gates(reading))
+        for direction, values in zip(directions, found, strict=True):
+            z, r = inspected.cell.keeps_and_resets(forward.gates(direction))
             renewed = z <= closed
             regimes = (z >= open, renewed & (r >= open), renewed & (r <= closed))
             shares = np.column_stack([units.mean(axis=1) for units in regimes])
-            inspected.unpack(forward.span, reading, shares, values)
+            inspected.unpack(forward.span, direction, shares, values)
 
     n_running = np.bincount(sequences.steps)
 
@@ -153,7 +155,7 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
 
     return Bunch(
         layers=[
-            Bunch(layer=reading.layer, direction=reading.direction, **summary(shares))
-            for reading, shares in zip(readings, found, strict=True)
+            Bunch(layer=direction.layer, direction=direction.name, **summary(shares))
+            for direction, shares in zip(directions, found, strict=True)
         ]
     )

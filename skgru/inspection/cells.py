@@ -1,6 +1,6 @@
-"""What inspection knows of each cell: the names of its gates, its regimes and its Jacobian.
+"""For each cell: the names of its gates, its regimes and its Jacobian.
 
-The Jacobian of a step is J[i, j] = ∂s_t[j] / ∂s_{t-1}[i], where s is the state, with its memory
+The Jacobian of a step is J[i, j] = ∂s_t[j] / ∂s_{t-1}[i], where s is the state, with the cell state
 [h | c] if the cell has one. It is a sum of parts, one for each way by which the past reaches the
 new state: carried over as it is ("carry"), or through the sum that a gate or the candidate is
 made of. A part of that sort is U_k diag(slope), where the slope says how the new state moves with
@@ -16,35 +16,35 @@ Parts = dict[str, np.ndarray]
 
 
 class Step(NamedTuple):
-    """One time step of some sequences: where it came from and what its gates were.
+    """One time step of some sequences: previous states, weights and activations.
 
     Attributes
     ----------
     gates : dict of ndarray of shape (n, n_units)
         Activations, after their names.
     h_prev : ndarray of shape (n, n_units)
-    memory_prev : ndarray of shape (n, n_units) or None
+    cell_prev : ndarray of shape (n, n_units) or None
     U : list of ndarray of shape (n_units, n_units)
         A block for each of the first names.
     """
 
     gates: dict[str, np.ndarray]
     h_prev: np.ndarray
-    memory_prev: np.ndarray | None
+    cell_prev: np.ndarray | None
     U: list[np.ndarray]
 
 
 class InspectedCell(NamedTuple):
-    """What is to be known of a cell.
+    """Description of a cell for inspection.
 
     Attributes
     ----------
     gates : tuple of str
-        Blocks of its weights, in their order, and then what else its tape holds.
+        Blocks of its weights, in their order, then the other activations that it saves.
     jacobian : callable
         Gives the parts of the Jacobians of a `Step`, each of shape (n, size, size).
     keeps_and_resets : callable
-        Takes the gates; gives what stands for z and for r in `gate_regimes`.
+        Takes the gates; returns those that play the parts of z and r in `gate_regimes`.
     """
 
     gates: tuple[str, ...]
@@ -137,26 +137,26 @@ def _rnn(step: Step) -> Parts:
 # ---- cells whose state is [h | c] --------------------------------------------------------------
 
 
-def _with_memory(step: Step, kept: np.ndarray, slopes: dict[str, np.ndarray]) -> Parts:
+def _with_cell_state(step: Step, kept: np.ndarray, slopes: dict[str, np.ndarray]) -> Parts:
     """Put Jacobians of [h | c] together, where h = o tanh(c).
 
     Parameters
     ----------
     step : Step
     kept : ndarray of shape (n, n_units)
-        ∂c_t / ∂c_{t-1} along the memory.
+        ∂c_t / ∂c_{t-1} along the cell state.
     slopes : dict of ndarray of shape (n, n_units)
         ∂c_t by the sum of each gate but the output's.
     """
     n, H = step.h_prev.shape
-    seen, o = np.tanh(step.gates["memory"]), step.gates["output_gate"]
-    of_memory = o * _of_tanh(seen)  # ∂h_t / ∂c_t
+    seen, o = np.tanh(step.gates["cell_state"]), step.gates["output_gate"]
+    of_cell_state = o * _of_tanh(seen)  # ∂h_t / ∂c_t
 
     def part() -> np.ndarray:
         return np.zeros((n, 2 * H, 2 * H), dtype=seen.dtype)
 
     parts = {"carry": part()}
-    parts["carry"][:, H:, :H] = _diagonal(kept * of_memory)
+    parts["carry"][:, H:, :H] = _diagonal(kept * of_cell_state)
     parts["carry"][:, H:, H:] = _diagonal(kept)
     for U, gate in zip(step.U, step.gates, strict=False):
         name = gate.removesuffix("_gate")
@@ -164,7 +164,7 @@ def _with_memory(step: Step, kept: np.ndarray, slopes: dict[str, np.ndarray]) ->
         if name == "output":
             parts[name][:, :H, :H] = _scaled(U, seen * _of_sigmoid(o))
         else:
-            parts[name][:, :H, :H] = _scaled(U, slopes[name] * of_memory)
+            parts[name][:, :H, :H] = _scaled(U, slopes[name] * of_cell_state)
             parts[name][:, :H, H:] = _scaled(U, slopes[name])
     return parts
 
@@ -173,19 +173,19 @@ def _lstm(step: Step) -> Parts:
     i, f, candidate = (step.gates[name] for name in ("input_gate", "forget_gate", "candidate"))
     slopes = {
         "input": candidate * _of_sigmoid(i),
-        "forget": step.memory_prev * _of_sigmoid(f),
+        "forget": step.cell_prev * _of_sigmoid(f),
         "candidate": i * _of_tanh(candidate),
     }
-    return _with_memory(step, f, slopes)
+    return _with_cell_state(step, f, slopes)
 
 
 def _cifg(step: Step) -> Parts:
     f, candidate = step.gates["forget_gate"], step.gates["candidate"]
     slopes = {
-        "forget": (step.memory_prev - candidate) * _of_sigmoid(f),
+        "forget": (step.cell_prev - candidate) * _of_sigmoid(f),
         "candidate": (1 - f) * _of_tanh(candidate),
     }
-    return _with_memory(step, f, slopes)
+    return _with_cell_state(step, f, slopes)
 
 
 # ---- all of them, after the kernels' names -----------------------------------------------------
@@ -216,12 +216,12 @@ CELLS = {
         lambda g: (np.zeros_like(g["candidate"]), np.ones_like(g["candidate"])),
     ),
     "lstm": InspectedCell(
-        ("input_gate", "forget_gate", "output_gate", "candidate", "memory"),
+        ("input_gate", "forget_gate", "output_gate", "candidate", "cell_state"),
         _lstm,
         lambda g: (g["forget_gate"], g["input_gate"]),
     ),
     "cifg": InspectedCell(
-        ("forget_gate", "output_gate", "candidate", "memory"),
+        ("forget_gate", "output_gate", "candidate", "cell_state"),
         _cifg,
         lambda g: (g["forget_gate"], 1 - g["forget_gate"]),
     ),

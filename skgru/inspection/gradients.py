@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
-from skgru.inspection.passes import Inspected, Reading
-from skgru.network import Layer
-from skgru.propagation import Propagation
-from skgru.sequences import Span
-from skgru.targets import Targets
+from skgru.inspection.passes import Direction, Inspected
+from skgru.model.layer import SavedLayer, backpropagate_layer
+from skgru.model.network import Layer
+from skgru.model.propagation import Examples, Propagation
+from skgru.sequences import Packed, Span, Targets
 
 
 def gradient_flow(
@@ -30,10 +30,10 @@ def gradient_flow(
 ) -> Bunch:
     """Follow the gradient of the loss back through time.
 
-    The loss L is the one that `fit` minimises, without its penalty and without dropout: the
+    The loss L is the one that `fit` minimizes, without its penalty and without dropout: the
     weighted mean over sequences or, with `return_sequences`, over labelled steps. Truncation by
-    `bptt_steps` is not looked at: gradients go back to the first step. All of X goes there and
-    back at once, which takes the memory of a training step on it: a minibatch is enough.
+    `bptt_steps` is ignored: gradients go back to the first step. All of X is one minibatch and
+    takes the memory of a training step on it; 32 sequences or so are enough.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def gradient_flow(
         enters any state of the sequence from above (from the loss, or from the next layer).
     by_loss_step : bool, default=False
         With `return_sequences`, whether to tell apart what the losses of the different time steps
-        send back. Takes a pass there and back for each time step.
+        send back. Takes a forward and a backward pass for each time step.
     return_gradients : bool, default=False
         Whether to return the gradients that each time step adds, of which there are otherwise the
         norms; this takes the memory of all weights for every time step.
@@ -67,7 +67,7 @@ def gradient_flow(
 
             norms : ndarray of shape (n_samples, n_timesteps), or list of (n_timesteps_i,) arrays
                 ‖∂(w_i L_i)/∂h_t‖, where w_i L_i is the weighted loss of a sequence alone, at the
-                time steps of X. Of cells with a memory it is that of [h | c].
+                time steps of X. Of cells with a cell state it is that of [h | c].
             mean : ndarray of shape (n_timesteps,)
                 Mean of the norms over the sequences, by lag: entry k is k steps before the last
                 one that the direction reads; sequences of at most k steps do not count.
@@ -104,12 +104,12 @@ def gradient_flow(
     """
     inspected = Inspected(estimator, X)
     model, sequences = inspected.estimator, inspected.sequences
-    if by_loss_step and not model.return_sequences:
+    if by_loss_step and not inspected.network.architecture.return_sequences:
         raise ValueError(
             "by_loss_step tells the losses of time steps apart; with return_sequences=False there "
             "is one a sequence."
         )
-    targets = model._check_targets(y, sample_weight, sequences, reset=False)
+    targets = model._check_targets(y, sample_weight, sequences)
     targets = Targets(targets.y.astype(np.float64), targets.weights, targets.sequences)
     backward = _Backward(inspected, targets)
     value, flows = backward.run(targets.weights, return_gradients)
@@ -118,8 +118,8 @@ def gradient_flow(
         loss=value,
         layers=[
             Bunch(
-                layer=flow.reading.layer,
-                direction=flow.reading.direction,
+                layer=flow.direction.layer,
+                direction=flow.direction.name,
                 norms=sequences.by_step(flow.norms_of_x()),
                 **_by_lag(flow.norms_by_lag(), quantiles, fallen_to),
                 **flow.shares(vanished_below, exploded_above),
@@ -133,7 +133,7 @@ def gradient_flow(
 
 
 class _Backward:
-    """The way back of all sequences at once.
+    """Backward passes of all sequences at once.
 
     Parameters
     ----------
@@ -150,33 +150,33 @@ class _Backward:
         ((self._samples, self._span),) = inspected.spans(len(inspected.sequences))
 
     def run(self, weights: np.ndarray, keep_gradients: bool) -> tuple[float, list["_Flow"]]:
-        """Go there and back; return the loss, and how its gradient reached each layer."""
+        """Run forward and backward passes; return the loss, and its flow through each layer."""
         inspected, network = self._inspected, self._inspected.network
         flows = [
-            _Flow(inspected, self._span, reading, self._total, keep_gradients)
-            for reading in inspected.readings
+            _Flow(inspected, self._span, direction, self._total, keep_gradients)
+            for direction in inspected.directions
         ]
+        # the backward pass visits the layers in reverse order
+        remaining = iter(reversed(flows))
         propagation = Propagation(
-            network, inspected.parameters, lambda _, shape: np.empty(shape, network.dtype)
+            network,
+            inspected.parameters,
+            lambda _, shape: np.empty(shape, network.dtype),
+            layer_backward=lambda **arrays: next(remaining).layer_backward(**arrays),
         )
-        # the way back comes to the layers in reverse order
-        coming = iter(reversed(flows))
-        propagation.layer_backward = lambda *arrays: next(coming).layer_backward(*arrays)
+        targets = Targets(self._targets.y, weights, self._targets.sequences)
         value = propagation.value_and_gradient(
-            inspected.sequences,
-            self._samples,
-            Targets(self._targets.y, weights, self._targets.sequences),
-            self._total,
-            inspected.estimator._loss(),
+            Examples(inspected.sequences, self._samples, targets, self._total),
+            inspected.estimator._outputs.loss,
             None,
             network.views(np.zeros_like(network.parameters)),
         )
         return value, flows
 
     def split_by_loss_step(self) -> list[dict[str, dict[str, np.ndarray]]]:
-        """Let the losses of one time step after another go back alone."""
+        """Backpropagate the losses of one time step after the other, each by itself."""
         sequences = self._inspected.sequences
-        found: list[dict[str, list[np.ndarray]]] = [{} for _ in self._inspected.readings]
+        found: list[dict[str, list[np.ndarray]]] = [{} for _ in self._inspected.directions]
         for t in range(sequences.lengths.max()):
             _, flows = self.run(np.where(sequences.steps == t, self._targets.weights, 0), False)
             for flow, norms in zip(flows, found, strict=True):
@@ -189,25 +189,25 @@ class _Backward:
 
 
 class _Flow:
-    """How the gradient reaches one direction of one layer, step by step."""
+    """Flow of the gradient through one direction of one layer, step by step."""
 
     def __init__(
         self,
         inspected: Inspected,
         span: Span,
-        reading: Reading,
+        direction: Direction,
         total: float,
         keep_gradients: bool,
     ):
         self._inspected = inspected
         self._span = span
-        self.reading = reading
+        self.direction = direction
         self._total = total
-        n_steps, n_units = int(span.lengths[0]), len(reading.weights.U)
+        n_steps, n_units = int(span.lengths[0]), len(direction.weights.U)
         self._norms = np.empty(span.lengths.sum())  # of packed rows
         self._entered = np.zeros(len(span.lengths))  # the largest from above, of each sequence
         # W, U and b below each other, and c; of what a step adds to them, the squares by gate
-        W, U, b, c = reading.weights
+        W, U, b, c = direction.weights
         self._first_rows = [0, len(W), len(W) + len(U)]
         self._squares = np.empty((n_steps, 3, len(b) // n_units))
         self._squares_of_c = np.empty((n_steps, len(c) // n_units))
@@ -218,52 +218,62 @@ class _Flow:
 
     def layer_backward(
         self,
-        cell: int,
-        x: np.ndarray,
+        *,
+        saved: SavedLayer,
         batch_sizes: np.ndarray,
-        W: np.ndarray,
-        U: np.ndarray,
-        h_0: np.ndarray,
-        mask: np.ndarray,
-        states: np.ndarray,
-        tape: np.ndarray,
         d_states: np.ndarray,
         d_h: np.ndarray,
-        dx: np.ndarray,
-        *_: np.ndarray,
+        d_x: np.ndarray,
+        d_weights: Layer,
+        **layer: Any,
     ) -> None:
-        """Do what the kernel does but for the sums, and look at each step on the way."""
-        kernel = self._inspected.network.kernels.layer_backward
-        H, n_states = len(U), self._inspected.network.cell.n_states
-        memory = slice(tape.shape[1] - H, None)  # the last block of a tape that has one
+        """Backpropagate one step at a time, and record what each adds (`backpropagate_layer`).
+
+        The sums over the steps, `d_weights`, are left as they are.
+        """
+        H, n_states = len(self.direction.weights.U), self._inspected.network.cell.n_states
+        cell_state = slice(saved.activations.shape[1] - H, None)  # the last block, if there is one
         _, first_of_U, first_of_b = self._first_rows
         self._entered[:] = self._total * np.linalg.norm(d_h, axis=1)
-        stop = len(x)
+        slices = Packed(saved.x, batch_sizes).slices
         for t in reversed(range(len(batch_sizes))):
-            n = batch_sizes[t]
-            rows = slice(stop - n, stop)
+            n, rows = batch_sizes[t], slices[t]
             d = d_h[:n].copy()
             if len(d_states):
                 d[:, :H] += d_states[rows]
                 entered = self._total * np.linalg.norm(d_states[rows], axis=1)
                 np.maximum(self._entered[:n], entered, out=self._entered[:n])
             self._norms[rows] = self._total * np.linalg.norm(d, axis=1)
-            stop -= n
-            h_prev = h_0[:n]
+            h_prev = saved.h_0[:n]
             if t:
-                before = slice(stop - batch_sizes[t - 1], stop - batch_sizes[t - 1] + n)
-                h_prev = states[before]
+                before = slice(slices[t - 1].start, slices[t - 1].start + n)
+                h_prev = saved.states[before]
                 if n_states == 2:
-                    h_prev = np.hstack([h_prev, tape[before, memory]])
+                    h_prev = np.hstack([h_prev, saved.activations[before, cell_state]])
             gradient = self._gradients[t if self._keep_gradients else 0]
             gradient_of_c = self._gradients_of_c[t if self._keep_gradients else 0]
             gradient.fill(0)
             gradient_of_c.fill(0)
-            kernel(
-                cell, x[rows], batch_sizes[t : t + 1], W, U, h_prev, mask[:n], states[rows],
-                tape[rows], d_states[rows], d_h[:n], dx[rows], gradient[:first_of_U],
-                gradient[first_of_U:first_of_b], gradient[first_of_b], gradient_of_c,
-            )  # fmt: skip
+            backpropagate_layer(
+                saved=SavedLayer(
+                    saved.x[rows],
+                    h_prev,
+                    saved.mask[:n],
+                    saved.states[rows],
+                    saved.activations[rows],
+                ),
+                batch_sizes=batch_sizes[t : t + 1],
+                d_states=d_states[rows],
+                d_h=d_h[:n],
+                d_x=d_x[rows],
+                d_weights=Layer(
+                    gradient[:first_of_U],
+                    gradient[first_of_U:first_of_b],
+                    gradient[first_of_b],
+                    gradient_of_c,
+                ),
+                **layer,
+            )
             by_column = np.add.reduceat(gradient**2, self._first_rows)
             self._squares[t] = by_column.reshape(3, -1, H).sum(axis=2)
             self._squares_of_c[t] = gradient_of_c @ gradient_of_c
@@ -287,29 +297,24 @@ class _Flow:
     def norms_of_x(self) -> np.ndarray:
         """Norms at each time step of X, (sum of lengths,)."""
         values = np.empty((len(self._norms), 1))
-        self._inspected.unpack(self._span, self.reading, self._norms[:, np.newaxis], values)
+        self._inspected.unpack(self._span, self.direction, self._norms[:, np.newaxis], values)
         return values[:, 0]
-
-    def _steps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which step of its sequence each packed row is, and which sequence it belongs to."""
-        running = np.arange(self._span.lengths[0])[:, np.newaxis] < self._span.lengths
-        return running.nonzero()
 
     def mean_norms(self) -> np.ndarray:
         """Mean over the sequences at each step that the direction reads, (n_timesteps,)."""
-        step, _ = self._steps()
+        step, _ = self._span.steps_and_sequences
         return np.bincount(step, self._norms) / np.bincount(step)
 
     def norms_by_lag(self) -> np.ndarray:
         """Norms of each sequence, from its last step to its first and then NaN."""
         by_lag = np.full((len(self._span.lengths), self._span.lengths[0]), np.nan)
-        step, sample = self._steps()
+        step, sample = self._span.steps_and_sequences
         by_lag[sample, self._span.lengths[sample] - 1 - step] = self._norms
         return by_lag
 
     def shares(self, vanished_below: float, exploded_above: float) -> dict[str, float]:
         """Shares of steps whose gradient has vanished, and has exploded."""
-        _, sample = self._steps()
+        _, sample = self._span.steps_and_sequences
         entered = self._entered[sample]
         return {
             # also where none entered

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skgru.inspection.passes import ForwardPass, Inspected, Reading
+from skgru.inspection.passes import Direction, ForwardPass, Inspected
 
 
 def step_jacobian(
@@ -22,7 +22,7 @@ def step_jacobian(
 
     z=1 makes it the identity; z=0 and r=1 that of a plain tanh network; z=0 and r=0 makes it 0.
     The other cells have parts of their own: those of the gates by their names, and for cells
-    with a memory the Jacobian of [h | c]. A layer's inputs are held fixed.
+    with a cell state the Jacobian of [h | c]. A layer's inputs are held fixed.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def step_jacobian(
                 Natural logarithm of the 2-norm of ∂h_T / ∂h_{t-1}, the product of the Jacobians
                 from step t to the last that the direction reads, T; -inf if it is 0. The product
                 is scaled back at every step, so that it neither overflows nor underflows. Of a
-                cell with a memory it is that of [h | c], most of which lives in c.
+                cell with a cell state it is that of [h | c], most of which lives in c.
             matrices, part_matrices : with `return_matrices`
                 J_t, with two more axes of the size of the state, and a dict of its parts.
 
@@ -75,32 +75,32 @@ def step_jacobian(
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
     inspected = Inspected(estimator, X)
-    readings = inspected.readings
-    collected = [_StepsOf(inspected, reading, return_matrices) for reading in readings]
+    directions = inspected.directions
+    collected = [_StepsOf(inspected, direction, return_matrices) for direction in directions]
     for forward in inspected.passes(chunk_size):
         for steps in collected:
             steps.add(forward)
     return Bunch(
         layers=[
-            Bunch(layer=reading.layer, direction=reading.direction, **steps.in_form_of_x())
-            for reading, steps in zip(readings, collected, strict=True)
+            Bunch(layer=direction.layer, direction=direction.name, **steps.in_form_of_x())
+            for direction, steps in zip(directions, collected, strict=True)
         ]
     )
 
 
 class _StepsOf:
-    """Collects what is to be known of the Jacobians of one direction of one layer."""
+    """Collector of norms and products of the Jacobians of one direction of one layer."""
 
-    def __init__(self, inspected: Inspected, reading: Reading, keep_matrices: bool):
+    def __init__(self, inspected: Inspected, direction: Direction, keep_matrices: bool):
         self._inspected = inspected
-        self._reading = reading
+        self._direction = direction
         self._keep_matrices = keep_matrices
         self._found: dict[tuple[str, ...], np.ndarray] = {}
 
     def add(self, forward: ForwardPass) -> None:
         """Go through the steps of some sequences, from the last to the first."""
-        reading, n_steps = self._reading, len(forward.batch_sizes)
-        H = len(reading.weights.U)
+        direction, n_steps = self._direction, len(forward.batch_sizes)
+        H = len(direction.weights.U)
         size = H * self._inspected.network.cell.n_states
         # ∂h_T / ∂h_t of each sequence, scaled to the norm 1, and the logarithm of what it was
         product = np.broadcast_to(np.eye(size), (forward.batch_sizes[0], size, size)).copy()
@@ -114,7 +114,7 @@ class _StepsOf:
 
         for t in reversed(range(n_steps)):
             n = forward.batch_sizes[t]
-            parts = self._inspected.cell.jacobian(forward.step(reading, t))
+            parts = self._inspected.cell.jacobian(forward.step(direction, t))
             jacobian = sum(parts.values())
             put(("spectral_norm",), t, _norms(jacobian))
             put(("spectral_radius",), t, np.abs(np.linalg.eigvals(jacobian)).max(axis=1))
@@ -139,10 +139,10 @@ class _StepsOf:
             n_rows = len(self._inspected.sequences.values)
             self._found[name] = np.empty((n_rows, *shape))
         flat = self._found[name].reshape(len(self._found[name]), -1)
-        self._inspected.unpack(forward.span, self._reading, rows.reshape(len(rows), -1), flat)
+        self._inspected.unpack(forward.span, self._direction, rows.reshape(len(rows), -1), flat)
 
     def in_form_of_x(self) -> dict[str, Any]:
-        """Give what was collected the form of X."""
+        """Return all collected values in the form of X."""
         result: dict[str, Any] = {}
         for (name, *part), values in self._found.items():
             by_step = self._inspected.sequences.by_step(values)

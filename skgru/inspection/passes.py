@@ -1,11 +1,10 @@
-"""Forward passes over X whose gates and states are kept, for all that looks at them.
+"""Forward passes over X that keep gates and states, for all functions of inspection.
 
 Everything here is in double precision, whatever the dtype of the estimator: what has vanished then
 shows how far, and what is returned has no rounding of its own to speak of.
 """
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
 from skgru.inspection.cells import CELLS, InspectedCell, Step
-from skgru.network import Layer, Network, Parameters
-from skgru.propagation import Propagation
+from skgru.model.layer import SavedLayer
+from skgru.model.network import Layer, Network, Parameters
+from skgru.model.propagation import Propagation
 from skgru.sequences import Packed, Sequences, Span
 
 
-class Reading(NamedTuple):
+class Direction(NamedTuple):
     """One direction of one layer.
 
     Attributes
@@ -28,13 +28,13 @@ class Reading(NamedTuple):
     index : int
         In `layers_`.
     layer : int
-    direction : {"forward", "backward"}
+    name : {"forward", "backward"}
     weights : Layer
     """
 
     index: int
     layer: int
-    direction: str
+    name: str
     weights: Layer
 
 
@@ -50,7 +50,7 @@ def unwrap(estimator: Any) -> tuple[BaseGRU, list[Pipeline]]:
     -------
     estimator : GRUClassifier or GRURegressor
     before : list of Pipeline
-        What X goes through before it comes to the network.
+        The steps before the network.
 
     Raises
     ------
@@ -117,17 +117,17 @@ class Inspected:
         self.sequences: Sequences = estimator._check_X(X, reset=False, dtype=np.float64)
 
     @property
-    def readings(self) -> list[Reading]:
+    def directions(self) -> list[Direction]:
         """Every layer and direction, in the order of `layers_`."""
-        directions = ("forward", "backward")
+        names = ("forward", "backward")
         return [
-            Reading(depth * len(layers) + k, depth, directions[k], weights)
+            Direction(depth * len(layers) + k, depth, names[k], weights)
             for depth, layers in enumerate(self.parameters.layers)
             for k, weights in enumerate(layers)
         ]
 
     def spans(self, chunk_size: int) -> Iterator[tuple[np.ndarray, Span]]:
-        """Deal the sequences out, the longest first, `chunk_size` at a time."""
+        """Yield the sequences, the longest first, `chunk_size` at a time."""
         (by_length,) = self.sequences.deal(np.arange(len(self.sequences)), 1)
         for chunk in gen_batches(len(by_length), chunk_size):
             yield by_length[chunk], self.sequences.span(by_length[chunk])
@@ -136,7 +136,9 @@ class Inspected:
         """Run the network over all sequences, `chunk_size` at a time."""
         return (ForwardPass(self, span) for _, span in self.spans(chunk_size))
 
-    def unpack(self, span: Span, reading: Reading, packed: np.ndarray, values: np.ndarray) -> None:
+    def unpack(
+        self, span: Span, direction: Direction, packed: np.ndarray, values: np.ndarray
+    ) -> None:
         """Write packed rows of a direction to the time steps of X that it read.
 
         Parameters
@@ -148,16 +150,15 @@ class Inspected:
         values : ndarray of shape (sum of lengths, k)
             With a row for each time step of X.
         """
-        if reading.direction == "backward":
-            batch_sizes = np.bincount(span.lengths - 1)[::-1].cumsum()[::-1].copy()
+        if direction.name == "backward":
             in_order = np.empty_like(packed)
-            self.network.kernels.reverse_steps(packed, batch_sizes, in_order, False)
+            self.network.kernels.reverse_steps(packed, span.batch_sizes, in_order, False)
             packed = in_order
         span.unpack(packed, values)
 
 
 class ForwardPass:
-    """What the network did at each step of some sequences.
+    """Activations of the network at each step of some sequences.
 
     Parameters
     ----------
@@ -172,45 +173,40 @@ class ForwardPass:
         propagation = Propagation(
             inspected.network, inspected.parameters, lambda _, shape: np.empty(shape)
         )
-        self.batch_sizes = packed.batch_sizes
-        self._tape = propagation.forward(packed, [], 0, keep=True, want_states=True).tape
+        self.batch_sizes, self.slices = packed.batch_sizes, packed.slices
+        window = propagation.forward(packed, [], 0, keep=True, want_states=True)
+        self._saved: list[SavedLayer] = window.saved
 
-    def gates(self, reading: Reading) -> dict[str, np.ndarray]:
+    def gates(self, direction: Direction) -> dict[str, np.ndarray]:
         """Activations of every packed row after their names, each (n_rows, n_units)."""
-        tape = self._tape[reading.index][4]
         names = self._inspected.cell.gates
-        return dict(zip(names, np.split(tape, len(names), axis=1), strict=True))
+        blocks = np.split(self._saved[direction.index].activations, len(names), axis=1)
+        return dict(zip(names, blocks, strict=True))
 
-    def states(self, reading: Reading) -> np.ndarray:
+    def states(self, direction: Direction) -> np.ndarray:
         """Packed states h_t, (n_rows, n_units)."""
-        return self._tape[reading.index][3]
+        return self._saved[direction.index].states
 
-    @cached_property
-    def slices(self) -> list[slice]:
-        """Packed rows of each time step."""
-        stops = np.cumsum(self.batch_sizes)
-        return [slice(a, b) for a, b in zip(stops - self.batch_sizes, stops, strict=True)]
-
-    def step(self, reading: Reading, t: int) -> Step:
-        """Say what led to the t-th state that a direction reads."""
+    def step(self, direction: Direction, t: int) -> Step:
+        """Return what determined the t-th state of a direction."""
         rows = self.slices[t]
-        n, H = self.batch_sizes[t], len(reading.weights.U)
-        gates = {name: values[rows] for name, values in self.gates(reading).items()}
-        memory = "memory" in gates
+        n, H = self.batch_sizes[t], len(direction.weights.U)
+        gates = {name: values[rows] for name, values in self.gates(direction).items()}
+        has_cell_state = "cell_state" in gates
         if t:
             before = slice(self.slices[t - 1].start, self.slices[t - 1].start + n)
-            h_prev = self.states(reading)[before]
-            memory_prev = self.gates(reading)["memory"][before] if memory else None
+            h_prev = self.states(direction)[before]
+            cell_prev = self.gates(direction)["cell_state"][before] if has_cell_state else None
         else:
             h_prev = np.zeros((n, H))
-            memory_prev = h_prev if memory else None
-        U = np.split(reading.weights.U, reading.weights.U.shape[1] // H, axis=1)
-        return Step(gates, h_prev, memory_prev, U)
+            cell_prev = h_prev if has_cell_state else None
+        U = np.split(direction.weights.U, direction.weights.U.shape[1] // H, axis=1)
+        return Step(gates, h_prev, cell_prev, U)
 
 
 def _inspected_cell(variant: str) -> InspectedCell:
     if variant not in CELLS:
         raise NotImplementedError(
-            f"inspection knows nothing of the cell {variant!r}, only of {', '.join(CELLS)}."
+            f"inspection does not know the cell {variant!r}, only {', '.join(CELLS)}."
         )
     return CELLS[variant]

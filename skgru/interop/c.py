@@ -1,8 +1,7 @@
 """A fitted model as one C99 header, for devices that have no heap and no Python."""
 
 import re
-from collections.abc import Iterable, Iterator
-from textwrap import wrap
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru import __version__
 from skgru.base import BaseGRU
-from skgru.classifier import GRUClassifier
-from skgru.network import Architecture, Parameters
+from skgru.interop.c_outputs import meaning_of
+from skgru.interop.c_text import array, at, declarations, for_, function
+from skgru.interop.poolings import form_of
+from skgru.model.network import Architecture, Parameters
 from skgru.preprocessing import PerTimestep
-from skgru.regressor import GRURegressor
 
 
 class _Cell(NamedTuple):
@@ -26,7 +26,7 @@ class _Cell(NamedTuple):
     blocks : tuple of str
         Names of the blocks of columns, the candidate's last; all others are gates.
     update : str
-        The new state `h` of a unit; or its `memory`, and the state is o ⊙ tanh(memory).
+        New state `h` of a unit; or its `cell_state`, where h is o ⊙ tanh(cell_state).
     inner : str
         The gate that acts on the past in the candidate, if there is one.
     """
@@ -43,9 +43,11 @@ _CELLS = {
     "light_gru": _Cell(("z", "candidate"), _KEEPING),
     "gru": _Cell(("r", "z", "candidate"), _KEEPING, inner="r"),
     "cifg": _Cell(
-        ("f", "o", "candidate"), "{memory} = {f} * {memory} + (1.0f - {f}) * {candidate};"
+        ("f", "o", "candidate"), "{cell_state} = {f} * {cell_state} + (1.0f - {f}) * {candidate};"
     ),
-    "lstm": _Cell(("i", "f", "o", "candidate"), "{memory} = {f} * {memory} + {i} * {candidate};"),
+    "lstm": _Cell(
+        ("i", "f", "o", "candidate"), "{cell_state} = {f} * {cell_state} + {i} * {candidate};"
+    ),
 }
 
 # tanh is the rational function of this degree with the least relative error on [-9, 9], 2e-8; it is
@@ -134,16 +136,14 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
-    n_outputs, links, functions = (
-        _of_classes(model) if isinstance(model, GRUClassifier) else _of_numbers(model)
-    )
+    n_outputs, links, functions = meaning_of(model._outputs)
     scaling = {}
     if scalers:
         transformers = [scaler.transformer_ for scaler in scalers]
         scaling |= _affine(transformers, "transform", scalers[0]._n_channels_in, "")
     if of_target is not None:
         scaling |= _affine([of_target], "inverse_transform", n_outputs, "target_")
-        links += _for(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
+        links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
     constants = _constants(architecture, network.views(network.parameters), scaling)
     state, scratch = _state(architecture), _scratch(architecture, bool(scalers))
     parts = [
@@ -152,15 +152,15 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         "#include <math.h>\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
         f"enum {{ @channels = {architecture.n_channels}, @outputs = {n_outputs} }};\n",
-        "typedef struct {\n" + _declarations(state) + "} @state;\n",
-        *(_array(name, values) for name, values in constants.items()),
+        "typedef struct {\n" + declarations(state) + "} @state;\n",
+        *(array(name, values) for name, values in constants.items()),
         _ACTIVATIONS,
         "/* Begin a sequence. */\n"
-        + _function("void @reset(@state *state)", "    int j;\n", _reset(architecture, state)),
+        + function("void @reset(@state *state)", "    int j;\n", _reset(architecture, state)),
         "/* Take the next step of a sequence; out is what the model says of it so far. */\n"
-        + _function(
+        + function(
             "void @step(@state *state, const float x[@channels], float out[@outputs])",
-            _declarations(scratch) + "    int i, j;\n",
+            declarations(scratch) + "    int i, j;\n",
             [*_step(architecture, bool(scalers)), *links],
         ),
         *functions,
@@ -201,8 +201,9 @@ def _check_runs_forward(architecture: Architecture) -> None:
             "A model with bidirectional=True reads a sequence from its end, too; in C, where each "
             "step is taken as it comes, it cannot be had."
         )
-    if architecture.pooling == "attention":
-        raise ValueError("pooling='attention' has no form in C; 'last', 'mean' and 'max' have.")
+    pooling = form_of(architecture.pooling)
+    if pooling.onnx is not None and pooling.c is None:
+        raise ValueError(f"pooling={architecture.pooling!r} has no form in C.")
     if architecture.cell not in _CELLS:
         raise ValueError(f"cell={architecture.cell!r} has no form in C; {list(_CELLS)} have.")
 
@@ -260,9 +261,9 @@ def _constants(
             constants[f"c{k}"] = layer.c
     constants |= {"W": parameters.head.W, "b": parameters.head.b}
     with np.errstate(over="ignore"):
-        constants = {name: array.astype(np.float32) for name, array in constants.items()}
-    for name, array in constants.items():
-        if not np.isfinite(array).all():
+        constants = {name: values.astype(np.float32) for name, values in constants.items()}
+    for name, values in constants.items():
+        if not np.isfinite(values).all():
             raise ValueError(f"{name} of the model is not finite in float32.")
     return constants
 
@@ -294,12 +295,13 @@ def _state(architecture: Architecture) -> dict[str, int]:
     state = {}
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         state[f"h{k}"] = n_units
-        if "{memory}" in _CELLS[architecture.cell].update:
-            state[f"memory{k}"] = n_units
-    if architecture.pooling != "last":
+        if "{cell_state}" in _CELLS[architecture.cell].update:
+            state[f"cell_state{k}"] = n_units
+    pooling = form_of(architecture.pooling).c
+    if pooling:
         state["pooled"] = architecture.width
-    if architecture.pooling == "mean":
-        state["n_steps"] = 1
+        if pooling.counts_steps:
+            state["n_steps"] = 1
     return state
 
 
@@ -319,32 +321,30 @@ def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
 
 def _reset(architecture: Architecture, state: dict[str, int]) -> Iterator[str]:
     """All statements that make a state that of no step."""
+    pooling = form_of(architecture.pooling).c
     for name, n in state.items():
-        # no state of any cell is below -1
-        first = "-1.0f" if name == "pooled" and architecture.pooling == "max" else "0.0f"
-        yield from _for(n, f"state->{name}[j] = {first};")
+        first = pooling.first if name == "pooled" else "0.0f"
+        yield from for_(n, f"state->{name}[j] = {first};")
 
 
 def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
     """All statements of a step, from x to the outputs y."""
     x, n_inputs = "x", architecture.n_channels
     if scaled:
-        yield from _for(n_inputs, "scaled[j] = (x[j] - @shift[j]) * @factor[j];")
+        yield from for_(n_inputs, "scaled[j] = (x[j] - @shift[j]) * @factor[j];")
         x = "scaled"
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         yield f"/* layer {k}: {n_inputs} inputs, {n_units} units */"
         yield from _layer(architecture, k, x, n_inputs)
         x, n_inputs = f"state->h{k}", n_units
-    if architecture.pooling != "last":
-        h, pooled = f"{x}[j]", "state->pooled[j]"
-        if architecture.pooling == "max":
-            yield from _for(n_inputs, f"{pooled} = {h} > {pooled} ? {h} : {pooled};")
-        else:
+    pooling = form_of(architecture.pooling).c
+    if pooling:
+        if pooling.counts_steps:
             yield "state->n_steps[0] += 1.0f;"
-            yield from _for(n_inputs, f"{pooled} += ({h} - {pooled}) / state->n_steps[0];")
+        yield from for_(n_inputs, pooling.update.format(h=f"{x}[j]", pooled="state->pooled[j]"))
         x = "state->pooled"
     yield "/* outputs */"
-    yield from _for(architecture.n_outputs, "y[j] = @b[j];")
+    yield from for_(architecture.n_outputs, "y[j] = @b[j];")
     yield from _add_product(x, n_inputs, "@W", architecture.n_outputs, "y[j]")
 
 
@@ -353,10 +353,10 @@ def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterato
     cell, n_units = _CELLS[architecture.cell], architecture.hidden_layer_sizes[k]
     n_gates = (len(cell.blocks) - 1) * n_units
     n_sums = n_gates + n_units
-    names = {name: _at("g", i * n_units) for i, name in enumerate(cell.blocks)}
-    names |= {"h": f"state->h{k}[j]", "memory": f"state->memory{k}[j]"}
-    candidate, product = names["candidate"], _at("g", n_sums)
-    yield from _for(n_sums, f"g[j] = @b{k}[j];")
+    names = {name: at("g", i * n_units) for i, name in enumerate(cell.blocks)}
+    names |= {"h": f"state->h{k}[j]", "cell_state": f"state->cell_state{k}[j]"}
+    candidate, product = names["candidate"], at("g", n_sums)
+    yield from for_(n_sums, f"g[j] = @b{k}[j];")
     yield from _add_product(x, n_inputs, f"@W{k}", n_sums, "g[j]")
     yield from _add_product(
         f"state->h{k}", n_units, f"@U{k}", n_gates if cell.inner else n_sums, "g[j]"
@@ -364,27 +364,27 @@ def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterato
     if n_gates:
         yield from _activated("g[j]", n_gates, "@sigmoid", 18)
     if architecture.reset_after:
-        yield from _for(n_units, f"{product} = @c{k}[j];")
+        yield from for_(n_units, f"{product} = @c{k}[j];")
         yield from _add_product(f"state->h{k}", n_units, f"@V{k}", n_units, product)
-        yield from _for(n_units, f"{candidate} += {names[cell.inner]} * {product};")
+        yield from for_(n_units, f"{candidate} += {names[cell.inner]} * {product};")
     elif cell.inner:
-        yield from _for(n_units, f"inner[j] = {names[cell.inner]} * {names['h']};")
+        yield from for_(n_units, f"inner[j] = {names[cell.inner]} * {names['h']};")
         yield from _add_product("inner", n_units, f"@V{k}", n_units, candidate)
     if architecture.activation == "relu":
-        yield from _for(n_units, f"{candidate} = {candidate} < 0.0f ? 0.0f : {candidate};")
+        yield from for_(n_units, f"{candidate} = {candidate} < 0.0f ? 0.0f : {candidate};")
     else:
         yield from _activated(candidate, n_units, "@tanh", 9)
-    yield from _for(n_units, cell.update.format(**names))
-    if "{memory}" in cell.update:
-        yield from _for(n_units, f"{candidate} = {names['memory']};")
+    yield from for_(n_units, cell.update.format(**names))
+    if "{cell_state}" in cell.update:
+        yield from for_(n_units, f"{candidate} = {names['cell_state']};")
         yield from _activated(candidate, n_units, "@tanh", 9)
-        yield from _for(n_units, f"{names['h']} = {names['o']} * {candidate};")
+        yield from for_(n_units, f"{names['h']} = {names['o']} * {candidate};")
 
 
 def _activated(numbers: str, n: int, function: str, limit: int) -> Iterator[str]:
     """Statements that apply σ or tanh to n numbers."""
-    yield from _for(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
-    yield from _for(n, f"{numbers} = {function}({numbers});")
+    yield from for_(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
+    yield from for_(n, f"{numbers} = {function}({numbers});")
 
 
 def _add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -> Iterator[str]:
@@ -398,122 +398,3 @@ def _add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -
         yield f"    for (j = 0; j < {n_columns}; j++)"
         yield f"        {sums} += {terms[0]}" + ";" * (n == 1)
         yield from (f"            + {term}" + ";" * (term is terms[-1]) for term in terms[1:])
-
-
-def _for(n: int, statement: str) -> list[str]:
-    """Statements for every j below n."""
-    return [f"for (j = 0; j < {n}; j++)", f"    {statement}"]
-
-
-def _at(array: str, offset: int) -> str:
-    return f"{array}[{offset} + j]" if offset else f"{array}[j]"
-
-
-# ---- from outputs to probabilities and numbers -----------------------------------------------
-
-_CLASS = """\
-/* Index of the most probable class. */
-static inline int @class(const float out[@outputs])
-{
-    int i, best = 0;
-    for (i = 1; i < @outputs; i++)
-        if (out[i] > out[best])
-            best = i;
-    return best;
-}
-
-/* Name of a class, in UTF-8. */
-static inline const char *@label(int class_index)
-{
-    static const char *const labels[@outputs] = {
-%s
-    };
-    return labels[class_index];
-}
-"""
-_SOFTMAX = """\
-float highest = y[0], total = 0.0f;
-for (j = 1; j < {n}; j++)
-    highest = y[j] > highest ? y[j] : highest;
-for (j = 0; j < {n}; j++) {{
-    out[j] = expf(y[j] - highest);
-    total += out[j];
-}}
-for (j = 0; j < {n}; j++)
-    out[j] /= total;"""
-_SORT = """\
-/* the quantiles of each target, in rising order */
-for (i = 0; i < {n}; i += {n_quantiles})
-    for (j = 1; j < {n_quantiles}; j++) {{
-        const float moved = y[i + j];
-        int to = i + j;
-        for (; to > i && y[to - 1] > moved; to--)
-            y[to] = y[to - 1];
-        y[to] = moved;
-    }}"""
-
-
-def _of_classes(model: GRUClassifier) -> tuple[int, list[str], list[str]]:
-    """Give the number of probabilities, statements that make them, functions of classes."""
-    n = len(model.classes_)
-    if model._multilabel:
-        return n, _for(n, "out[j] = 1.0f / (1.0f + expf(-y[j]));"), []
-    labels = ",\n".join(f"        {_string(label)}" for label in model.classes_)
-    if n == 2:
-        of_logit = ["out[0] = 1.0f / (1.0f + expf(y[0]));", "out[1] = 1.0f / (1.0f + expf(-y[0]));"]
-        return n, of_logit, [_CLASS % labels]
-    return n, _SOFTMAX.format(n=n).split("\n"), [_CLASS % labels]
-
-
-def _of_numbers(model: GRURegressor) -> tuple[int, list[str], list[str]]:
-    """Give the number of predictions, and statements that make them."""
-    n = model._network.architecture.n_outputs
-    if model.loss == "poisson":
-        return n, _for(n, "out[j] = expf(y[j]);"), []
-    n_quantiles = n // model._n_targets
-    if n_quantiles == 1:
-        return n, _for(n, "out[j] = y[j];"), []
-    ranks = model._quantile_ranks()
-    lines = _SORT.format(n=n, n_quantiles=n_quantiles).split("\n")
-    lines += [
-        f"out[{first + i}] = y[{first + ranks[i]}];"
-        for first in range(0, n, n_quantiles)
-        for i in range(n_quantiles)
-    ]
-    return n, lines, []
-
-
-# ---- text ------------------------------------------------------------------------------------
-
-
-def _string(label: Any) -> str:
-    """Write a label as a C string literal, whatever characters it has."""
-    text = str(label).encode("utf-8", "surrogatepass")
-    if b"\0" in text:
-        raise ValueError(f"The label {label!r} has a NUL, at which a string ends in C.")
-    # octal, as its digits end after three; a question mark may be part of a trigraph
-    special = b'"\\?@'
-    return '"' + "".join(
-        chr(c) if 32 <= c < 127 and c not in special else f"\\{c:03o}" for c in text
-    ) + '"'  # fmt: skip
-
-
-def _declarations(arrays: dict[str, int]) -> str:
-    return "".join(f"    float {name}[{n}];\n" for name, n in arrays.items())
-
-
-def _function(head: str, declarations: str, statements: Iterable[str]) -> str:
-    body = "".join(f"    {line}\n" for line in statements)
-    return f"static inline {head}\n{{\n{declarations}\n{body}}}\n"
-
-
-def _array(name: str, values: np.ndarray) -> str:
-    """Write the definition of an array of float, in the shortest digits that are exact."""
-    shape = "".join(f"[{n}]" for n in values.shape)
-    rows = [
-        "\n".join(wrap(", ".join(f"{number}f" for number in row), 96))
-        for row in np.atleast_2d(values.astype(str))
-    ]
-    if values.ndim == 2:
-        rows = [f"{{\n{row}\n}}" for row in rows]
-    return f"static const float @{name}{shape} = {{\n" + ",\n".join(rows) + "\n};\n"

@@ -6,12 +6,13 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
+from skgru.interop.poolings import form_of
 from skgru.interop.standard import joined, standard_form
-from skgru.network import Head, Layer, Network
+from skgru.model.network import Head, Layer, Network
+from skgru.outputs import Labels, Multilabel, Numbers, Outputs, Quantiles
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -221,11 +222,17 @@ def shapes_of_outputs(
         if estimator._network.architecture.return_sequences
         else [n_samples]
     )
-    if is_classifier(estimator):
-        n_classes = len(estimator.classes_)
-        of_label = [n_classes] if estimator._multilabel else []
-        return {"label": rows + of_label, "probabilities": [*rows, n_classes]}
-    columns = [estimator._n_targets, estimator.n_outputs_ // estimator._n_targets]
+    match estimator._outputs:
+        case Labels(classes):
+            return {"label": rows, "probabilities": [*rows, len(classes)]}
+        case Multilabel(n_labels):
+            return {"label": [*rows, n_labels], "probabilities": [*rows, n_labels]}
+        case Numbers(n_targets):
+            columns = [n_targets]
+        case Quantiles(n_targets, quantiles):
+            columns = [n_targets, len(quantiles)]
+        case outputs:
+            raise _unknown(outputs)
     return {"variable": rows + [n for n in columns if n > 1]}
 
 
@@ -250,9 +257,21 @@ def add_estimator(graph: Graph, estimator: BaseGRU, x: str, lengths: str) -> dic
     if estimator._fitted_on_table:
         x = graph.add("Reshape", x, np.array([0, -1, estimator._n_channels_seen]))
     outputs, present = _add_network(graph, estimator._network, x, lengths)
-    if is_classifier(estimator):
-        return _add_classes(graph, estimator, outputs, present)
-    return _add_numbers(graph, estimator, outputs, present)
+    match estimator._outputs:
+        case Labels():
+            return _add_labels(graph, estimator._outputs, outputs, present)
+        case Multilabel():
+            return _add_multilabel(graph, outputs, present)
+        case Numbers() | Quantiles():
+            by_step = estimator._network.architecture.return_sequences
+            numbers = _hide_padding(graph, outputs, present)
+            return {"variable": _add_numbers(graph, estimator._outputs, numbers, by_step)}
+        case unknown:
+            raise _unknown(unknown)
+
+
+def _unknown(outputs: Outputs) -> NotImplementedError:
+    return NotImplementedError(f"outputs of the kind {outputs.kind!r} have no form in ONNX.")
 
 
 # ---- the network -------------------------------------------------------------------------------
@@ -264,7 +283,7 @@ def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[
     The outputs are (n_samples, n_outputs), or (n_samples, n_timesteps, n_outputs); the steps
     (n_samples, n_timesteps, 1), or "" if there is nothing to tell.
     """
-    arch = network.architecture
+    arch, pooling = network.architecture, form_of(network.architecture.pooling)
     layers, query, head = network.views(network.parameters)
     x = graph.add("Transpose", x, perm=[1, 0, 2])  # time-major from here on
     n_steps = graph.add("Cast", lengths, to=_type("INT32")) if lengths else ""
@@ -273,13 +292,13 @@ def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[
         if depth:
             states = _add_join(graph, states)
         states, last = _add_layer(graph, network, directions, states, n_steps)
-    if arch.pooling == "last" and not arch.return_sequences:
+    if pooling.onnx is None and not arch.return_sequences:
         last = graph.add("Transpose", last, perm=[1, 0, 2])
         return _add_head(graph, graph.add("Reshape", last, np.array([0, -1])), head), ""
     states = _add_join(graph, states)
     present = _add_present(graph, x, lengths) if lengths else ""
     if not arch.return_sequences:
-        pooled = _add_pooling(graph, arch.pooling, query, states, present)
+        pooled = pooling.onnx(graph, states, present, query)
         return _add_head(graph, pooled, head), ""
     outputs = graph.add("Transpose", _add_head(graph, states, head), perm=[1, 0, 2])
     return outputs, graph.add("Transpose", present, perm=[1, 0, 2]) if present else ""
@@ -329,51 +348,31 @@ def _add_join(graph: Graph, states: str) -> str:
     return graph.add("Reshape", states, np.array([0, 0, -1]))
 
 
-def _add_pooling(graph: Graph, pooling: str, query: np.ndarray, states: str, present: str) -> str:
-    """Add what makes states (T, N, width) one vector a sequence, (N, width)."""
-    steps = np.array([0])
-    lowest, zero = np.float32(-np.inf), np.float32(0)
-    if pooling == "max":
-        states = graph.add("Where", present, states, np.array(lowest)) if present else states
-        return graph.add("ReduceMax", states, steps, keepdims=0)
-    if present:
-        # onnxruntime has zeros there anyway, but ONNX does not say what there is
-        states = graph.add("Where", present, states, np.array(zero))
-    if pooling == "mean":
-        if not present:
-            return graph.add("ReduceMean", states, steps, keepdims=0)
-        counts = graph.add(
-            "ReduceSum", graph.add("Cast", present, to=_type("FLOAT")), steps, keepdims=0
-        )
-        return graph.add("Div", graph.add("ReduceSum", states, steps, keepdims=0), counts)
-    scores = graph.add("MatMul", states, query[:, np.newaxis])
-    if present:
-        scores = graph.add("Where", present, scores, np.array(lowest))
-    weights = graph.add("Softmax", scores, axis=0)
-    return graph.add("ReduceSum", graph.add("Mul", weights, states), steps, keepdims=0)
-
-
 def _add_head(graph: Graph, states: str, head: Head) -> str:
     return graph.add("Add", graph.add("MatMul", states, head.W), head.b)
 
 
-# ---- what the outputs say ----------------------------------------------------------------------
+# ---- meaning of the outputs --------------------------------------------------------------------
 
 
-def _add_classes(graph: Graph, estimator: BaseGRU, outputs: str, present: str) -> dict[str, str]:
-    if estimator._multilabel:
-        label = graph.add("Greater", outputs, np.array(np.float32(0)))
-        label = graph.add("Cast", label, to=_type("INT64"))
-    else:
-        if estimator.n_outputs_ == 1:  # the logit of two classes is the second's
-            outputs = graph.add("Concat", graph.add("Neg", outputs), outputs, axis=-1)
-        most_likely = graph.add("ArgMax", outputs, axis=-1, keepdims=0)
-        label = graph.add("Gather", labels(estimator.classes_), most_likely)
+def _add_labels(graph: Graph, fitted: Labels, outputs: str, present: str) -> dict[str, str]:
+    if fitted.n_outputs == 1:  # the logit of the second class
+        outputs = graph.add("Concat", graph.add("Neg", outputs), outputs, axis=-1)
+    most_likely = graph.add("ArgMax", outputs, axis=-1, keepdims=0)
     known = _hide_padding(graph, outputs, present)
-    if estimator._multilabel or estimator.n_outputs_ == 1:
-        probabilities = graph.add("Sigmoid", known)
-    else:
-        probabilities = graph.add("Softmax", known, axis=-1)
+    probabilities = (
+        graph.add("Sigmoid", known)
+        if fitted.n_outputs == 1
+        else graph.add("Softmax", known, axis=-1)
+    )
+    label = graph.add("Gather", labels(fitted.classes), most_likely)
+    return {"label": label, "probabilities": probabilities}
+
+
+def _add_multilabel(graph: Graph, outputs: str, present: str) -> dict[str, str]:
+    label = graph.add("Greater", outputs, np.array(np.float32(0)))
+    label = graph.add("Cast", label, to=_type("INT64"))
+    probabilities = graph.add("Sigmoid", _hide_padding(graph, outputs, present))
     return {"label": label, "probabilities": probabilities}
 
 
@@ -384,25 +383,24 @@ def labels(classes: np.ndarray) -> np.ndarray:
     return classes.astype(object)
 
 
-def _add_numbers(graph: Graph, estimator: BaseGRU, outputs: str, present: str) -> dict[str, str]:
-    numbers = _hide_padding(graph, outputs, present)
-    n_targets = estimator._n_targets
-    n_quantiles = estimator.n_outputs_ // n_targets
-    if n_quantiles > 1:
-        rows = [0, 0] if estimator._network.architecture.return_sequences else [0]
-        numbers = graph.add("Reshape", numbers, np.array([*rows, n_targets, n_quantiles]))
+# ONNX's operator for each function from outputs to predictions
+INVERSE_LINKS = {"identity": "", "exp": "Exp"}
+
+
+def _add_numbers(graph: Graph, fitted: Numbers | Quantiles, numbers: str, by_step: bool) -> str:
+    if isinstance(fitted, Numbers):
+        operator = INVERSE_LINKS[fitted.loss.inverse_link]
+        numbers = graph.add(operator, numbers) if operator else numbers
+    elif len(fitted.quantiles) > 1:
+        rows = [0, 0] if by_step else [0]
+        n_quantiles = len(fitted.quantiles)
+        numbers = graph.add("Reshape", numbers, np.array([*rows, fitted.n_targets, n_quantiles]))
         numbers, _ = graph.add_with_outputs(
             "TopK", 2, numbers, np.array([n_quantiles]), axis=-1, largest=0, sorted=1
         )
-        numbers = graph.add("Gather", numbers, estimator._quantile_ranks(), axis=-1)
-        if n_targets == 1:
-            numbers = graph.add("Squeeze", numbers, np.array([-2]))
-        return {"variable": numbers}
-    if estimator.loss == "poisson":
-        numbers = graph.add("Exp", numbers)
-    if n_targets == 1:
-        numbers = graph.add("Squeeze", numbers, np.array([-1]))
-    return {"variable": numbers}
+        numbers = graph.add("Gather", numbers, fitted.ranks, axis=-1)
+        return graph.add("Squeeze", numbers, np.array([-2])) if fitted.n_targets == 1 else numbers
+    return graph.add("Squeeze", numbers, np.array([-1])) if fitted.n_targets == 1 else numbers
 
 
 def _hide_padding(graph: Graph, outputs: str, present: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgru.network import Layer
+from skgru.model.network import Layer
 
 ONE = 40.0
 

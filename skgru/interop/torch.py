@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
 from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
-from skgru.network import Head, Layer, Parameters
+from skgru.model.network import Head, Layer, Parameters
+from skgru.outputs import learn_numbers
 from skgru.regressor import GRURegressor
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
         [_torch_layer(nn, arch.cell, directions) for directions in layers],
         nn.Linear(*head.W.shape),
         arch.pooling,
-        _tensor(query) if arch.pooling == "attention" else None,
+        _tensor(query) if len(query) else None,
         arch.return_sequences,
     ).to(_tensor(head.W).dtype)
     _copy(head.W.T, module.head.weight)
@@ -332,12 +333,13 @@ def _array(parameter: "Tensor") -> np.ndarray:
 
 
 def _n_targets(regressor: GRURegressor, n_outputs: int) -> int:
-    n_quantiles = regressor._n_quantiles()
-    if n_outputs % n_quantiles:
+    of_one = learn_numbers([0.0], regressor.loss, regressor.quantiles, "GRURegressor")
+    if n_outputs % of_one.n_outputs:
         raise ValueError(
-            f"head has {n_outputs} outputs, which is no multiple of the {n_quantiles} quantiles."
+            f"head has {n_outputs} outputs, which is no multiple of the {of_one.n_outputs} "
+            "quantiles."
         )
-    return n_outputs // n_quantiles
+    return n_outputs // of_one.n_outputs
 
 
 def _by_class(head: Head, classes: ArrayLike) -> tuple[Head, np.ndarray]:

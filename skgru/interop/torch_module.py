@@ -1,8 +1,10 @@
-"""What `to_torch` returns; to import it is to import PyTorch."""
+"""The PyTorch module that `to_torch` returns; importing this file imports PyTorch."""
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from skgru.interop.poolings import form_of
 
 
 class SequenceModel(nn.Module):
@@ -17,7 +19,7 @@ class SequenceModel(nn.Module):
     query : Tensor of shape (width,), or None
         Of attention.
     return_sequences : bool
-        Whether the head is on every state, instead of on what is pooled.
+        Whether the head is applied to every state, instead of the pooled ones.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.recurrent = nn.ModuleList(recurrent)
         self.head = head
+        form_of(pooling)  # raises if there is none
         self.pooling = pooling
         self.query = None if query is None else nn.Parameter(query)
         self.return_sequences = return_sequences
@@ -72,22 +75,11 @@ class SequenceModel(nn.Module):
                 return outputs
             return pad_packed_sequence(outputs, batch_first=True, total_length=n_timesteps)[0]
         if self.pooling == "last":
-            h = last[0] if isinstance(last, tuple) else last  # an LSTM's has its memory beside it
+            h = last[0] if isinstance(last, tuple) else last  # of an LSTM, (h, c)
             return self.head(torch.cat(list(h), dim=-1))
         present = None
         if isinstance(x, PackedSequence):
             x, lengths = pad_packed_sequence(x, batch_first=True)
             steps = torch.arange(x.shape[1])
             present = (steps < lengths[:, None]).to(x.device)[:, :, None]
-        return self.head(self._pool(x, present))
-
-    def _pool(self, states: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
-        """Make one vector of the states of a sequence, which are 0 after its end."""
-        if self.pooling == "mean":
-            return states.mean(dim=1) if present is None else states.sum(dim=1) / present.sum(dim=1)
-        scores = states if self.pooling == "max" else (states @ self.query)[:, :, None]
-        if present is not None:
-            scores = scores.masked_fill(~present, -torch.inf)
-        if self.pooling == "max":
-            return scores.amax(dim=1)
-        return (torch.softmax(scores, dim=1) * states).sum(dim=1)
+        return self.head(form_of(self.pooling).torch(x, present, self.query))

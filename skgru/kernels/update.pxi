@@ -1,10 +1,10 @@
 """What an update does to the flat vectors, each in one pass: the gradient, and the optimizers."""
 
 
-def penalised_gradient(
+def penalized_gradient(
     const real[:, ::1] parts,                # IN   (S, P)    to be summed in this order
     const real[::1] parameters,              # IN   (P,)
-    Py_ssize_t n_weights,                    # IN   the first of the parameters are penalised
+    Py_ssize_t n_weights,                    # IN   the first of the parameters are penalized
     double decay,
     real[::1] gradient,                      # OUT  (P,)      Σ parts + decay * weights
 ):

@@ -49,7 +49,7 @@ class GateActivityDisplay:
         time step. Of a series of more than 6 channels also "series".
     colorbars_ : dict of matplotlib Colorbar
         "gate", from 0 (closed) to 1 (open), and "state", from -1 to 1 or as far as it takes;
-        "memory" and "product" have their own, as has a "series" that is a heat map.
+        "cell_state" and "product" have their own, as has a "series" that is a heat map.
     units_ : ndarray of int, shape (n_units,)
         The unit of each row.
 

@@ -1,4 +1,4 @@
-"""What a network is fitted to: a row of numbers and a weight for each sequence, or each step."""
+"""Targets: a row of numbers and a weight for each sequence, or for each time step."""
 
 from dataclasses import dataclass
 from math import prod
@@ -6,14 +6,20 @@ from types import EllipsisType
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_consistent_length,
+)
 
-from skgru.sequences import Sequences, Span
+from skgru.sequences.forms import Sequences
+from skgru.sequences.packing import Span
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Targets of sequences, or of all their time steps.
+    """Targets of sequences, or of all their time steps, as the loss takes them.
 
     Attributes
     ----------
@@ -33,26 +39,99 @@ class Targets:
         return len(self.y if self.sequences is None else self.sequences)
 
     def rows(self, samples: np.ndarray) -> np.ndarray:
-        """Rows that belong to these sample indices."""
+        """Return the rows that belong to these samples."""
         return samples if self.sequences is None else self.sequences.rows(samples)
 
     def of_samples(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Targets and weights of sequences."""
+        """Return targets and weights of these samples, one row per sequence."""
         return self.y[samples], self.weights[samples]
 
     def of_steps(self, span: Span) -> tuple[np.ndarray, np.ndarray]:
-        """Targets and weights of packed time steps."""
+        """Return targets and weights of packed time steps."""
         return span.pack(self.y).x, span.pack(self.weights[:, np.newaxis]).x[:, 0]
 
     def sample_weights(self) -> np.ndarray:
-        """Sum of the weights of each sequence."""
+        """Return the sum of the weights of each sequence."""
         if self.sequences is None:
             return self.weights
         return np.add.reduceat(self.weights, self.sequences.starts)
 
 
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """y and weights aligned with sequences, or with their time steps, before y is encoded.
+
+    Attributes
+    ----------
+    rows : array-like
+        What y says of each sequence, or of each time step that has a label.
+    weights : ndarray of shape (n_rows,), float64
+        Weights of all sequences or time steps, 0 where a label is missing.
+    known : ndarray of bool, shape (n_rows,), or slice
+        Which of them have a label.
+    sequences : Sequences or None
+        Those whose time steps have a row each; None if each sequence has one.
+    """
+
+    rows: Any
+    weights: np.ndarray
+    known: np.ndarray | slice
+    sequences: Sequences | None
+
+    def encoded(self, numbers: np.ndarray, factors: np.ndarray | float = 1.0) -> Targets:
+        """Make targets of the rows as numbers.
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n_known, k)
+        factors : ndarray of shape (n_known,) or float
+            Of the weights, such as those of the classes.
+        """
+        weights = self.weights.copy()
+        weights[self.known] *= factors
+        if self.sequences is None:
+            return Targets(numbers, weights, None)
+        y = np.zeros((len(weights), numbers.shape[1]), dtype=numbers.dtype)
+        y[self.known] = numbers
+        return Targets(y, weights, self.sequences)
+
+
+def align(
+    y: ArrayLike, sample_weight: ArrayLike | None, sequences: Sequences, *, by_step: bool
+) -> Aligned:
+    """Check that y and the weights belong to these sequences.
+
+    Parameters
+    ----------
+    y : array-like
+        With an entry for each sequence; `by_step`, in the form of `Sequences.by_step`.
+    sample_weight : array-like or None
+        With an entry for each sequence; `by_step`, also in any form that y may have.
+    sequences : Sequences
+    by_step : bool
+        Whether every time step has a target.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, if a weight is negative or not finite, or if all labels are missing.
+    """
+    if not by_step:
+        check_consistent_length(sequences, y)
+        weights = _check_sample_weight(
+            sample_weight, sequences, dtype=np.float64, ensure_non_negative=True, copy=True
+        )
+        return Aligned(y, weights, slice(None), None)
+    rows, weights = sequences.rows_by_step(y, "y"), step_weights(sample_weight, sequences)
+    missing = missing_labels(rows)
+    if missing.all():
+        raise ValueError("All labels in y are missing (NaN or None).")
+    weights[missing] = 0
+    return Aligned(known_labels(rows, ~missing), weights, ~missing, sequences)
+
+
 def missing_labels(y: np.ndarray) -> np.ndarray:
-    """Say which rows are NaN or None: all of a row, or nothing of it.
+    """Find the rows that are missing: NaN or None in all columns.
 
     Parameters
     ----------
@@ -84,12 +163,12 @@ def missing_labels(y: np.ndarray) -> np.ndarray:
 
 
 def known_labels(y: np.ndarray, known: np.ndarray | EllipsisType) -> np.ndarray:
-    """Take the rows that are known; what missing ones made objects of are plain labels again."""
+    """Take the known rows; object arrays, which missing rows need, become plain labels again."""
     return np.array(y[known].tolist()) if y.dtype == object else y[known]
 
 
 def step_weights(sample_weight: Any, sequences: Sequences) -> np.ndarray:
-    """Weight of every time step, given one a sequence or one a step.
+    """Return the weight of every time step, given one per sequence or one per step.
 
     Parameters
     ----------

@@ -1,24 +1,25 @@
-"""The model: its layers, and all their parameters as one flat vector with names for its parts."""
+"""Architecture of a network, and its parameters as one flat vector with named views."""
 
 from itertools import accumulate, chain
 from math import prod
 from numbers import Integral
 from types import ModuleType
 from typing import Any, NamedTuple, Self
-from zlib import crc32
 
 import numpy as np
 
 from skgru.kernels import kernels_for
+from skgru.model.pooling import POOLINGS
 
-# Half a millisecond or so of arithmetic there and back; a thread takes a tenth of it to join.
+# Minimum work per shard: about 0.5 ms of forward and backward; joining a thread costs about a
+# tenth of that.
 SHARD_FLOPS = 30_000_000
 
 DTYPES = ("float32", "float64")
 
 
 class Architecture(NamedTuple):
-    """What a network is, but for its weights.
+    """Everything that defines a network except its weights.
 
     Attributes
     ----------
@@ -29,9 +30,9 @@ class Architecture(NamedTuple):
     bidirectional : bool
         Whether each layer reads a sequence from both ends; its states lie side by side.
     pooling : {"last", "mean", "max", "attention"}
-        How the top layer's states become one vector a sequence.
+        How the top layer's states become one vector per sequence.
     return_sequences : bool
-        Whether the head is on every state, instead of on what is pooled.
+        Whether the head is applied to every state, instead of the pooled ones.
     cell : str
     activation : {"tanh", "relu"}
         Of the candidate.
@@ -48,7 +49,7 @@ class Architecture(NamedTuple):
     activation: str = "tanh"
 
     def _checked(self) -> Self:
-        """Return it if each field is of its type; names are looked up where they are used."""
+        """Return self if each field is of its type; names are checked where they are used."""
         counts = (self.n_channels, self.n_outputs, *self.hidden_layer_sizes)
         flags = (self.reset_after, self.bidirectional, self.return_sequences)
         names = (self.pooling, self.cell, self.activation)
@@ -63,7 +64,7 @@ class Architecture(NamedTuple):
 
     @property
     def variant(self) -> str:
-        """Name of the cell among the kernels' `CELLS`."""
+        """Name of the cell in the kernels' `CELLS`."""
         after, relu = self.reset_after, self.activation == "relu"
         return self.cell + "_reset_after" * after + "_relu" * relu
 
@@ -74,25 +75,25 @@ class Architecture(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Size of a state of the top layer, of all its directions."""
+        """Size of a state of the top layer, over all its directions."""
         return self.n_directions * self.hidden_layer_sizes[-1]
 
 
 class Cell(NamedTuple):
-    """What the kernels know of a cell (see `kernels/recurrence.pxi`).
+    """Description of a cell by the kernels (see `kernels/recurrence.pxi`).
 
     Attributes
     ----------
     index : int
-        Its number.
+        Number of the cell.
     n_gates : int
         Blocks of columns of its weights, the candidate's among them.
     n_extra : int
-        Blocks that its tape has besides.
+        Further blocks of activations that are saved for the backward pass.
     n_states : int
-        Parts of its state: 2 with a memory.
+        Parts of its state: 2 with a cell state.
     forget : int
-        The block whose bias begins at one; -1 if none does.
+        Block whose bias is initialized to one; -1 if none is.
     """
 
     index: int
@@ -103,7 +104,7 @@ class Cell(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """Weights of one recurrent layer in one direction, a block of columns a gate.
+    """Weights of one recurrent layer in one direction, with a block of columns for each gate.
 
     Attributes
     ----------
@@ -139,7 +140,7 @@ class Parameters(NamedTuple):
     Attributes
     ----------
     layers : list of list of Layer
-        A list a layer: forward in time, and backward if bidirectional.
+        For each layer, forward in time, and backward if bidirectional.
     query : ndarray of shape (width,), or (0,) without attention
     head : Head
     """
@@ -163,14 +164,14 @@ class Network:
     parameters : ndarray of shape (n_parameters,)
         Every weight matrix of every layer, the query and the head's matrix, then every bias.
     n_weights : int
-        How many of the parameters are not biases: those that the L2 penalty is on.
+        Number of parameters that are not biases: those with an L2 penalty.
     """
 
     def __init__(self, architecture: Architecture, dtype: str):
         self.parameters = np.zeros(self._lay_out(architecture, np.dtype(dtype)), dtype=dtype)
 
     def _lay_out(self, architecture: Architecture, dtype: np.dtype) -> int:
-        """Say where each part lies in the flat vector; return how long that is."""
+        """Locate each part in the flat vector; return its length."""
         self.architecture = architecture
         matrices, biases = self._shapes(_cell(architecture, dtype).n_gates)
         self.n_weights = sum(map(prod, matrices))
@@ -183,43 +184,33 @@ class Network:
         return stops[-1]
 
     def copy(self) -> Self:
-        """Return a network of its own memory."""
+        """Return a network with its own memory."""
         network = type(self)(self.architecture, self.dtype)
         network.parameters[:] = self.parameters
         return network
 
-    def __getstate__(self) -> dict[str, Any]:
-        # of plain types, so that a version with other fields can say what it does not know
-        return {
-            "architecture": self.architecture._asdict(),
-            "parameters": self.parameters,
-            "checksum": _checksum(self.parameters),
-        }
+    def state(self) -> dict[str, Any]:
+        """Return plain values, from which `from_state` makes an equal network."""
+        return {"architecture": self.architecture._asdict(), "parameters": self.parameters}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a network out of a file, which may be damaged, or of another version.
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Make a network of what `state` returned; a memory-mapped vector remains one.
 
         Raises
         ------
-        ValueError
-            If the parameters are not those of such an architecture, or not those that were saved.
+        ValueError or TypeError
+            If the parameters are not those of such an architecture.
         """
-        try:
-            self._restore(state)
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ValueError(
-                "The saved network is damaged, or another version of skgru wrote it: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+        network = cls.__new__(cls)
+        network._restore(state["architecture"], state["parameters"])
+        return network
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        architecture, parameters = state["architecture"], state["parameters"]
-        if isinstance(architecture, Architecture):  # of the versions that pickled it as it is
-            architecture = architecture._asdict()
+    def _restore(self, architecture: dict[str, Any], parameters: np.ndarray) -> None:
         architecture = Architecture(**architecture)._checked()
         if not isinstance(parameters, np.ndarray) or parameters.dtype.name not in DTYPES:
             raise TypeError(f"the parameters must be an array of {DTYPES}")
-        # in the machine's order of bytes; a memory map remains one
+        # in the machine's byte order; a memory map remains one
         parameters = np.asarray(parameters, dtype=parameters.dtype.name)
         parameters = np.require(parameters, requirements=["C", "ALIGNED"])
         n_parameters = self._lay_out(architecture, parameters.dtype)
@@ -230,13 +221,11 @@ class Network:
             )
         if not np.isfinite(parameters).all():
             raise ValueError("not all parameters are finite")
-        if "checksum" in state and state["checksum"] != _checksum(parameters):
-            raise ValueError("the parameters are not those whose checksum was saved")
         self.parameters = parameters
 
     @property
     def dtype(self) -> np.dtype:
-        """What the parameters and all computations are in."""
+        """Precision of the parameters and of all computations."""
         return self.parameters.dtype
 
     @property
@@ -246,11 +235,11 @@ class Network:
 
     @property
     def cell(self) -> Cell:
-        """What the kernels know of the cell."""
+        """Description of the cell by the kernels."""
         return _cell(self.architecture, self.dtype)
 
     def _shapes(self, n_gates: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-        """Shapes of the matrices and of the biases, each in the order of the flat vector."""
+        """Return the shapes of matrices and of biases, each in the order of the flat vector."""
         arch = self.architecture
         matrices, biases = [], []
         n_inputs = arch.n_channels
@@ -259,7 +248,7 @@ class Network:
                 matrices += [(n_inputs, n_gates * n_units), (n_units, n_gates * n_units)]
                 biases += [(n_gates * n_units,), (n_units if arch.reset_after else 0,)]
             n_inputs = n_units * arch.n_directions
-        matrices += [(arch.width if arch.pooling == "attention" else 0,)]
+        matrices += [(arch.width if POOLINGS[arch.pooling].has_query else 0,)]
         return [*matrices, (arch.width, arch.n_outputs)], [*biases, (arch.n_outputs,)]
 
     def views(self, vector: np.ndarray) -> Parameters:
@@ -293,9 +282,9 @@ class Network:
             own[:] = given
 
     def initialize(self, random_state: np.random.RandomState) -> None:
-        """Draw Glorot-uniform W and head, orthogonal U (each gate on its own), zero all others.
+        """Draw Glorot-uniform W and head, and orthogonal U for each gate; all else is zero.
 
-        But the bias of a forget gate is one (Gers et al. 2000). With a query of zeros, attention
+        The bias of a forget gate is one (Gers et al. 2000). With a query of zeros, attention
         begins as the mean.
         """
         self.parameters[:] = 0
@@ -311,11 +300,11 @@ class Network:
         head.W[:] = _glorot_uniform(*head.W.shape, random_state)
 
     def n_shards(self, n_samples: int, n_steps: int) -> int:
-        """Count the shards that a minibatch of so many sequences and time steps is worth.
+        """Return the number of shards of a minibatch of so many sequences and time steps.
 
-        A shard has sequences enough to be worth reading all of U each step, and work enough to
-        be worth a thread. It must not depend on the number of threads: shares of a gradient are
-        added up shard by shard, and another number of shards has other bits.
+        A shard has enough sequences to pay for reading all of U each step, and enough work to
+        pay for a thread. Shards do not depend on the number of threads: sums of gradients keep
+        the same bits.
         """
         flops = 6 * n_steps * self.n_weights
         sequences = max(16, min(32, n_samples // 2), max(self.architecture.hidden_layer_sizes) // 4)
@@ -328,13 +317,8 @@ def _arrays(parameters: Parameters) -> list[np.ndarray]:
 
 
 def _cell(architecture: Architecture, dtype: np.dtype) -> Cell:
-    """Look the cell up each time, as its number may be another one where a model is unpickled."""
+    """Look the cell up each time: its number may differ where a model is unpickled."""
     return Cell(*kernels_for(dtype).CELLS[architecture.variant])
-
-
-def _checksum(parameters: np.ndarray) -> int:
-    """Of their bytes, in one order on all machines."""
-    return crc32(np.ascontiguousarray(parameters, parameters.dtype.newbyteorder("<")))
 
 
 def _glorot_uniform(n_inputs: int, n_units: int, random_state: np.random.RandomState) -> np.ndarray:

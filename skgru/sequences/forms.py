@@ -1,70 +1,14 @@
-"""The door: every form of X becomes one `Sequences`, and minibatches of it are packed here."""
+"""Validate X in any of its forms and convert it to `Sequences`; give results the form of X."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 from sklearn.utils.validation import check_array
 
-from skgru.kernels import kernels_for
-
-
-class Packed(NamedTuple):
-    """Sequences as the kernels take them: sorted from long to short, time-major, no padding.
-
-    Attributes
-    ----------
-    x : ndarray of shape (n_rows, n_channels)
-        Step 0 of every sequence, then step 1 of every sequence that has one, and so on.
-    batch_sizes : ndarray of shape (n_timesteps,), intp
-        The number of sequences still running at each step.
-    """
-
-    x: np.ndarray
-    batch_sizes: np.ndarray
-
-
-class Span(NamedTuple):
-    """Where some sequences, or parts of them, lie in `Sequences.values`: the longest first.
-
-    Attributes
-    ----------
-    starts : ndarray of int, shape (n_samples,)
-        Row of the first step of each.
-    lengths : ndarray of int, shape (n_samples,)
-    """
-
-    starts: np.ndarray
-    lengths: np.ndarray
-
-    def windows(self, n_steps: int | None) -> list["Span"]:
-        """Cut the sequences into windows of so many steps, counted from their ends.
-
-        The first windows hold what is left over, and the sequences that are long enough.
-        """
-        longest = int(self.lengths[0])
-        if n_steps is None or longest <= n_steps:
-            return [self]
-        windows = []
-        for after in reversed(range(0, longest, n_steps)):
-            stops = self.lengths - after
-            stops = stops[stops > 0]
-            begins = np.maximum(stops - n_steps, 0)
-            windows.append(Span(self.starts[: len(stops)] + begins, stops - begins))
-        return windows
-
-    def pack(self, values: np.ndarray) -> Packed:
-        """Pack these steps of an array with a row a step."""
-        x = np.empty((self.lengths.sum(), values.shape[1]), dtype=values.dtype)
-        batch_sizes = np.empty(self.lengths[0], dtype=np.intp)
-        kernels_for(x.dtype).pack_steps(values, self.starts, self.lengths, x, batch_sizes)
-        return Packed(x, batch_sizes)
-
-    def unpack(self, x: np.ndarray, values: np.ndarray) -> None:
-        """Write packed steps where `pack` takes them from."""
-        kernels_for(x.dtype).unpack_steps(x, self.starts, self.lengths, values)
+from skgru.sequences.packing import Span
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +23,7 @@ class Sequences:
     n_timesteps : int
         Time steps of X, counting the padding that it had.
     form : {"table", "array", "list"}
-        The form that X had: 2-D, 3-D, or one array a sequence.
+        Form of X: 2-D, 3-D, or one array per sequence.
     """
 
     values: np.ndarray
@@ -92,7 +36,7 @@ class Sequences:
 
     @property
     def n_channels(self) -> int:
-        """Width of every time step."""
+        """Number of values of every time step."""
         return self.values.shape[1]
 
     @cached_property
@@ -102,36 +46,36 @@ class Sequences:
 
     @cached_property
     def steps(self) -> np.ndarray:
-        """Which time step of its sequence each row of `values` is."""
+        """Time step of each row of `values`, counted within its sequence."""
         return np.arange(len(self.values)) - np.repeat(self.starts, self.lengths)
 
     @property
     def _present(self) -> np.ndarray:
-        """Which steps are no padding: (n_samples, n_timesteps)."""
+        """Mask of the steps that are not padding, of shape (n_samples, n_timesteps)."""
         return np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]
 
     def rows(self, samples: np.ndarray) -> np.ndarray:
-        """Rows of `values` that belong to these sample indices, in their order."""
+        """Return the rows of `values` of these samples, in their order."""
         lengths = self.lengths[samples]
         rows = np.repeat(self.starts[samples] - (np.cumsum(lengths) - lengths), lengths)
         return rows + np.arange(len(rows))
 
     def take(self, samples: np.ndarray) -> "Sequences":
-        """Copy the sequences of these sample indices, in their order."""
+        """Copy these samples, in their order."""
         lengths = self.lengths[samples]
         return Sequences(self.values[self.rows(samples)], lengths, self.n_timesteps, self.form)
 
     def deal(self, samples: np.ndarray, n_shards: int) -> list[np.ndarray]:
-        """Deal sample indices out to shards of like length, in each the longest first."""
+        """Distribute samples over shards of similar length, each sorted from long to short."""
         samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
         return [samples[i::n_shards] for i in range(n_shards)]
 
     def span(self, samples: np.ndarray) -> Span:
-        """Where the sequences of these sample indices lie, which `deal` has sorted."""
+        """Locate samples that `deal` has sorted."""
         return Span(self.starts[samples], self.lengths[samples])
 
     def in_form_of_x(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
-        """Give new values of the same time steps the form that X had.
+        """Return new values of the same time steps in the form of X.
 
         Parameters
         ----------
@@ -146,7 +90,7 @@ class Sequences:
         return values.reshape(len(self), -1) if self.form == "table" else self.by_step(values)
 
     def by_step(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
-        """Give what there is for every time step the form of a y for X.
+        """Return one row for every time step in the form of a y for X.
 
         Parameters
         ----------
@@ -170,7 +114,7 @@ class Sequences:
         return padded
 
     def rows_by_step(self, y: Any, name: str) -> np.ndarray:
-        """Give what belongs to the time steps, in the form of `by_step`, a row a step.
+        """Return y, given in the form of `by_step`, as one row for each time step.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Threads for work that releases the interpreter lock: the kernels'. And none for BLAS."""
+"""Threads that run the kernels, which release the interpreter lock; BLAS is held to one thread."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -7,17 +7,42 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Self, TypeVar
 
+from joblib import effective_n_jobs
+from joblib.parallel import (
+    LokyBackend,
+    MultiprocessingBackend,
+    SequentialBackend,
+    ThreadingBackend,
+    get_active_backend,
+)
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
+
+# joblib's own backends, whose workers are on this machine
+ONE_MACHINE = (SequentialBackend, ThreadingBackend, MultiprocessingBackend, LokyBackend)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def n_threads(n_jobs: int | None) -> int:
+    """Return the number of threads for `n_jobs`, at most a joblib worker's share of the cores."""
+    backend, _ = get_active_backend()
+    on_this_machine = isinstance(backend, ONE_MACHINE)
+    if on_this_machine:
+        count = effective_n_jobs(n_jobs)
+    else:  # Dask, Ray or Spark would count the cores of the whole cluster
+        count = ThreadingBackend().effective_n_jobs(n_jobs)
+    if backend.nesting_level or not on_this_machine:
+        count = min(count, _openmp_effective_n_threads())
+    return count
+
+
 class Workers:
     """Up to `n_threads` threads, the calling one among them, that live as long as the context.
 
-    Nothing of them outlives it, so that a process may fork before and after, and several threads
-    of a program may each have workers of their own.
+    None outlives it: a process may fork before and after, and several threads of a program may
+    each have their own workers.
 
     Parameters
     ----------
@@ -77,9 +102,9 @@ _blas_users = 0
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread: for vectors as short as ours, more cost more than they save.
+    """Limit BLAS to one thread: for vectors as short as ours, more cost more than they save.
 
-    The limit is the process's; the last of several threads in such a context lifts it.
+    The limit belongs to the process; the last of several threads in such a context lifts it.
     """
     global _blas_limit, _blas_users
     with _blas_lock:

@@ -1,0 +1,152 @@
+"""Checks of parameters against each other, against the kernels, and against a fitted model."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skgru.kernels import kernels_for
+from skgru.model.network import Architecture, Network
+from skgru.outputs import Outputs
+
+
+def check_combinations(
+    estimator: Any, validation: tuple[Any, Any, Any], *, incremental: bool
+) -> None:
+    """Refuse parameters that contradict each other, or the arguments of `fit`.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+    validation : tuple
+        `X_val`, `y_val` and `sample_weight_val`.
+    incremental : bool
+        Whether this is `partial_fit`.
+
+    Raises
+    ------
+    ValueError
+        If two of them cannot be used together.
+    """
+    X_val, y_val, sample_weight_val = validation
+    if (X_val is None) != (y_val is None):
+        given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{given} is given, but not {missing}; validation needs both.")
+    if sample_weight_val is not None and X_val is None:
+        raise ValueError("sample_weight_val is given, but not X_val and y_val.")
+    if X_val is not None and (not estimator.early_stopping or estimator.solver == "lbfgs"):
+        raise ValueError(
+            "X_val and y_val are for early stopping, which needs early_stopping=True and a "
+            "stochastic solver."
+        )
+    if incremental and estimator.early_stopping:
+        raise ValueError("partial_fit does not support early_stopping=True.")
+    if incremental and estimator.learning_rate == "cosine":
+        raise ValueError(
+            'partial_fit does not support learning_rate="cosine", which has to know the '
+            "number of epochs."
+        )
+    if estimator.return_sequences and estimator.pooling != "last":
+        raise ValueError(
+            f"pooling={estimator.pooling!r} makes one vector of a sequence, while "
+            "return_sequences=True predicts from every state; leave it at pooling='last'."
+        )
+    if estimator.bidirectional and estimator.bptt_steps is not None:
+        raise ValueError(
+            "bptt_steps cuts sequences into windows one after the other, which "
+            "bidirectional=True cannot read from their end; one of the two must go."
+        )
+    if estimator.solver == "lbfgs" and (estimator.dropout or estimator.recurrent_dropout):
+        raise ValueError(
+            'solver="lbfgs" needs a loss that is the same each time; dropout and '
+            "recurrent_dropout need a stochastic solver."
+        )
+
+
+def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architecture:
+    """Describe the network of an estimator.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+    n_channels, n_outputs : int
+
+    Raises
+    ------
+    ValueError
+        If its parameters describe none.
+    """
+    sizes = estimator.hidden_layer_sizes
+    sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+    if not sizes or not all(isinstance(n, Integral) and n >= 1 for n in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be one or more integers >= 1, got "
+            f"{estimator.hidden_layer_sizes!r}."
+        )
+    architecture = Architecture(
+        n_channels=n_channels,
+        hidden_layer_sizes=sizes,
+        n_outputs=n_outputs,
+        reset_after=estimator.reset_after,
+        bidirectional=estimator.bidirectional,
+        pooling=estimator.pooling,
+        return_sequences=estimator.return_sequences,
+        cell=estimator.cell,
+        activation=estimator.activation,
+    )
+    variants = kernels_for(np.dtype(estimator.dtype)).CELLS
+    # not a constraint of the parameter, as to know the cells is to import the kernels
+    cells = [name for name in variants if not name.endswith(("_reset_after", "_relu"))]
+    if architecture.cell not in cells:
+        raise InvalidParameterError(
+            f"The 'cell' parameter of {type(estimator).__name__} must be a str among {cells}. Got "
+            f"{architecture.cell!r} instead."
+        )
+    if architecture.variant not in variants:
+        raise ValueError(
+            f"cell={architecture.cell!r} has no form with reset_after={architecture.reset_after} "
+            f'and activation={architecture.activation!r}; reset_after is for "gru", "relu" for '
+            '"light_gru".'
+        )
+    return architecture
+
+
+def check_same_model(
+    estimator: Any, network: Network, architecture: Architecture, outputs: Outputs
+) -> None:
+    """Refuse to continue a fitted model with parameters that describe another one.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+    network : Network
+        The fitted one.
+    architecture : Architecture
+        The wanted one.
+    outputs : Outputs
+        The fitted ones.
+
+    Raises
+    ------
+    ValueError
+        If a parameter differs.
+    """
+    fitted = {**network.architecture._asdict(), "dtype": network.dtype, **outputs.settings}
+    wanted = {**architecture._asdict(), "dtype": np.dtype(estimator.dtype)}
+    for name, value in outputs.settings.items():
+        parameter = getattr(estimator, name)
+        wanted[name] = tuple(parameter) if isinstance(value, tuple) else parameter
+    for name, value in wanted.items():
+        if value != fitted[name]:
+            raise ValueError(
+                f"{name}={getattr(estimator, name, value)!r} differs from {fitted[name]!r} of the "
+                "fitted model, which warm_start and partial_fit continue."
+            )
+
+
+def has_stochastic_solver(estimator: Any) -> bool:
+    """Return whether `partial_fit` exists; raise AttributeError with the reason if not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError('partial_fit needs a stochastic solver; "lbfgs" is none.')
+    return True

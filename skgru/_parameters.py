@@ -1,0 +1,326 @@
+"""Parameters of both estimators: constraint and documentation of each, side by side.
+
+A new parameter is an entry of `PARAMETERS` and an argument of both estimators' `__init__`.
+"""
+
+from collections.abc import Callable
+from inspect import signature
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skgru.model.pooling import POOLINGS
+from skgru.training.optimizers import OPTIMIZERS
+from skgru.training.schedules import SCHEDULES
+
+
+class Parameter(NamedTuple):
+    """Constraint and documentation of one parameter.
+
+    Attributes
+    ----------
+    constraint : list
+        As in scikit-learn's `_parameter_constraints`.
+    doc : str
+        Type and default, and from the second line on the description.
+    """
+
+    constraint: list[Any]
+    doc: str
+
+
+PARAMETERS = {
+    "hidden_layer_sizes": Parameter(
+        [Interval(Integral, 1, None, closed="left"), "array-like"],
+        """int or sequence of int, default=(64,)
+    Units of each recurrent layer, the first layer first. An int is one layer.""",
+    ),
+    "cell": Parameter(
+        [str],
+        """{"gru", "rnn", "lstm", "cifg", "mgu", "light_gru"}, default="gru"
+    Recurrent unit: gated recurrent unit (Cho et al. 2014), plain tanh network (Elman 1990), long
+    short-term memory (Hochreiter & Schmidhuber 1997), the same with coupled gates (Greff et al.
+    2017), minimal gated unit (Zhou et al. 2016), or GRU without reset gate (Ravanelli et al.
+    2018). A layer has G * (n_inputs * n_units + n_units**2 + n_units) parameters, where G is 3,
+    1, 4, 3, 2 and 2.""",
+    ),
+    "activation": Parameter(
+        [StrOptions({"tanh", "relu"})],
+        """{"tanh", "relu"}, default="tanh"
+    Activation of the candidate; "relu" is only for `cell="light_gru"`.""",
+    ),
+    "reset_after": Parameter(
+        ["boolean"],
+        """bool, default=False
+    Where the reset gate of `cell="gru"` acts: on the past state (False; Cho et al. 2014), or on
+    its product with the recurrent weights (True; the form of cuDNN and of PyTorch).""",
+    ),
+    "bidirectional": Parameter(
+        ["boolean"],
+        """bool, default=False
+    Whether every layer also reads the sequence from its end, with weights of its own. The next
+    layer, or the pooling, receives both states side by side.""",
+    ),
+    "pooling": Parameter(
+        [StrOptions(set(POOLINGS))],
+        """{"last", "mean", "max", "attention"}, default="last"
+    How the states of the top layer become one vector per sequence for the output layer: the last
+    state (of the backward direction, the one after the first step), the mean or maximum over
+    time, or a mean whose weights are the softmax over time of products with a learned query.""",
+    ),
+    "return_sequences": Parameter(
+        ["boolean"],
+        """bool, default=False
+    Whether to predict at every time step instead of once per sequence. y then holds a target for
+    each step; missing ones (NaN or None) are ignored.""",
+    ),
+    "dropout": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        """float, default=0.0
+    Probability with which a number between layers, or before the output layer, is set to 0 in
+    training; the others are scaled up.""",
+    ),
+    "recurrent_dropout": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        """float, default=0.0
+    The same for the states that the recurrent weights multiply, with one mask for all steps of a
+    sequence (Gal & Ghahramani 2016).""",
+    ),
+    "solver": Parameter(
+        [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        """{"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+    Stochastic updates, one minibatch at a time, or L-BFGS over the whole training set. L-BFGS
+    suits small sets and finds the same optimum for sample weights as for repeated samples.
+    "rmsprop" is "adam" without the first moment.""",
+    ),
+    "alpha": Parameter(
+        [Interval(Real, 0, None, closed="left")],
+        """float, default=1e-4
+    Strength of the L2 penalty on the weight matrices; biases are free. As in scikit-learn's
+    `MLPClassifier`, it is divided by the sample size when it is added to the loss. With "adamw"
+    it is the weight decay instead: each update takes `alpha` times the learning rate off every
+    weight, and nothing is added to the loss.""",
+    ),
+    "batch_size": Parameter(
+        [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        """int or "auto", default="auto"
+    Sequences per update. "auto" is `min(32, n_samples)`; a size above the number of samples means
+    all of them. Not used by "lbfgs".""",
+    ),
+    "bptt_steps": Parameter(
+        [Interval(Integral, 1, None, closed="left"), None],
+        """int or None, default=None
+    Number of steps over which gradients are propagated back (truncated backpropagation through
+    time). Long sequences are cut into windows of so many steps, counted from their ends; states
+    pass from one window to the next, gradients do not. Memory is that of one window. None goes
+    back to the first step.""",
+    ),
+    "learning_rate": Parameter(
+        [StrOptions(set(SCHEDULES))],
+        """{"constant", "cosine", "invscaling", "adaptive"}, default="constant"
+    Schedule of the learning rate of the stochastic solvers: constant; half a cosine wave down to
+    0 at `max_iter`; divided by `n_samples_seen ** power_t` after each epoch; or divided by five
+    each time that training has stopped improving, until it falls below 1e-6.""",
+    ),
+    "learning_rate_init": Parameter(
+        [Interval(Real, 0, None, closed="neither")],
+        """float, default=0.01
+    Initial learning rate. Not used by "lbfgs".""",
+    ),
+    "warmup_updates": Parameter(
+        [Interval(Integral, 0, None, closed="left")],
+        """int, default=0
+    Number of updates over which the learning rate first rises linearly to that of its schedule.
+    Not used by "lbfgs".""",
+    ),
+    "power_t": Parameter(
+        [Interval(Real, 0, None, closed="left")],
+        """float, default=0.5
+    Exponent of `learning_rate="invscaling"`.""",
+    ),
+    "max_iter": Parameter(
+        [Interval(Integral, 1, None, closed="left")],
+        """int, default=100
+    Maximum number of epochs of the stochastic solvers, or of iterations of "lbfgs".""",
+    ),
+    "max_grad_norm": Parameter(
+        [Interval(Real, 0, None, closed="right"), None],
+        """float or None, default=1.0
+    Gradients of a minibatch with a larger L2 norm are scaled down to it (Pascanu et al. 2013);
+    None never does. Not used by "lbfgs".""",
+    ),
+    "shuffle": Parameter(
+        ["boolean"],
+        """bool, default=True
+    Whether to draw the minibatches anew in each epoch. Not used by "lbfgs".""",
+    ),
+    "random_state": Parameter(
+        ["random_state"],
+        """int, RandomState instance or None, default=None
+    Draws the initial weights, the validation split and the minibatches. Pass an int for
+    reproducible fits.""",
+    ),
+    "tol": Parameter(
+        [Interval(Real, 0, None, closed="left")],
+        """float, default=1e-4
+    Minimum improvement of the loss (or of the validation score) that counts as progress. For
+    "lbfgs", the largest entry of the gradient at which to stop.""",
+    ),
+    "verbose": Parameter(
+        ["verbose"],
+        """bool, default=False
+    Whether to print the loss, and the validation score if there is one, of each epoch.""",
+    ),
+    "warm_start": Parameter(
+        ["boolean"],
+        """bool, default=False
+    Whether `fit` starts from the weights of the previous fit.""",
+    ),
+    "momentum": Parameter(
+        [Interval(Real, 0, 1, closed="both")],
+        """float, default=0.9
+    Momentum of "sgd", in [0, 1].""",
+    ),
+    "nesterovs_momentum": Parameter(
+        ["boolean"],
+        """bool, default=True
+    Whether the momentum of "sgd" is Nesterov's.""",
+    ),
+    "beta_1": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        """float, default=0.9
+    Decay of the first moment of "adam" and "adamw", in [0, 1).""",
+    ),
+    "beta_2": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        """float, default=0.999
+    Decay of the second moment of "adam", "adamw" and "rmsprop", in [0, 1).""",
+    ),
+    "epsilon": Parameter(
+        [Interval(Real, 0, None, closed="neither")],
+        """float, default=1e-8
+    Added to the root of the second moment.""",
+    ),
+    "early_stopping": Parameter(
+        ["boolean"],
+        """bool, default=False
+    Whether to hold out part of the training samples, to stop when the score on them no longer
+    improves, and to keep the weights with the best score. Not used by "lbfgs".""",
+    ),
+    "validation_fraction": Parameter(
+        [Interval(Real, 0, 1, closed="neither")],
+        """float, default=0.1
+    Share of the samples that early stopping holds out, unless `fit` is given `X_val`.""",
+    ),
+    "validation_split": Parameter(
+        [StrOptions({"random", "last"})],
+        """{"random", "last"}, default="random"
+    Which samples early stopping holds out: random ones (stratified by class if each sequence has
+    one label), or the last ones, for samples in the order of time.""",
+    ),
+    "n_iter_no_change": Parameter(
+        [Interval(Integral, 1, None, closed="left")],
+        """int, default=10
+    Number of consecutive epochs without an improvement of at least `tol` before training stops.""",
+    ),
+    "max_fun": Parameter(
+        [Interval(Integral, 1, None, closed="left")],
+        """int, default=15000
+    Maximum number of evaluations of the loss by "lbfgs".""",
+    ),
+    "n_channels": Parameter(
+        [Interval(Integral, 1, None, closed="left")],
+        """int, default=1
+    How a two-dimensional X is split into time steps: a row holds `n_timesteps * n_channels`
+    values, all channels of the oldest step first. Other forms of X have channels of their own.""",
+    ),
+    "n_jobs": Parameter(
+        [Integral, None],
+        """int or None, default=None
+    Number of threads of `fit` and of predictions; -1 is all cores, None is 1 unless in a
+    `joblib.parallel_config`. The result has the same bits for every number. Threads share the
+    sequences of a minibatch, 16 or more to each, so large minibatches gain most.""",
+    ),
+    "dtype": Parameter(
+        [StrOptions({"float32", "float64"})],
+        """{"float32", "float64"}, default="float32"
+    Precision of the weights and of all computations.""",
+    ),
+}
+
+ATTRIBUTES = """
+    n_outputs_ : int
+        Number of outputs of the network.
+    n_features_in_ : int
+        Columns of a two-dimensional X seen in `fit`; otherwise the channels of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X was a DataFrame with string names.
+    n_iter_ : int
+        Completed epochs, or iterations of "lbfgs"; `partial_fit` and `warm_start` add to it.
+    t_ : int
+        Training samples seen.
+    loss_ : float
+        The last entry of `loss_curve_`.
+    best_loss_ : float or None
+        The lowest of `loss_curve_`; None with early stopping.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, the penalty included.
+    grad_norm_curve_ : list of float
+        Mean L2 norm of the gradient in each epoch, before clipping.
+    validation_scores_ : list of float or None
+        Score of each epoch on the samples held out by early stopping.
+    best_validation_score_ : float or None
+        The highest of `validation_scores_`.
+    layers_ : list of named tuples
+        Weights of each recurrent layer, and of each direction of it (forward, then backward):
+        `W` (n_inputs, G * n_units), `U` (n_units, G * n_units), `b` (G * n_units,), and `c`
+        (n_units,) with `reset_after`. Each gate has a block of columns: of a GRU reset gate, update
+        gate and candidate (the user guide has those of the other cells). Views: writing to them
+        changes the model.
+    query_ : ndarray of shape (width,)
+        The learned query of `pooling="attention"`; width is `n_units` of the top layer times its
+        directions. A view.
+    head_ : named tuple
+        Weights of the output layer: `W` (width, n_outputs) and `b` (n_outputs,). Views.
+    n_parameters_ : int
+        Number of all weights and biases.
+"""
+
+REFERENCES = """
+    References
+    ----------
+    K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical
+    Machine Translation", EMNLP 2014, arXiv:1406.1078.
+
+    J. Chung et al., "Empirical Evaluation of Gated Recurrent Neural Networks on Sequence
+    Modeling", 2014, arXiv:1412.3555 (whose update gate is one minus ours).
+
+    Y. Gal and Z. Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
+    Networks", NIPS 2016, arXiv:1512.05287.
+"""
+
+
+def documented(**own: Parameter) -> Callable[[type], type]:
+    """Fill in the docstring of an estimator, and its constraints.
+
+    Parameters
+    ----------
+    **own : Parameter
+        Parameters that only this estimator has.
+    """
+    parameters = {**PARAMETERS, **own}
+
+    def decorate(cls: type) -> type:
+        cls._parameter_constraints = {name: p.constraint for name, p in parameters.items()}
+        if cls.__doc__:  # python -OO has none
+            docs = [f"{name} : {parameters[name].doc}" for name in signature(cls).parameters]
+            for placeholder, text in {
+                "{parameters}": "\n\n".join(docs).replace("\n", "\n    ").replace("    \n", "\n"),
+                "{attributes}": ATTRIBUTES.strip(),
+                "{references}": REFERENCES.strip(),
+            }.items():
+                cls.__doc__ = cls.__doc__.replace(placeholder, text)
+        return cls
+
+    return decorate

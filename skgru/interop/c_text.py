@@ -1,0 +1,52 @@
+"""Pieces of C: loops, declarations, arrays and strings."""
+
+from collections.abc import Iterable
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+
+def for_(n: int, statement: str) -> list[str]:
+    """Statements for every j below n."""
+    return [f"for (j = 0; j < {n}; j++)", f"    {statement}"]
+
+
+def at(array: str, offset: int) -> str:
+    """Write the element j of an array from an offset on."""
+    return f"{array}[{offset} + j]" if offset else f"{array}[j]"
+
+
+def string(label: Any) -> str:
+    """Write a label as a C string literal, whatever characters it has."""
+    text = str(label).encode("utf-8", "surrogatepass")
+    if b"\0" in text:
+        raise ValueError(f"The label {label!r} has a NUL, at which a string ends in C.")
+    # octal, as its digits end after three; a question mark may be part of a trigraph
+    special = b'"\\?@'
+    return '"' + "".join(
+        chr(c) if 32 <= c < 127 and c not in special else f"\\{c:03o}" for c in text
+    ) + '"'  # fmt: skip
+
+
+def declarations(arrays: dict[str, int]) -> str:
+    """Declare arrays of float, given the size of each."""
+    return "".join(f"    float {name}[{n}];\n" for name, n in arrays.items())
+
+
+def function(head: str, declarations: str, statements: Iterable[str]) -> str:
+    """Define a function."""
+    body = "".join(f"    {line}\n" for line in statements)
+    return f"static inline {head}\n{{\n{declarations}\n{body}}}\n"
+
+
+def array(name: str, values: np.ndarray) -> str:
+    """Write the definition of an array of float, in the shortest digits that are exact."""
+    shape = "".join(f"[{n}]" for n in values.shape)
+    rows = [
+        "\n".join(wrap(", ".join(f"{number}f" for number in row), 96))
+        for row in np.atleast_2d(values.astype(str))
+    ]
+    if values.ndim == 2:
+        rows = [f"{{\n{row}\n}}" for row in rows]
+    return f"static const float @{name}{shape} = {{\n" + ",\n".join(rows) + "\n};\n"

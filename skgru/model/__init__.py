@@ -1,0 +1,1 @@
+"""The network: parameters, forward and backward passes, pooling, predictions, threads."""

@@ -1,0 +1,387 @@
+"""Forward pass of a network over time, and backpropagation through time."""
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from skgru.losses import Loss
+from skgru.model.layer import LayerBackward, SavedLayer, backpropagate_layer, run_layer
+from skgru.model.network import Head, Network, Parameters
+from skgru.model.pooling import POOLINGS, Pooling
+from skgru.sequences import Packed, Sequences, Span, Targets
+
+
+class Dropout(NamedTuple):
+    """Dropout in one minibatch: its masks depend on the seed, and not on the threads.
+
+    Attributes
+    ----------
+    rate : float
+        Between layers and before the head (Srivastava et al. 2014), inverted.
+    recurrent_rate : float
+        Of the states that U multiplies; one mask for all steps (Gal & Ghahramani 2016).
+    seed : int
+    """
+
+    rate: float = 0.0
+    recurrent_rate: float = 0.0
+    seed: int = 0
+
+
+class Window(NamedTuple):
+    """Result of a forward pass over some steps of some sequences.
+
+    Attributes
+    ----------
+    states : ndarray of shape (n_rows, width)
+        Packed states of the top layer; empty if they were not wanted.
+    h_last : list of ndarray of shape (n_samples, n_states * n_units)
+        Last states of every layer and direction, with cell states, to begin the next window with.
+    saved : list of SavedLayer
+        One for each layer and direction.
+    """
+
+    states: np.ndarray
+    h_last: list[np.ndarray]
+    saved: list[SavedLayer]
+
+
+class Examples(NamedTuple):
+    """Samples of a shard with their targets.
+
+    Attributes
+    ----------
+    sequences : Sequences
+    samples : ndarray of int
+        Those of the shard, the longest first.
+    targets : Targets
+    total : float
+        Divisor of the weighted sum of losses.
+    """
+
+    sequences: Sequences
+    samples: np.ndarray
+    targets: Targets
+    total: float
+
+
+class Propagation:
+    """Forward and backward passes over the sequences of one shard.
+
+    Parameters
+    ----------
+    network : Network
+    parameters : Parameters
+        The views of its parameters.
+    empty : callable
+        Takes a name and a shape; returns the array of that name.
+    dropout : Dropout, default=Dropout()
+    shard : int, default=0
+        Number of the shard; others have other masks.
+    layer_backward : callable, default=None
+        Replaces `backpropagate_layer`, for instance to watch the gradient on its way.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: Parameters,
+        empty: Callable[[Hashable, tuple[int, ...]], np.ndarray],
+        *,
+        dropout: Dropout = Dropout(),  # noqa: B008 (immutable)
+        shard: int = 0,
+        layer_backward: LayerBackward | None = None,
+    ):
+        self.architecture = network.architecture
+        self.kernels = network.kernels
+        self.layer_backward = layer_backward or backpropagate_layer
+        self.cell = network.cell
+        self.parameters = parameters
+        self.empty = empty
+        self.dropout = dropout
+        self.shard = shard
+        self.none = np.empty((0, 0), dtype=network.dtype)
+
+    # ---- a window of steps through all layers --------------------------------------------------
+
+    def forward(
+        self, packed: Packed, h: list[np.ndarray], window: int, *, keep: bool, want_states: bool
+    ) -> Window:
+        """Run all layers over packed steps.
+
+        Parameters
+        ----------
+        packed : Packed
+        h : list of ndarray
+            The `h_last` of the window before; empty at the first.
+        window : int
+            Number of the window.
+        keep : bool
+            Whether to save activations for the backward pass.
+        want_states : bool
+            Whether to return the top layer's states.
+        """
+        x, batch_sizes = packed
+        layers, h_last, saved = self.parameters.layers, [], []
+        for depth, directions in enumerate(layers):
+            if depth:
+                x = self._drop(x, window, depth)
+            wanted = keep or want_states or depth + 1 < len(layers)
+            n_units = len(directions[0].U)
+            for direction, layer in enumerate(directions):
+                i = len(h_last)
+                x_own = x
+                if direction:
+                    x_own = self.empty(("reversed", i), x.shape)
+                    self.kernels.reverse_steps(x, batch_sizes, x_own, False)
+                h_0 = np.zeros((batch_sizes[0], self.cell.n_states * n_units), dtype=x.dtype)
+                if h:
+                    h_0[: len(h[i])] = h[i]
+                mask = self._recurrent_mask(i, (len(h_0), n_units))
+                states = activations = self.none
+                if wanted:
+                    states = self.empty(("states", i), (len(x), n_units))
+                if keep:
+                    n_blocks = self.cell.n_gates + self.cell.n_extra
+                    activations = self.empty(("saved", i), (len(x), n_blocks * n_units))
+                saved.append(SavedLayer(x_own, h_0, mask, states, activations))
+                h_last.append(
+                    run_layer(
+                        kernels=self.kernels,
+                        cell=self.cell,
+                        weights=layer,
+                        saved=saved[-1],
+                        batch_sizes=batch_sizes,
+                    )
+                )
+            if wanted and len(directions) == 2:
+                forward, backward = saved[-2].states, saved[-1].states
+                states = self.empty(("joined", depth), (len(x), 2 * n_units))
+                states[:, :n_units] = forward
+                self.kernels.reverse_steps(backward, batch_sizes, states[:, n_units:], False)
+            x = states
+        return Window(x, h_last, saved)
+
+    def backward(
+        self,
+        saved: list[SavedLayer],
+        batch_sizes: np.ndarray,
+        *,
+        d_states: np.ndarray | None = None,
+        d_last: np.ndarray | None = None,
+        window: int,
+        d_parameters: Parameters,
+    ) -> None:
+        """Backpropagate through all layers of one window.
+
+        Parameters
+        ----------
+        saved : list of SavedLayer
+            Of the forward pass.
+        batch_sizes : ndarray
+        d_states : ndarray of shape (n_rows, width), default=None
+            ∂L/∂states of the top layer.
+        d_last : ndarray of shape (n_samples, width), default=None
+            ∂L/∂h of its last states.
+        window : int
+            Number of the window.
+        d_parameters : Parameters
+            Arrays to which ∂L/∂parameters is added.
+        """
+        layers = self.parameters.layers
+        for depth in reversed(range(len(layers))):
+            directions, d_inputs = layers[depth], []
+            n_units = len(directions[0].U)
+            # in reverse, as more of the last direction is still in the cache
+            for direction, layer in reversed(list(enumerate(directions))):
+                i = depth * len(directions) + direction
+                x = saved[i].x
+                own = slice(direction * n_units, (direction + 1) * n_units)
+                d_h = np.zeros_like(saved[i].h_0)
+                if d_last is not None:
+                    d_h[:, :n_units] = d_last[:, own]
+                d_own = self.none if d_states is None else d_states
+                if d_states is not None and len(directions) == 2:
+                    d_own = self.empty(("d_own", i), (len(x), n_units))
+                    if direction:
+                        self.kernels.reverse_steps(d_states[:, own], batch_sizes, d_own, False)
+                    else:
+                        d_own[:] = d_states[:, own]
+                # of the inputs, only states of a layer below need a gradient
+                d_inputs.append(self.empty(("d_x", i), x.shape) if depth else self.none)
+                self.layer_backward(
+                    kernels=self.kernels,
+                    cell=self.cell,
+                    weights=layer,
+                    saved=saved[i],
+                    batch_sizes=batch_sizes,
+                    d_states=d_own,
+                    d_h=d_h,
+                    d_x=d_inputs[-1],
+                    d_weights=d_parameters.layers[depth][direction],
+                )
+            if depth:
+                d_x = d_inputs.pop()
+                if d_inputs:
+                    self.kernels.reverse_steps(d_inputs.pop(), batch_sizes, d_x, True)
+                d_states, d_last = self._drop(d_x, window, depth, in_place=True), None
+
+    def _drop(
+        self, x: np.ndarray, window: int, depth: int, *, in_place: bool = False
+    ) -> np.ndarray:
+        """Apply dropout below a layer or the head; its backward pass is the same operation."""
+        rate = self.dropout.rate
+        if not rate:
+            return x
+        y = x if in_place else self.empty(("dropped", depth), x.shape)
+        self.kernels.dropout(x, self._seed(window + 1, depth), rate, y)
+        return y
+
+    def _recurrent_mask(self, i: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw one mask per layer and direction; its first rows do not depend on the shape."""
+        if not self.dropout.recurrent_rate:
+            return self.none
+        mask = np.ones(shape, dtype=self.none.dtype)
+        self.kernels.dropout(mask, self._seed(0, i), self.dropout.recurrent_rate, mask)
+        return mask
+
+    def _seed(self, window: int, layer: int) -> int:
+        """Return a different seed for every mask of a minibatch."""
+        return (self.dropout.seed + (self.shard << 40) + (window << 10) + layer) % 2**64
+
+    # ---- the loss of a shard and its gradient --------------------------------------------------
+
+    def value_and_gradient(
+        self,
+        examples: Examples,
+        loss: Loss,
+        bptt_steps: int | None,
+        d_parameters: Parameters,
+    ) -> float:
+        """Compute the weighted sum of losses over `total`; add its gradient to `d_parameters`.
+
+        Parameters
+        ----------
+        examples : Examples
+        loss : Loss
+        bptt_steps : int or None
+            Steps of a window, counted from the end of each sequence: states pass from one to the
+            next, gradients do not. With two directions None, as the backward one cannot.
+        d_parameters : Parameters
+        """
+        head = partial(self._head, total=examples.total, loss=loss, d_head=d_parameters.head)
+        span = examples.sequences.span(examples.samples)
+        windows = span.windows(bptt_steps)
+        if self.architecture.return_sequences:
+            return self._step_by_step(examples, windows, head, d_parameters)
+        return self._pooled(examples, windows, head, d_parameters)
+
+    def _step_by_step(
+        self,
+        examples: Examples,
+        windows: list[Span],
+        head: Callable[..., tuple[float, np.ndarray]],
+        d_parameters: Parameters,
+    ) -> float:
+        """With a loss at every step, run forward and backward passes window by window."""
+        value, h = 0.0, []
+        for i, span in enumerate(windows):
+            packed = span.pack(examples.sequences.values)
+            window = self.forward(packed, h, i, keep=True, want_states=True)
+            part, d_states = head(window.states, i, *examples.targets.of_steps(span))
+            self.backward(
+                window.saved,
+                packed.batch_sizes,
+                d_states=d_states,
+                window=i,
+                d_parameters=d_parameters,
+            )
+            value, h = value + part, window.h_last
+        return value
+
+    def _pooled(
+        self,
+        examples: Examples,
+        windows: list[Span],
+        head: Callable[..., tuple[float, np.ndarray]],
+        d_parameters: Parameters,
+    ) -> float:
+        """With one loss at the end, run all windows forward; memory stays that of one.
+
+        The backward pass of the last window follows at once; the windows before it are computed
+        once more.
+        """
+        values = examples.sequences.values
+        pooling = self.pooling(examples.sequences.lengths[examples.samples])
+        h, begin = [], []
+        n_steps = int(windows[-1].lengths[0])
+        for i, span in enumerate(windows):
+            packed = span.pack(values)
+            begin.append(h)
+            window = self.forward(
+                packed, h, i, keep=span is windows[-1], want_states=pooling.of_all_steps
+            )
+            h = window.h_last
+            states = Packed(window.states, packed.batch_sizes)
+            pooling.add(states, self.top(h), i * n_steps)
+        of_samples = examples.targets.of_samples(examples.samples)
+        value, d_pooled = head(pooling.pooled(), 0, *of_samples)
+        if not pooling.of_all_steps:
+            self.backward(
+                window.saved, packed.batch_sizes, d_last=d_pooled, window=i,
+                d_parameters=d_parameters,
+            )  # fmt: skip
+            return value
+        for i in reversed(range(len(windows))):
+            if i < len(windows) - 1:
+                packed = windows[i].pack(values)
+                window = self.forward(packed, begin[i], i, keep=True, want_states=True)
+            d_states = self.empty("d_states", window.states.shape)
+            states = Packed(window.states, packed.batch_sizes)
+            pooling.backward(d_pooled, states, i * n_steps, d_states, d_parameters.query)
+            self.backward(
+                window.saved, packed.batch_sizes, d_states=d_states, window=i,
+                d_parameters=d_parameters,
+            )  # fmt: skip
+        return value
+
+    def _head(
+        self,
+        states: np.ndarray,
+        window: int,
+        y: np.ndarray,
+        weights: np.ndarray,
+        *,
+        total: float,
+        loss: Loss,
+        d_head: Head,
+    ) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient at the states; add the gradient of the head."""
+        n_layers = len(self.parameters.layers)
+        dropped = self._drop(states, window, n_layers)
+        outputs = self.outputs(dropped)
+        value, d_outputs = loss(y, outputs, (weights / total).astype(outputs.dtype))
+        d_states = self.empty("d_head", states.shape)
+        self.kernels.linear_backward(dropped, self.parameters.head.W, d_outputs, d_states, *d_head)
+        return value, self._drop(d_states, window, n_layers, in_place=True)
+
+    # ---- shared with predictions --------------------------------------------------------
+
+    def pooling(self, lengths: np.ndarray) -> Pooling:
+        """Make the pooling of sequences of these lengths."""
+        arch = self.architecture
+        return POOLINGS[arch.pooling](self.kernels, lengths, self.parameters.query, arch.width)
+
+    def outputs(self, states: np.ndarray) -> np.ndarray:
+        """Apply the head."""
+        outputs = self.empty("outputs", (len(states), self.architecture.n_outputs))
+        self.kernels.linear_forward(states, *self.parameters.head, outputs)
+        return outputs
+
+    def top(self, h_last: list[np.ndarray]) -> np.ndarray:
+        """Return the last hidden states of the top layer, its directions side by side."""
+        arch = self.architecture
+        tops = [h[:, : arch.hidden_layer_sizes[-1]] for h in h_last[-arch.n_directions :]]
+        return np.ascontiguousarray(tops[0]) if len(tops) == 1 else np.hstack(tops)

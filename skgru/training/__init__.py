@@ -1,0 +1,1 @@
+"""From parameters to a trained network: objective, solvers, schedules, history and callbacks."""

@@ -1,0 +1,96 @@
+"""Warnings about gradients, given after a fit."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from skgru.exceptions import GradientWarning
+from skgru.model.layer import SavedLayer, backpropagate_layer
+from skgru.model.propagation import Dropout
+from skgru.training.objective import Objective
+
+# Sequences whose gradient shows whether it vanishes.
+VANISHING_SAMPLES = 32
+
+# Epochs of a fit that is long enough to judge whether most updates are clipped.
+SETTLED_EPOCHS = 10
+
+
+def warn_if_clipped(clipped: list[bool], last_norm: float, max_grad_norm: float | None) -> None:
+    """Warn if most updates were clipped, in the last epoch on average too.
+
+    Parameters
+    ----------
+    clipped : list of bool
+        Which updates were.
+    last_norm : float
+        Mean norm of the gradients of the last epoch: early in a fit, large ones are normal.
+    max_grad_norm : float or None
+
+    Warns
+    -----
+    GradientWarning
+    """
+    if max_grad_norm is None or last_norm <= max_grad_norm or sum(clipped) <= len(clipped) / 2:
+        return
+    warnings.warn(
+        f"{sum(clipped)} of {len(clipped)} updates were clipped at max_grad_norm={max_grad_norm}; "
+        f"the mean norm of the gradient was {last_norm:.3g} in the last epoch "
+        "(grad_norm_curve_). A threshold is meant for the exception: half to ten times the "
+        "average norm (Pascanu et al. 2013). Raise it, scale X (and y) to unit variance, or lower "
+        "learning_rate_init.",
+        GradientWarning,
+        stacklevel=2,
+    )
+
+
+def warn_if_vanished(objective: Objective) -> None:
+    """Measure how much of the gradient is left before the first time step of some sequences.
+
+    Parameters
+    ----------
+    objective : Objective
+
+    Warns
+    -----
+    GradientWarning
+        If in some layer it is less, in all of the sequences, than the dtype resolves beside the
+        largest that enters a state.
+    """
+    if objective.bptt_steps is not None:
+        return  # truncated on purpose
+    network, sequences = objective.network, objective.sequences
+    counted = objective.targets.sample_weights()[objective.samples] > 0
+    (samples,) = sequences.deal(objective.samples[counted][:VANISHING_SAMPLES], 1)
+    _, (views,) = objective.buffers.gradients(1)
+    entered, left = [], []
+
+    def measure(saved: SavedLayer, d_states: np.ndarray, d_h: np.ndarray, **arrays: Any) -> None:
+        entered.append(max(_largest_norm(d_states), _largest_norm(d_h)))
+        backpropagate_layer(saved=saved, d_states=d_states, d_h=d_h, **arrays)
+        left.append(_largest_norm(d_h) / entered[-1] if entered[-1] else 0.0)
+
+    total = len(samples) * objective.mean_weight
+    objective.propagation(0, Dropout(), measure).value_and_gradient(
+        objective.examples(samples, total), objective.loss, None, views
+    )
+    if not any(entered):
+        return  # of a loss without gradient, nothing can vanish
+    if min(left) < np.finfo(network.dtype).eps:
+        layer = (len(left) - 1 - int(np.argmin(left))) // network.architecture.n_directions
+        warnings.warn(
+            f"The gradient vanishes on its way to the first time step: in layer {layer}, at most "
+            f"{min(left):.0e} of it is left there in each of {len(samples)} sequences of up to "
+            f"{sequences.lengths[samples[0]]} steps, less than {network.dtype} resolves. Nothing "
+            "that far back can be learned from. If it matters, give the loss a way that is "
+            'shorter (return_sequences=True, pooling="mean", or "attention"; Bahdanau et al. '
+            '2015), a cell with gates instead of "rnn" (Hochreiter & Schmidhuber 1997), or shorter '
+            "sequences; skgru.inspection.gradient_flow shows where the gradient goes.",
+            GradientWarning,
+            stacklevel=2,
+        )
+
+
+def _largest_norm(rows: np.ndarray) -> float:
+    return float(np.sqrt(np.einsum("ij,ij->i", rows, rows).max(initial=0)))

@@ -1,0 +1,54 @@
+"""What happened in each epoch, and when to stop for want of progress."""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+
+@dataclass
+class History:
+    """Curves over epochs (or L-BFGS iterations), over all calls that continue a model.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        Mean loss of each epoch with its penalty, before each update.
+    grad_norm_curve : list of float
+        Mean L2 norm of the gradients of each epoch, before clipping.
+    validation_scores : list of float
+    n_samples_seen : int
+    """
+
+    loss_curve: list[float] = field(default_factory=list)
+    grad_norm_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    n_samples_seen: int = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return plain values, from which `from_state` makes an equal history."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Make a history of what `state` returned."""
+        return cls(**state)
+
+
+@dataclass
+class Patience:
+    """Count of the epochs in which a value, the lower the better, has not fallen by `tol`."""
+
+    tol: float
+    n_iter_no_change: int
+    best: float = np.inf
+    count: int = 0
+
+    def exhausted(self, value: float) -> bool:
+        """Take the value of one more epoch; return True after too many without improvement."""
+        self.count = self.count + 1 if value > self.best - self.tol else 0
+        self.best = min(self.best, value)
+        if self.count <= self.n_iter_no_change:
+            return False
+        self.count = 0
+        return True

@@ -1,0 +1,131 @@
+"""L-BFGS over the whole training set, by SciPy."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from skgru.model.workers import one_blas_thread
+from skgru.sequences import Sequences, Targets
+from skgru.training.callbacks import FitTasks
+from skgru.training.diagnostics import warn_if_vanished
+from skgru.training.history import History
+from skgru.training.objective import Objective, check_finite, quiet_overflow
+
+
+def merge_equal(sequences: Sequences, targets: Targets) -> tuple[np.ndarray, Targets]:
+    """Find one sample for each distinct (x, y), in an order that depends on their content alone.
+
+    L-BFGS on a loss that is not convex multiplies rounding errors by orders of magnitude. With
+    what this returns, its result depends on the weighted set of samples to the last bit: not on
+    their order, nor on whether a sample of weight 2 came once or twice.
+
+    Returns
+    -------
+    samples : ndarray of int
+        One sample for each distinct (x, y) of positive weight.
+    targets : Targets
+        For each of these samples, with the weights of all its equals added up.
+    """
+    first: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
+    weights = np.zeros_like(targets.weights)
+    for i in np.flatnonzero(targets.sample_weights()):
+        sample = np.array([i])
+        rows = targets.rows(sample)
+        x, y = sequences.values[sequences.rows(sample)], targets.y[rows]
+        sample, own = first.setdefault((x.tobytes(), y.tobytes()), (sample, rows))
+        weights[own] += targets.weights[rows]
+    samples = [first[key][0] for key in sorted(first)]
+    return np.concatenate([np.empty(0, np.intp), *samples]), replace(targets, weights=weights)
+
+
+@quiet_overflow
+def fit_lbfgs(
+    objective: Objective,
+    history: History,
+    *,
+    max_iter: int,
+    max_fun: int,
+    tol: float,
+    tasks: FitTasks,
+    verbose: bool,
+) -> None:
+    """Minimise the objective over all samples with SciPy's L-BFGS-B, in place.
+
+    Parameters
+    ----------
+    objective : Objective
+    history : History
+        Grows by an entry an iteration.
+    max_iter : int
+        Iterations.
+    max_fun : int
+        Evaluations of the objective.
+    tol : float
+        Largest entry of the gradient at which to stop.
+    tasks : FitTasks
+        Told of every iteration; may stop the training.
+    verbose : bool
+
+    Raises
+    ------
+    ValueError
+        If the loss or the gradient is no longer finite.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the solver stops before it has converged.
+    """
+    parameters = objective.network.parameters
+    accepted = parameters.copy()
+    norm = np.nan
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal norm
+        parameters[:] = x
+        value, gradient, norm = objective.full_batch()
+        check_finite(value, norm, f"L-BFGS iteration {len(history.loss_curve) + 1}")
+        return value, gradient.astype(np.float64)
+
+    def record(intermediate_result) -> None:
+        nonlocal stopped
+        # the last point that the line search evaluates is the one it accepts
+        accepted[:] = intermediate_result.x
+        history.loss_curve.append(float(intermediate_result.fun))
+        history.grad_norm_curve.append(norm)
+        history.n_samples_seen += len(objective.samples)
+        if verbose:
+            print(f"Iteration {len(history.loss_curve)}, loss = {intermediate_result.fun:.8f}")
+        tasks.begin()
+        stopped = tasks.end()
+        if stopped:
+            raise StopIteration
+
+    stopped = False
+    try:
+        with one_blas_thread():
+            result = minimize(
+                evaluate,
+                parameters.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                callback=record,
+                options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+            )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    else:
+        accepted[:] = result.x
+        if not (result.success or stopped):
+            warnings.warn(
+                f"L-BFGS stopped before it converged, after {result.nit} iterations: "
+                f"{result.message}. Increase max_iter or max_fun, scale the data, or use "
+                'dtype="float64".',
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+    parameters[:] = accepted
+    warn_if_vanished(objective)

@@ -1,0 +1,139 @@
+"""The penalized loss of a network on training sequences, as a function of its parameters."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skgru.losses import Loss
+from skgru.model.buffers import Buffers
+from skgru.model.layer import LayerBackward
+from skgru.model.network import Network
+from skgru.model.propagation import Dropout, Examples, Propagation
+from skgru.model.workers import Workers
+from skgru.sequences import Sequences, Targets
+
+# Sequences per forward and backward pass of L-BFGS: enough for large products, few enough for
+# the cache.
+FULL_BATCH_CHUNK = 256
+
+# A loss that diverges is reported as an error with its epoch; NumPy's warnings would add nothing.
+quiet_overflow = np.errstate(over="ignore", invalid="ignore")
+
+
+@dataclass
+class Objective:
+    """The penalized loss of a network on training sequences, as a function of its parameters.
+
+    ``Σ_i w_i loss_i / Σ_i w_i + alpha/2 ‖weights‖² / Σ_i w_i``, in a minibatch with Σ_i w_i
+    estimated as the number of its samples times the mean weight of all samples, so that
+    its expectation over minibatches has the same data term. With a target for each step, i is a
+    step, and the weight of a sample the sum of those of its steps.
+
+    Attributes
+    ----------
+    network : Network
+    loss : Loss
+    sequences : Sequences
+    targets : Targets
+    samples : ndarray of int
+        The samples to train on, among those of the sequences.
+    alpha : float
+    workers : Workers
+    bptt_steps : int or None
+        Steps that gradients go back; None is all.
+    dropout, recurrent_dropout : float
+    random_state : RandomState or None
+        Draws the seeds of dropout.
+    """
+
+    network: Network
+    loss: Loss
+    sequences: Sequences
+    targets: Targets
+    samples: np.ndarray
+    alpha: float
+    workers: Workers
+    bptt_steps: int | None = None
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    random_state: np.random.RandomState | None = None
+
+    def __post_init__(self):
+        total = self.targets.sample_weights()[self.samples].sum()
+        self.buffers = Buffers(self.network)
+        self.mean_weight = total / max(len(self.samples), 1)
+        if total == 0:
+            raise ValueError("The weights of all training samples are zero; one must be positive.")
+
+    def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Compute value, gradient and its norm on some of the samples, in one pass."""
+        total = len(samples) * self.mean_weight
+        value, shares = self._data_term(samples, total)
+        return self._penalized(value, shares, total)
+
+    def full_batch(self) -> tuple[float, np.ndarray, float]:
+        """Compute value, gradient and its norm on all samples, in chunks."""
+        total = len(self.samples) * self.mean_weight
+        value, gradient = 0.0, np.zeros_like(self.network.parameters)
+        for chunk in gen_batches(len(self.samples), FULL_BATCH_CHUNK):
+            chunk_value, shares = self._data_term(self.samples[chunk], total)
+            value += chunk_value
+            gradient += shares.sum(axis=0)
+        return self._penalized(value, gradient[np.newaxis], total)
+
+    def _data_term(self, samples: np.ndarray, total: float) -> tuple[float, np.ndarray]:
+        """Compute the value of the loss, and the share of each shard in its gradient."""
+        # shards depend on the samples alone, and not on the threads: so do the bits of their sum
+        n_steps = int(self.sequences.lengths[samples].sum())
+        shards = self.sequences.deal(samples, self.network.n_shards(len(samples), n_steps))
+        gradients, views = self.buffers.gradients(len(shards))
+        dropout = Dropout()
+        if self.dropout or self.recurrent_dropout:
+            seed = int(self.random_state.randint(2**63, dtype=np.int64))
+            dropout = Dropout(self.dropout, self.recurrent_dropout, seed)
+
+        def run_shard(i: int) -> float:
+            return self.propagation(i, dropout).value_and_gradient(
+                self.examples(shards[i], total), self.loss, self.bptt_steps, views[i]
+            )
+
+        return sum(self.workers.map(run_shard, range(len(shards)))), gradients
+
+    def examples(self, samples: np.ndarray, total: float) -> Examples:
+        """Describe samples, the longest first, whose losses are divided by `total`."""
+        return Examples(self.sequences, samples, self.targets, total)
+
+    def propagation(
+        self, shard: int, dropout: Dropout, layer_backward: LayerBackward | None = None
+    ) -> Propagation:
+        """Make the passes over a shard, in the memory of all shards of this number."""
+        return Propagation(
+            self.network,
+            self.buffers.parameters,
+            lambda name, shape: self.buffers.empty((shard, name), shape),
+            dropout=dropout,
+            shard=shard,
+            layer_backward=layer_backward,
+        )
+
+    def _penalized(
+        self, value: float, shares: np.ndarray, total: float
+    ) -> tuple[float, np.ndarray, float]:
+        parameters = self.network.parameters
+        decay = self.alpha / total
+        gradient = np.empty_like(parameters)
+        norm, squared_weights = self.network.kernels.penalized_gradient(
+            shares, parameters, self.network.n_weights, decay, gradient
+        )
+        return value + 0.5 * decay * squared_weights, gradient, norm
+
+
+def check_finite(value: float, norm: float, when: str) -> None:
+    """Raise ValueError if the loss or the norm of its gradient is not finite."""
+    if not (isfinite(value) and isfinite(norm)):
+        raise ValueError(
+            f"Training diverged: in {when} the loss was {value} and the norm of its gradient "
+            f"{norm}. Scale X (and y) to unit variance, or lower learning_rate_init."
+        )
