@@ -10,7 +10,8 @@ from sklearn._loss.loss import HalfBinomialLoss
 
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Multinomial, Pinball, log_loss
 from skgru.model.network import Architecture, Network
-from skgru.propagation import Buffers, Dropout, Propagation
+from skgru.model.buffers import Buffers
+from skgru.model.propagation import Dropout, Propagation
 from skgru.sequences import check_sequences
 from skgru.sequences.targets import Targets
 from skgru.model.workers import Workers

@@ -5,7 +5,7 @@ import pytest
 from network_helpers import ALONE, arrays, network, one_or_both_directions, problem
 
 from skgru import GRUClassifier
-from skgru.propagation import attention_weights, pool
+from skgru.model.inference import attention_weights, pool
 
 
 @one_or_both_directions

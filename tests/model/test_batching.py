@@ -15,7 +15,9 @@ from network_helpers import (
     run,
 )
 
-from skgru.propagation import Buffers, Dropout, attention_weights, pool, predict
+from skgru.model.buffers import Buffers
+from skgru.model.inference import attention_weights, pool, predict
+from skgru.model.propagation import Dropout
 from skgru.model.workers import Workers
 
 

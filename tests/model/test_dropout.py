@@ -14,7 +14,8 @@ from network_helpers import (
 )
 
 from skgru.model.network import Network
-from skgru.propagation import Dropout, pool, predict
+from skgru.model.inference import pool, predict
+from skgru.model.propagation import Dropout
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from network_helpers import (
 )
 
 from skgru.model.network import Architecture, Network
-from skgru.propagation import Dropout, attention_weights, pool, predict
+from skgru.model.inference import attention_weights, pool, predict
+from skgru.model.propagation import Dropout
 from skgru.sequences import check_sequences
 
 # ---- gradients -----------------------------------------------------------------------------------

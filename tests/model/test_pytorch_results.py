@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from network_helpers import ALONE, TOTAL, network, one_or_both_directions, run
 
-from skgru.propagation import Buffers, Propagation, predict
+from skgru.model.buffers import Buffers
+from skgru.model.inference import predict
+from skgru.model.propagation import Propagation
 from skgru.sequences import check_sequences
 
 # Of each of PyTorch's modules: our cell, and where its blocks of columns are among ours.

@@ -20,7 +20,7 @@ from network_helpers import (
     run,
 )
 
-from skgru.propagation import Dropout, Propagation
+from skgru.model.propagation import Dropout, Propagation
 
 
 @every_cell

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skgru import GRUClassifier
-from skgru.training import Objective
+from skgru.training.objective import Objective
 
 
 def classifier(**parameters):

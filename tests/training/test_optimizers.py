@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from skgru.optimizers import SGD, Adam, AdamW
+from skgru.training.optimizers import SGD, Adam, AdamW
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

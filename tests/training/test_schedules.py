@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skgru import GRUClassifier
-from skgru.optimizers import Adaptive, Constant, Cosine, InverseScaling
+from skgru.training.schedules import Adaptive, Constant, Cosine, InverseScaling
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

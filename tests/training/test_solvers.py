@@ -6,7 +6,7 @@ from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.training import Patience
+from skgru.training.history import Patience
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
