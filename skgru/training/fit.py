@@ -152,7 +152,11 @@ class Fit:
         batch_size = min(batch_size, n_samples)
         if self.solver is None:
             n_updates = settings.max_iter * -(-n_samples // batch_size)
-            self.solver = self._new_solver(n_updates, incremental)
+            self.solver = self._new_solver(n_updates)
+        if incremental and self.solver.schedule.needs_plan:
+            # the number of epochs is unknown, or all planned ones have passed
+            warmup = 0 if self.history.n_updates else settings.warmup_updates
+            self.solver.schedule = Constant(settings.learning_rate_init, warmup)
         objective = self._objective(training, self.solver.optimizer.penalty_in_loss)
         return StochasticFit(
             objective=objective,
@@ -187,14 +191,11 @@ class Fit:
     def _new_optimizer(self) -> Optimizer:
         return OPTIMIZERS[self.settings.solver].from_settings(self.settings, self.network)
 
-    def _new_solver(self, n_updates: int, incremental: bool) -> Solver:
+    def _new_solver(self, n_updates: int) -> Solver:
         settings = self.settings
-        schedule = SCHEDULES[settings.learning_rate]
-        if incremental and schedule.needs_plan:
-            schedule = Constant
         return Solver(
             self._new_optimizer(),
-            schedule.from_settings(settings, n_updates),
+            SCHEDULES[settings.learning_rate].from_settings(settings, n_updates),
             Patience(settings.tol, settings.n_iter_no_change),
             self.random_state,
         )

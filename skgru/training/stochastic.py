@@ -253,6 +253,9 @@ class StochasticFit:
             self.guard.restore()
             warn_of_divergence("The weights of its best epoch were kept.")
         if self.guard is not None and self.guard.n_recoveries:
+            losses, norms = self.history.loss_curve, self.history.grad_norm_curve
+            if not np.isfinite(losses).any():
+                check_finite(losses[-1], norms[-1], f"epoch {len(losses)}")
             warn_of_divergence("It continued from its best weights at a tenth of the rate.")
         # no loss has been computed with the parameters after the last update
         if not np.isfinite(self.objective.network.parameters).all():
