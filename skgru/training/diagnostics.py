@@ -1,11 +1,10 @@
 """Warnings about gradients, given after a fit."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from skgru.exceptions import GradientWarning
+from skgru.exceptions import GradientWarning, warn_once
 from skgru.model.layer import SavedLayer, backpropagate_layer
 from skgru.model.propagation import Dropout
 from skgru.training.objective import Objective
@@ -38,14 +37,12 @@ def warn_if_clipped(
         return
     if sum(clipped) <= len(clipped) / 2:
         return
-    # the same text for all fits of a search, so that it is shown once
-    warnings.warn(
+    warn_once(
         f"Most updates were clipped at max_grad_norm={max_grad_norm}, in the last epoch too "
         "(grad_norm_curve_). A threshold is meant for the exception: half to ten times the "
         "average norm (Pascanu et al. 2013). Raise it, scale X (and y) to unit variance, or lower "
         "learning_rate_init.",
         GradientWarning,
-        stacklevel=2,
     )
 
 
@@ -82,8 +79,7 @@ def warn_if_vanished(objective: Objective) -> None:
     if not any(entered):
         return  # of a loss without gradient, nothing can vanish
     if min(left) < np.finfo(network.dtype).eps:
-        # the same text for all fits of a search, so that it is shown once
-        warnings.warn(
+        warn_once(
             "The gradient vanishes on its way to the first time step: in each of the sequences "
             f"looked at, less of it is left there than {network.dtype} resolves. Nothing "
             "that far back can be learned from. If it matters, give the loss a way that is "
@@ -91,7 +87,6 @@ def warn_if_vanished(objective: Objective) -> None:
             '2015), a cell with gates instead of "rnn" (Hochreiter & Schmidhuber 1997), or shorter '
             "sequences; skgru.inspection.gradient_flow shows where the gradient goes.",
             GradientWarning,
-            stacklevel=2,
         )
 
 

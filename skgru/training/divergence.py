@@ -1,11 +1,10 @@
 """A guard against divergence: the best weights so far, and when to return to them."""
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from skgru.exceptions import DivergenceWarning
+from skgru.exceptions import DivergenceWarning, warn_once
 from skgru.training.objective import Objective
 
 # A training loss so many times that of the untrained network, or of the best constant prediction,
@@ -108,10 +107,8 @@ def warn_of_divergence(ended: str) -> None:
     ended : str
         What was done.
     """
-    # the same text for all fits of a search, so that it is shown once
-    warnings.warn(
+    warn_once(
         f"Training diverged: its loss rose far above its minimum (see loss_curve_). {ended} Lower "
         "learning_rate_init, scale X (and y) to unit variance, or lower max_grad_norm.",
         DivergenceWarning,
-        stacklevel=2,
     )

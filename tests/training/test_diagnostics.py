@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import run_python
 from sklearn.datasets import make_regression
 
 from skgru import GRURegressor
@@ -77,3 +78,18 @@ def test_divergence_in_the_last_update_is_an_error(windows):
     )
     with pytest.raises(ValueError, match="the last update made the weights infinite"):
         model.fit(X, 1e4 + y)
+
+
+def test_a_search_warns_once():
+    """Under Python's default filters, whatever contexts of warnings a search opens and closes."""
+    script = """
+import numpy as np
+from sklearn.model_selection import GridSearchCV
+from skgru import GRUClassifier
+X, y = np.random.default_rng(0).normal(size=(30, 80, 1)), np.arange(30) % 2
+rnn = GRUClassifier(4, cell="rnn", max_iter=2, pooling="last", bidirectional=False)
+GridSearchCV(rnn, {"alpha": [1e-4, 1e-3, 1e-2]}, cv=3).fit(X, y)
+"""
+    result = run_python(script)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("GradientWarning") == 1

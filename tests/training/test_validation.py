@@ -226,7 +226,7 @@ def test_groups_that_cannot_be_used(ragged, how, message):
 
 
 def test_every_kind_of_target_watches_the_loss(ragged):
-    X, y = ragged
+    X, _ = ragged
     several = np.random.default_rng(0).integers(2, size=(40, 3))
     numbers = np.array([x.sum() for x in X])
     for estimator, target in (
