@@ -249,7 +249,9 @@ class StochasticFit:
         """Keep the weights that validate best; do not keep weights that were ruined at the end."""
         if self.validation is not None and self.validation.stops:
             self.validation.restore()
-        elif self.guard is not None and self.guard.lost_progress():
+        elif self.guard is not None and (
+            self.guard.lost_progress() or not np.isfinite(self.objective.network.parameters).all()
+        ):
             self.guard.restore()
             warn_of_divergence("The weights of its best epoch were kept.")
         if self.guard is not None and self.guard.n_recoveries:

@@ -74,7 +74,9 @@ def test_targets_of_any_level(windows, level):
     if abs(level) == 1e3:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            mlp = MLPRegressor(hidden_layer_sizes=(16,), random_state=0, max_iter=100).fit(X, y + level)
+            mlp = MLPRegressor(hidden_layer_sizes=(16,), random_state=0, max_iter=100).fit(
+                X, y + level
+            )
         assert model.score(X, y + level) > mlp.score(X, y + level)
 
 
