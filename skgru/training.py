@@ -178,7 +178,7 @@ class Objective:
         parameters = self.network.parameters
         decay = self.alpha / total
         gradient = np.empty_like(parameters)
-        norm, squared_weights = self.network.kernels.penalised_gradient(
+        norm, squared_weights = self.network.kernels.penalized_gradient(
             shares, parameters, self.network.n_weights, decay, gradient
         )
         return value + 0.5 * decay * squared_weights, gradient, norm
