@@ -30,12 +30,19 @@ class Validation:
         Whether the scores stop the training and choose the weights (`early_stopping`).
     shares : ndarray of shape (n_samples,)
         Weights of the samples over their sum.
+
+    Attributes
+    ----------
+    n_epochs, kept_epoch : int
+        Number of epochs so far, and of the one whose parameters are kept.
     """
 
     parameters: np.ndarray
     evaluate: Callable[[], float | np.ndarray]
     stops: bool
     shares: np.ndarray
+    n_epochs: int = 0
+    kept_epoch: int = 0
     _best_score: float = -np.inf
     _best_losses: np.ndarray | None = None
     _kept: np.ndarray | None = field(default=None)
@@ -56,12 +63,13 @@ class Validation:
                 "The validation score is NaN, so that no epoch can be called the best. Choose "
                 "another scoring, or hold out more samples."
             )
+        self.n_epochs += 1
         if self.stops:
             equal = score >= self._best_score or self._within_error(losses)
             if score > self._best_score:
                 self._best_score, self._best_losses = score, losses
             if equal:
-                self._kept = self.parameters.copy()
+                self._kept, self.kept_epoch = self.parameters.copy(), self.n_epochs
         return score
 
     def _within_error(self, losses: np.ndarray | None) -> bool:
