@@ -3,6 +3,9 @@ import pytest
 
 from skgru.kernels import instruction_sets
 
+# so that a failed assertion shows its values there, too
+pytest.register_assert_rewrite("network_helpers", "display_helpers")
+
 
 @pytest.fixture(params=instruction_sets())
 def isa(request):

@@ -1,7 +1,4 @@
-"""The specification: the kernels in plain NumPy, one sequence and one step at a time.
-
-And what the tests of kernels share: packed minibatches, and arrays of wrong shapes.
-"""
+"""The specification: the kernels in plain NumPy, one sequence and one step at a time."""
 
 from typing import NamedTuple
 
@@ -239,62 +236,3 @@ def dropout_mask(size, seed, rate):
     bits = (bits ^ bits >> 15 ^ np.uint32(key >> 32)) * np.uint32(0x846CA68B)
     bits = (bits ^ bits >> 16) * np.uint32(0x7FEB352D)
     return (bits ^ bits >> 15) >= int(rate * 2**32)
-
-
-# ---- minibatches, and wrong ones -------------------------------------------------------------
-
-
-def pack(sequences):
-    """Time-major rows of sequences sorted from long to short."""
-    lengths = np.array([len(s) for s in sequences])
-    batch_sizes = np.array([(lengths > t).sum() for t in range(lengths[0])], dtype=np.intp)
-    rows = [sequences[i][t] for t, n in enumerate(batch_sizes) for i in range(n)]
-    return np.array(rows), batch_sizes
-
-
-def unpack(rows, batch_sizes):
-    """Make `pack`'s sequences of its rows."""
-    steps = np.split(rows, np.cumsum(batch_sizes)[:-1])
-    return [np.array([s[i] for s in steps if i < len(s)]) for i in range(batch_sizes[0])]
-
-
-def ragged_lengths(B, T):
-    """So many lengths of up to T, from long to short."""
-    return -np.sort(-np.r_[T, 1 + np.arange(1, B) * 7919 % T])
-
-
-def relative_error(actual, expected):
-    """Largest error over the largest value: single entries may be zero by cancellation."""
-    return np.abs(actual - expected).max(initial=0) / np.abs(expected).max(initial=1e-37)
-
-
-def central_differences(loss, array):
-    """Gradient of loss(), which looks at the array."""
-    numeric = np.empty_like(array)
-    for index in np.ndindex(array.shape):
-        value, step = array[index], 1e-5
-        array[index] = value + step
-        above = loss()
-        array[index] = value - step
-        below = loss()
-        array[index] = value
-        numeric[index] = (above - below) / (2 * step)
-    return numeric
-
-
-def accepted_shapes(kernel, arguments):
-    """What a kernel takes in place of its arguments' shapes, which must be nothing unforeseen.
-
-    Every axis of every array is one longer, one shorter and empty, the other arrays as they were.
-    """
-    accepted = set()
-    for name, array in arguments.items():
-        for axis, n in enumerate(getattr(array, "shape", ())):
-            for size in {0, n - 1, n + 1} - {-1, n}:
-                shape = (*array.shape[:axis], size, *array.shape[axis + 1 :])
-                try:
-                    kernel(**{**arguments, name: np.resize(array, shape)})
-                except ValueError:
-                    continue
-                accepted.add((name, shape))
-    return accepted

@@ -1,15 +1,11 @@
 """The recurrent units that `cell` names, as a user of the estimators meets them."""
 
-import os
 import pickle
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import run_python
+from helpers import FORMS, N_GATES, every_form
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -20,14 +16,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning"),
 ]
-
-N_GATES = {"gru": 3, "rnn": 1, "lstm": 4, "cifg": 3, "mgu": 2, "light_gru": 2}
-FORMS = {
-    **{cell: {"cell": cell} for cell in N_GATES},
-    "gru_reset_after": {"cell": "gru", "reset_after": True},
-    "light_gru_relu": {"cell": "light_gru", "activation": "relu"},
-}
-every_form = pytest.mark.parametrize("parameters", FORMS.values(), ids=FORMS)
 
 
 def classifier(**parameters):
@@ -219,107 +207,3 @@ def test_models_of_the_version_before_cells():
         model.fit(X, y)
         np.testing.assert_array_equal(copy.predict(X), model.predict(X))
         model.set_params(cell="mgu", reset_after=False).fit(X, y)
-
-
-# ---- a cell of one's own -------------------------------------------------------------------------
-
-ROOT = Path(__file__).parents[1]
-TOY = '''"""A leaky unit: h_t = (h_{t-1} + tanh(x_t W + h_{t-1} U + b)) / 2."""
-
-
-cdef void _toy_update(const row* r) noexcept nogil:
-    cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
-        const real* h_prev = r.h_prev
-        real* h = r.h
-        vec candidate
-    while j < H:
-        n = min(<Py_ssize_t>LANES, H - j)
-        candidate = tangent(get(g + j, n))
-        put(g + j, candidate, n)
-        put(h + j, (get(h_prev + j, n) + candidate) / 2, n)
-        j += LANES
-
-
-cdef void _toy_backward(const row* r) noexcept nogil:
-    cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
-        const real* d = r.d
-        real* delta = r.delta
-        real* a = r.a
-        vec candidate, total
-    while j < H:
-        n = min(<Py_ssize_t>LANES, H - j)
-        candidate = get(g + j, n)
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
-        put(a + j, total * (1 - candidate * candidate) / 2, n)
-        put(delta + j, total / 2, n)
-        j += LANES
-
-
-_add_cell("toy", cell(1, OF_PAST, 0, 1, -1, NULL, _toy_update, _toy_backward, NULL))
-'''
-# on a machine whose instruction sets are unknown there are the portable kernels alone
-BUILD = """
-import runpy, sys, sysconfig
-sysconfig.get_platform = lambda: "unknown"
-sys.argv = ["setup.py", "build_ext", "--inplace"]
-runpy.run_path("setup.py", run_name="__main__")
-"""
-# with its four lines of NumPy, the tests of all cells are those of this one too
-USE = """
-import numpy as np
-import reference
-
-@reference.of_sums
-def toy(sums, h):
-    candidate = np.tanh(sums[0])
-    def back(d):
-        return [d / 2 * (1 - candidate**2)], [d / 2]
-    return [(h + candidate) / 2], back
-
-reference.CELLS["toy"] = reference.Cell(toy, 1)
-
-import test_cell_kernels, test_network
-
-test_cell_kernels.test_forward_matches_reference("portable", "toy", 17, 9, 5, "ragged")
-test_cell_kernels.test_backward_matches_reference("portable", "toy", 17, 9, 5, True, "ragged")
-for top in ("steps", "attention"):
-    for both in (False, True):
-        test_network.test_gradient_of_every_parameter("toy", (2, 3), top, both)
-        test_network.test_outputs_match_reference("toy", (2, 3), top, both, "float64", 1e-12)
-
-from skgru import GRUClassifier
-X = np.random.default_rng(0).normal(size=(60, 7, 2))
-y = np.where(X[:, :, 0].mean(axis=1) > 0, "up", "down")
-model = GRUClassifier(8, cell="toy", max_iter=60, random_state=0).fit(X, y)
-print(model.n_parameters_, model.score(X, y) > 0.9, (model.predict(X) == y).mean() > 0.9)
-"""
-
-
-@pytest.mark.slow
-def test_a_cell_is_one_file_and_one_line(tmp_path):
-    """The estimators, the engine and these tests know all else from it."""
-    pytest.importorskip("Cython")
-    if not (ROOT / "skgru" / "kernels" / "kernels.pyx").exists():
-        pytest.skip("needs the source")
-    for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
-        shutil.copy(ROOT / name, tmp_path)
-    built = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "data")
-    shutil.copytree(ROOT / "skgru", tmp_path / "skgru", ignore=built)
-    kernels = tmp_path / "skgru" / "kernels"
-    (kernels / "toy.pxi").write_text(TOY, encoding="utf-8")
-    with (kernels / "kernels.pyx").open("a", encoding="utf-8") as file:
-        file.write('include "toy.pxi"\n')
-    build = subprocess.run(
-        [sys.executable, "-c", BUILD], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert build.returncode == 0, build.stdout + build.stderr
-
-    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent)])
-    result = run_python(USE, PYTHONPATH=path, PYTHONWARNINGS="ignore", SKGRU_ISA=None)
-    assert result.stdout.split() == [str(2 * 8 + 8 * 8 + 8 + 9), "True", "True"], result.stderr

@@ -1,7 +1,5 @@
-"""The two estimators as a user meets them: forms of X and y, invariances, errors, persistence."""
+"""The two estimators as a user meets them: forms of X and y, invariances, weights, attributes."""
 
-import inspect
-import pickle
 import re
 
 import joblib
@@ -9,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
-from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 
@@ -87,19 +84,6 @@ def test_feature_names(windows):
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         model.predict(X)
     assert not hasattr(model.fit(X, y), "feature_names_in_")
-
-
-def test_x_of_another_shape_is_refused(ragged, windows):
-    model = classifier().fit(*ragged)
-    with pytest.raises(
-        ValueError, match="X has 3 channels, but GRUClassifier was fitted on .* of 2"
-    ):
-        model.predict([np.ones((4, 3))])
-    with pytest.raises(ValueError, match="1 channels with n_channels=1, but .* of 2 channels"):
-        model.predict(np.ones((4, 6)))
-    model = regressor().fit(*windows)
-    with pytest.raises(ValueError, match="X has 7 features, but GRURegressor is expecting 8"):
-        model.predict(windows[0][:, 1:])
 
 
 # ---- invariances -------------------------------------------------------------------------------
@@ -298,24 +282,6 @@ def test_unfitted(ragged):
         assert not hasattr(model, "head_")
 
 
-# ---- persistence and introspection -------------------------------------------------------------
-
-
-def test_clone_pickle_joblib(ragged, tmp_path):
-    X, y = ragged
-    model = classifier().fit(X, y)
-    assert clone(model).get_params() == model.get_params()
-    assert not hasattr(clone(model), "classes_")
-    joblib.dump(model, tmp_path / "model")
-    for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
-        np.testing.assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
-        # a copy goes on as the original does, and its layers are still views of its parameters
-        again, other = copy.partial_fit(X, y), pickle.loads(pickle.dumps(model)).partial_fit(X, y)
-        np.testing.assert_array_equal(again.predict_proba(X), other.predict_proba(X))
-        copy.layers_[0].W[:] = 0
-        assert (copy.predict_proba(X) != other.predict_proba(X)).any()
-
-
 def test_memory_mapped_x(ragged, tmp_path):
     X = np.random.default_rng(0).normal(size=(20, 5, 2))
     joblib.dump(X, tmp_path / "X")
@@ -325,35 +291,11 @@ def test_memory_mapped_x(ragged, tmp_path):
     np.testing.assert_array_equal(classifier().fit(mapped, y).predict_proba(mapped), expected)
 
 
-def test_parameters_can_be_set_and_shown(ragged):
-    model = classifier().set_params(alpha=0.5, solver="sgd")
-    assert model.get_params()["alpha"] == 0.5
-    assert "alpha" in model._repr_html_()
-    model.fit(*ragged)
-    assert "GRUClassifier" in model._repr_html_()
-
-
 def test_metadata_routing():
     with config_context(enable_metadata_routing=True):
         model = classifier().set_fit_request(sample_weight=True)
         model.set_partial_fit_request(classes=True)
         assert model.get_metadata_routing().fit.requests["sample_weight"] is True
-
-
-@pytest.mark.parametrize("estimator", [GRUClassifier, GRURegressor])
-def test_docstring_names_every_parameter_with_its_default(estimator):
-    documented = dict(
-        re.findall(r"^    (\w+) : .*, +default=(.+)$", estimator.__doc__, re.MULTILINE)
-    )
-    signature = inspect.signature(estimator).parameters
-    assert set(documented) == set(signature)
-    for name, parameter in signature.items():
-        text = documented[name].replace('"', "'")
-        assert (
-            float(text) == parameter.default
-            if text[0].isdigit()
-            else text == repr(parameter.default)
-        )
 
 
 def test_docstring_names_every_fitted_attribute(ragged, windows):
@@ -365,100 +307,3 @@ def test_docstring_names_every_fitted_attribute(ragged, windows):
         # not every model has these
         optional = {"feature_names_in_", "query_"}
         assert attributes - optional == documented - optional
-
-
-# ---- refusals ----------------------------------------------------------------------------------
-
-X3 = np.zeros((4, 3, 2))
-Y2 = [0, 1, 0, 1]
-NAN_INSIDE = np.where(np.arange(24).reshape(4, 3, 2) == 8, np.nan, 0.0)
-BAD_FITS = {
-    "empty X": ({}, [], [], ValueError, "array"),
-    "empty sequence": ({}, [*X3[:3], np.zeros((0, 2))], Y2, ValueError, r"X\[3\] is empty"),
-    "channels": ({}, [*X3[:3], np.zeros((2, 1))], Y2, ValueError, r"X\[3\] has 1 channels"),
-    "NaN inside": ({}, NAN_INSIDE, Y2, ValueError, r"NaN: X\[1\], time step 1, channel 0"),
-    "inf": ({}, X3 + np.inf, Y2, ValueError, "infinity"),
-    "lengths": ({}, X3, [0, 1], ValueError, "inconsistent numbers of samples"),
-    "lengths of a list": ({}, list(X3), [0, 1, 1], ValueError, "inconsistent numbers of samples"),
-    "width": ({"n_channels": 4}, np.zeros((4, 6)), Y2, ValueError, "n_channels=4 does not divide"),
-    "strings": ({}, [["a", "b"]] * 4, Y2, ValueError, "strings"),
-    "4-D": ({}, np.zeros((4, 3, 2, 1)), Y2, ValueError, "4 dimensions"),
-    "no y": ({}, X3, None, ValueError, "target y is None"),
-    "dtype": ({"dtype": "float16"}, X3, Y2, ValueError, "'dtype' parameter"),
-    "dtype of no name": ({"dtype": 3}, X3, Y2, ValueError, "'dtype' parameter"),
-    "solver": ({"solver": "newton"}, X3, Y2, ValueError, "'solver' parameter"),
-    "hidden size 0": ({"hidden_layer_sizes": 0}, X3, Y2, ValueError, "'hidden_layer_sizes'"),
-    "hidden sizes 0": ({"hidden_layer_sizes": (4, 0)}, X3, Y2, ValueError, r"got \(4, 0\)"),
-    "no hidden sizes": ({"hidden_layer_sizes": ()}, X3, Y2, ValueError, r"got \(\)"),
-    "fractional size": ({"hidden_layer_sizes": (4.5,)}, X3, Y2, ValueError, r"got \(4.5,\)"),
-    "max_grad_norm": ({"max_grad_norm": 0}, X3, Y2, ValueError, "'max_grad_norm' parameter"),
-    "n_channels": ({"n_channels": 0}, X3, Y2, ValueError, "'n_channels' parameter"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("make", [classifier, regressor])
-@pytest.mark.parametrize("name", BAD_FITS)
-def test_bad_input_is_named_and_leaves_the_estimator_alone(make, name):
-    parameters, X, y, error, message = BAD_FITS[name]
-    model = make(**parameters)
-    before = dict(vars(model))
-    with pytest.raises(error, match=message):
-        model.fit(X, y)
-    assert vars(model) == before
-
-
-WEIGHTS = {
-    "negative": ([1, 1, -1, 1], "[Nn]egative"),
-    "NaN": ([1, 1, np.nan, 1], "NaN"),
-    "inf": ([1, 1, np.inf, 1], "infinity"),
-    "all zero": ([0, 0, 0, 0], "zero"),
-    "too few": ([1, 1], "sample_weight.shape"),
-    "two-dimensional": (np.ones((4, 2)), "1D"),
-}
-
-
-@pytest.mark.parametrize("make", [classifier, regressor])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_bad_weights(make, solver, name):
-    weights, message = WEIGHTS[name]
-    with pytest.raises(ValueError, match=message):
-        make(solver=solver).fit(X3, Y2, sample_weight=weights)
-
-
-def test_bad_targets():
-    with pytest.raises(ValueError, match="at least 2 classes in y, got one class: .1"):
-        classifier().fit(X3, [1, 1, 1, 1])
-    with pytest.raises(ValueError, match="y contains infinity"):
-        classifier().fit(X3, [0, 1, np.inf, 1])
-    with pytest.raises(ValueError, match="contains NaN"):
-        classifier().fit(X3, np.array(["a", "b", np.nan, "a"], dtype=object))
-    with pytest.raises(ValueError, match="Unknown label type: continuous"):
-        classifier().fit(X3, [0.5, 1.5, 0.2, 0.1])
-    with pytest.raises(ValueError, match=r"y has shape \(4, 4\) .* must be a multilabel indicator"):
-        classifier().fit(X3, 2 * np.eye(4))
-    with pytest.raises(ValueError, match="class_weight is for one label a sample"):
-        classifier(class_weight="balanced").fit(X3, np.eye(4))
-    with pytest.raises(ValueError, match="NaN"):
-        regressor().fit(X3, [0, 1, np.nan, 2])
-    with pytest.raises(ValueError, match="y contains a value too large for float32"):
-        regressor().fit(X3, [0, 1, 1e300, 2])
-    with pytest.raises(ValueError, match="could not convert string"):
-        regressor().fit(X3, ["a", "b", "c", "d"])
-
-
-def test_a_failed_fit_leaves_a_fitted_model_as_it_was(ragged):
-    X, y = ragged
-    model = classifier().fit(X, y)
-    expected, loss_curve = model.predict_proba(X), list(model.loss_curve_)
-    for bad in (
-        lambda: model.fit(X, y[:3]),
-        lambda: model.fit([x[:, :1] for x in X], np.ones(len(X))),
-        lambda: model.partial_fit(X, np.full(len(X), "sideways")),
-        lambda: model.partial_fit([x * np.nan for x in X], y),
-    ):
-        with pytest.raises(ValueError, match=r".+"):
-            bad()
-        np.testing.assert_array_equal(model.predict_proba(X), expected)
-        assert model.loss_curve_ == loss_curve
-        assert list(model.classes_) == ["down", "up"]

@@ -3,8 +3,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run_snippets
 from sklearn.preprocessing import StandardScaler
-from snippets import run_snippets
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import (

@@ -8,12 +8,11 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from processes import run_python
+from helpers import every_form, run_python
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_cells import every_form
 
 import skgru
 from skgru import GRUClassifier, GRURegressor
@@ -158,6 +157,8 @@ FIELDS = {
     "activation": ["relu", None],
     "peepholes": [True],
 }
+
+
 DAMAGES = {
     "fewer": parameters(lambda p: p[:-1]),
     "more": parameters(lambda p: np.append(p, 0)),
@@ -301,3 +302,24 @@ def test_memory_maps(ragged, tmp_path, parameters, mode):
     if mode == "r":
         with pytest.raises(ValueError, match="read-only"):
             mapped.layers_[0].W[:] = 0
+
+
+def classifier(**parameters):
+    return GRUClassifier(
+        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
+    )
+
+
+def test_clone_pickle_joblib(ragged, tmp_path):
+    X, y = ragged
+    model = classifier().fit(X, y)
+    assert clone(model).get_params() == model.get_params()
+    assert not hasattr(clone(model), "classes_")
+    joblib.dump(model, tmp_path / "model")
+    for other in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
+        np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+        # a copy goes on as the original does, and its layers are still views of its parameters
+        again, third = other.partial_fit(X, y), pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+        np.testing.assert_array_equal(again.predict_proba(X), third.predict_proba(X))
+        other.layers_[0].W[:] = 0
+        assert (other.predict_proba(X) != third.predict_proba(X)).any()

@@ -16,7 +16,6 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
-from sklearn.utils._param_validation import InvalidParameterError
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import PerTimestep
@@ -156,54 +155,3 @@ def test_self_training_on_features(ragged):
     features = GRUClassifier(8, random_state=0).fit(X[:30], y[:30]).transform(X)
     model = SelfTrainingClassifier(LogisticRegression()).fit(features, labels)
     assert model.score(features[30:], (y[30:] == "up").astype(int)) > 0.7
-
-
-# ---- attention -----------------------------------------------------------------------------------
-
-
-def test_attention_weights_show_where_it_looks():
-    """The class is written in the one step whose first channel is 1."""
-    rng = np.random.default_rng(0)
-    X, y, where = [], [], []
-    for _ in range(200):
-        x = np.column_stack([np.zeros(n := rng.integers(5, 15)), rng.choice([-1.0, 1.0], n)])
-        where.append(rng.integers(n))
-        x[where[-1], 0] = 1
-        X.append(x)
-        y.append(int(x[where[-1], 1]))
-    model = GRUClassifier(16, pooling="attention", max_iter=60, random_state=0).fit(X, y)
-    assert model.score(X, y) > 0.95
-    weights = model.attention_weights(X)
-    for x, w in zip(X, weights, strict=True):
-        assert w.shape == (len(x),)
-        np.testing.assert_allclose(w.sum(), 1, rtol=1e-5)
-    # at the mark, or after it, when the state knows
-    share = [w[i:].sum() / (len(w) - i) * len(w) for w, i in zip(weights, where, strict=True)]
-    assert np.mean(share) > 1.2
-    padded = np.full((200, 14, 2), np.nan)
-    for i, x in enumerate(X):
-        padded[i, : len(x)] = x
-    in_array = model.attention_weights(padded)
-    for row, w in zip(in_array, weights, strict=True):
-        np.testing.assert_array_equal(row[: len(w)], w)
-        assert np.isnan(row[len(w) :]).all()
-    assert not hasattr(GRUClassifier(), "attention_weights")
-    assert not hasattr(GRUClassifier().fit(X, y), "query_")
-
-
-# ---- parameters ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("bidirectional", "yes"), ("pooling", "median"), ("return_sequences", 2), ("dropout", 1.0),
-        ("dropout", -0.1), ("recurrent_dropout", "0.5"), ("bptt_steps", 0), ("bptt_steps", 2.5),
-        ("solver", "adagrad"), ("learning_rate", "linear"), ("warmup_updates", -1),
-        ("max_grad_norm", -1.0), ("validation_split", "first"), ("loss", "hinge"),
-        ("quantiles", 0.5),
-    ],
-)  # fmt: skip
-def test_bad_parameters_are_invalid(name, value):
-    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of GRURegressor"):
-        GRURegressor(**{name: value}).fit(np.zeros((4, 3)), np.arange(4.0))

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from processes import run_python
+from helpers import run_python
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from skgru import GRUClassifier, GRURegressor

@@ -4,7 +4,7 @@ import doctest
 from pathlib import Path
 
 import pytest
-from processes import run_python
+from helpers import run_python
 
 for package in ("onnx", "onnxruntime", "skl2onnx", "torch"):
     pytest.importorskip(package)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from helpers import run_snippets
 from sklearn.pipeline import make_pipeline
-from snippets import run_snippets
 
 from skgru import GRUClassifier, GRURegressor
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run_snippets
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from snippets import run_snippets
 
 from skgru import GRURegressor
 from skgru.forecasting import lags_to_sequences, recursive_forecast, sliding_windows

@@ -6,9 +6,9 @@ import zipfile
 
 import numpy as np
 import pytest
+from helpers import every_form
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from test_cells import every_form
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.persistence import VersionWarning

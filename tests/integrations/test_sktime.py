@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run_snippets
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from snippets import run_snippets
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.datasets import load_japanese_vowels

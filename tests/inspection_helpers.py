@@ -1,0 +1,48 @@
+"""Fitted estimators to inspect, and the sequences that they were fitted on."""
+
+import numpy as np
+import pytest
+from helpers import VARIANTS
+
+from skgru import GRURegressor
+
+every_cell = pytest.mark.parametrize("cell", VARIANTS)
+LENGTHS = (4, 2, 6, 1)
+EPS = 1e-5
+rng = np.random.default_rng(0)
+X = [rng.normal(size=(n, 2)) for n in LENGTHS]
+
+
+def fitted(cell="gru", sizes=3, *, estimator=GRURegressor, X=X, y=None, **parameters):
+    """An estimator in double precision whose every parameter is some number."""
+    parameters = {"dtype": "float64", "random_state": 0} | VARIANTS[cell] | parameters
+    model = estimator(sizes, **parameters)
+    model.partial_fit(X, targets(model) if y is None else y)
+    parameters = model._network.parameters
+    parameters[:] = np.random.default_rng(1).normal(size=parameters.size) / 2
+    return model
+
+
+def targets(model):
+    """A number for each sequence, or for each step."""
+    if model.return_sequences:
+        return [np.cos(3 * x[:, 0]) for x in X]
+    return np.array([x.sum() for x in X])
+
+
+def readings(model):
+    """Layer, direction (1 or -1) and weights of each entry of `layers_`."""
+    directions = (1, -1)[: 1 + model.bidirectional]
+    depths = np.arange(len(model.layers_)) // len(directions)
+    orders = directions * (len(model.layers_) // len(directions))
+    return list(zip(depths, orders, model.layers_, strict=True))
+
+
+def saturated(z, r, **parameters):
+    """A GRU whose gates are all at the ends given, by their biases."""
+    model = fitted("gru", 4, **parameters)
+    for layer in model.layers_:
+        H = len(layer.U)
+        layer.b[:H] = 1e3 * (2 * r - 1)
+        layer.b[H : 2 * H] = 1e3 * (2 * z - 1)
+    return model

@@ -1,0 +1,411 @@
+"""Models as C: compiled, and run beside the estimators."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from helpers import every_form
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
+
+from skgru import GRUClassifier, GRURegressor
+from skgru.datasets import load_japanese_vowels
+from skgru.interop import to_c
+from skgru.preprocessing import PerTimestep
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow"]
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+# what a test calls: the outputs after each step of sequences that are told apart by a reset
+PROGRAM = """
+#include "model.h"
+extern const int n_channels, n_outputs, state_bytes;
+extern const char *label(int i);
+extern int most_probable(const float *out);
+extern void run(const float *x, int n_steps, float *out);
+const int n_channels = m_channels, n_outputs = m_outputs, state_bytes = sizeof(m_state);
+void run(const float *x, int n_steps, float *out)
+{
+    m_state state;
+    int t;
+    m_reset(&state);
+    for (t = 0; t < n_steps; t++)
+        m_step(&state, x + t * m_channels, out + t * m_outputs);
+}
+"""
+LABELS = """
+const char *label(int i) { return m_label(i); }
+int most_probable(const float *out) { return m_class(out); }
+"""
+
+
+def compiled(tmp_path, header, *flags, extra=""):
+    """Compile a header of the name m as a library."""
+    # a library that is loaded must not be written over
+    path = tmp_path / f"model{len(list(tmp_path.iterdir()))}.so"
+    (tmp_path / "model.h").write_text(header, encoding="ascii")
+    (tmp_path / "model.c").write_text(PROGRAM + extra, encoding="ascii")
+    command = ["gcc", "-std=c99", *WARNINGS, *(flags or ["-O1"]), "-fPIC", "-shared"]
+    result = subprocess.run(
+        [*command, "model.c", "-o", path, "-lm"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[:2000]
+    return ctypes.CDLL(str(path))
+
+
+def constant(library, name):
+    return ctypes.c_int.in_dll(library, name).value
+
+
+def steps(library, x):
+    """What the model in C says after each step of a sequence."""
+    x = np.ascontiguousarray(x, dtype=np.float32)
+    out = np.full((len(x), constant(library, "n_outputs")), np.nan, dtype=np.float32)
+    assert x.shape[1] == constant(library, "n_channels")
+    library.run(x.ctypes.data_as(ctypes.c_void_p), len(x), out.ctypes.data_as(ctypes.c_void_p))
+    return out
+
+
+def last(library, X):
+    return np.array([steps(library, x)[-1] for x in X])
+
+
+@pytest.fixture(scope="module")
+def vowels():
+    return *load_japanese_vowels(subset="train", return_X_y=True), load_japanese_vowels(
+        subset="test", return_X_y=True
+    )[0]
+
+
+# ---- every model --------------------------------------------------------------------------------
+
+
+@needs_gcc
+def test_speakers_are_told_apart_as_by_the_pipeline(vowels, tmp_path):
+    X, y, X_test = vowels
+    y = np.array([f"speaker {i}" for i in y])
+    model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(max_iter=15, random_state=0))
+    model.fit(X, y)
+    header = to_c(model, name="m")
+    library = compiled(tmp_path, header, "-O2", extra=LABELS)
+    probabilities = last(library, X_test)
+    np.testing.assert_allclose(probabilities, model.predict_proba(X_test), atol=1e-5)
+    library.label.restype = ctypes.c_char_p
+    labels = [
+        library.label(library.most_probable(p.ctypes.data_as(ctypes.c_void_p))).decode()
+        for p in probabilities
+    ]
+    np.testing.assert_array_equal(labels, model.predict(X_test))
+    # after each step, what the model says of the sequence up to it
+    x = X_test[0]
+    np.testing.assert_allclose(
+        steps(library, x),
+        model.predict_proba([x[: t + 1] for t in range(len(x))]),
+        atol=1e-5,
+    )
+    n_numbers = model[-1].n_parameters_ + 2 * 12
+    assert f"flash: {4 * n_numbers} bytes of numbers" in header
+    assert f"RAM: {constant(library, 'state_bytes')} bytes a state" in header
+    assert len(re.findall(r"(?<![\w.])-?\d[\d.e+-]*f\b", header)) >= n_numbers
+
+
+@needs_gcc
+@every_form
+def test_every_cell(vowels, tmp_path, parameters):
+    X, y, X_test = vowels
+    model = GRUClassifier((13, 8), **parameters, max_iter=5, random_state=0).fit(X, y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    np.testing.assert_allclose(last(library, X_test), model.predict_proba(X_test), atol=1e-5)
+
+
+@needs_gcc
+@pytest.mark.parametrize("sizes", [(1,), (3,), (4, 4, 4), (16, 5)])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_layers_and_poolings(vowels, tmp_path, sizes, pooling):
+    X, y, X_test = vowels
+    cell = "light_gru" if len(sizes) > 1 else "lstm"
+    model = GRUClassifier(sizes, cell=cell, pooling=pooling, max_iter=3, random_state=0).fit(X, y)
+    header = to_c(model, name="m")
+    library = compiled(tmp_path, header)
+    np.testing.assert_allclose(last(library, X_test), model.predict_proba(X_test), atol=1e-5)
+    assert f"RAM: {constant(library, 'state_bytes')} bytes a state" in header
+
+
+@needs_gcc
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_prediction_a_step(vowels, tmp_path, dtype):
+    X, _, X_test = vowels
+    y = [x[:, :2].cumsum(axis=0) for x in X]
+    model = GRURegressor(8, return_sequences=True, max_iter=3, random_state=0, dtype=dtype)
+    library = compiled(tmp_path, to_c(model.fit(X, y), name="m"))
+    for x, expected in zip(X_test[:20], model.predict(X_test[:20]), strict=True):
+        np.testing.assert_allclose(steps(library, x), expected, atol=1e-5)
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"loss": "squared_error"},
+        {"loss": "poisson"},
+        {"loss": "quantile"},
+        {"loss": "quantile", "quantiles": (0.9, 0.5, 0.1, 0.2)},
+        {"loss": "quantile", "quantiles": (0.3,)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_numbers_of_every_loss(vowels, tmp_path, how, n_targets):
+    X, y, X_test = vowels
+    Y = (y[:, np.newaxis] + np.arange(n_targets)) / 5
+    Y = Y if n_targets > 1 else Y[:, 0]
+    # a learning rate at which quantiles cross
+    model = GRURegressor(6, **how, max_iter=2, learning_rate_init=0.1, random_state=0).fit(X, Y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    expected = model.predict(X_test).reshape(len(X_test), -1)
+    np.testing.assert_allclose(last(library, X_test), expected, rtol=1e-5, atol=1e-5)
+
+
+@needs_gcc
+@pytest.mark.parametrize("y", ["two", "indicator"])
+def test_two_classes_and_several_labels(ragged, tmp_path, y):
+    X, two = ragged
+    y = two if y == "two" else np.column_stack([two == "up", [len(x) > 4 for x in X], two > ""])
+    model = GRUClassifier(6, max_iter=20, random_state=0).fit(X, y.astype(int) if y.ndim > 1 else y)
+    header = to_c(model, name="m")
+    library = compiled(tmp_path, header, extra=LABELS if y.ndim == 1 else "")
+    assert ("m_label" in header) == (y.ndim == 1)
+    probabilities = last(library, X)
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-5)
+    # small ones are exact, too
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=1e-4)
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        StandardScaler(with_mean=False),
+        StandardScaler(with_std=False),
+        MinMaxScaler((-1, 3)),
+        MaxAbsScaler(),
+        RobustScaler(),
+        make_pipeline(MinMaxScaler(), FunctionTransformer(), StandardScaler()),
+        "passthrough",
+    ],
+    ids=str,
+)
+def test_scalers(vowels, tmp_path, scaler):
+    X, y, X_test = vowels
+    step = scaler if scaler == "passthrough" else PerTimestep(scaler)
+    model = make_pipeline(step, PerTimestep(StandardScaler()), GRUClassifier(6, max_iter=2))
+    model.fit(X, y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    np.testing.assert_allclose(last(library, X_test), model.predict_proba(X_test), atol=1e-5)
+
+
+@needs_gcc
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_a_scaled_target(vowels, tmp_path, n_targets):
+    X, y, X_test = vowels
+    Y = 1000 + 50.0 * y if n_targets == 1 else np.column_stack([1000 + 50.0 * y, -y / 100])
+    inner = make_pipeline(PerTimestep(StandardScaler()), GRURegressor(6, max_iter=2))
+    model = TransformedTargetRegressor(inner, transformer=StandardScaler()).fit(X, Y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    expected = model.predict(X_test).reshape(len(X_test), -1)
+    error = (last(library, X_test) - expected) / Y.std(axis=0)
+    assert np.abs(error).max() < 1e-5
+    logarithm = TransformedTargetRegressor(inner, func=np.log1p, inverse_func=np.expm1)
+    with pytest.raises(ValueError, match="FunctionTransformer does more than to shift"):
+        to_c(logarithm.fit(X, y))
+    with pytest.raises(NotFittedError):
+        to_c(clone(model))
+
+
+# ---- the language -------------------------------------------------------------------------------
+
+HOSTILE = [
+    "",
+    '"; system("rm"); "',
+    "*/ int x; /*",
+    "line\nbreak\r\t\v",
+    "back\\slash\\",
+    "??/ ??= ???)",
+    "größer σ 🙂",
+    "%s %d @step @",
+    "\x01" + "7",
+    "// no comment \\",
+    "\ud800",
+    "x" * 300,
+]
+
+
+@needs_gcc
+def test_labels_of_any_characters(ragged, tmp_path):
+    X, _ = ragged
+    classes = np.array(HOSTILE, dtype=object)
+    model = GRUClassifier(3, max_iter=1).partial_fit(X[: len(HOSTILE)], classes, classes=classes)
+    header = to_c(model, name="m")
+    for standard in ("-std=c99", "-std=gnu11", "-trigraphs"):
+        library = compiled(tmp_path, header, standard, extra=LABELS)
+        library.label.restype = ctypes.c_char_p
+        found = [library.label(i).decode("utf-8", "surrogatepass") for i in range(len(classes))]
+        assert found == model.classes_.tolist()
+    with pytest.raises(ValueError, match="has a NUL"):
+        to_c(GRUClassifier(3, max_iter=1).fit(X, np.where(np.arange(40) % 2, "a\0b", "c")))
+
+
+@needs_gcc
+@pytest.mark.parametrize("y", [[3, -5, 7], [0.0, 1.0, 2.0], [True, False]])
+def test_labels_that_are_no_text(ragged, tmp_path, y):
+    X, _ = ragged
+    model = GRUClassifier(3, max_iter=1).fit(X, np.resize(np.array(y), 40))
+    library = compiled(tmp_path, to_c(model, name="m"), extra=LABELS)
+    library.label.restype = ctypes.c_char_p
+    found = [library.label(i) for i in range(len(model.classes_))]
+    assert found == [str(label).encode() for label in model.classes_]
+
+
+@pytest.mark.parametrize("compiler", ["g++", "gcc"])
+def test_two_models_in_one_program(ragged, tmp_path, compiler):
+    """Included twice each, in C++ too, with all that -Wall finds, unused functions too."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    X, y = ragged
+    for name, cell in (("a", "lstm"), ("B_2", "gru")):
+        model = GRUClassifier(4, cell=cell, max_iter=1).fit(X, y)
+        (tmp_path / f"{name}.h").write_text(to_c(model, name=name), encoding="ascii")
+    includes = "".join(f'#include "{name}.h"\n' for name in ("a", "B_2") * 2)
+    source = tmp_path / "main.cpp"
+    source.write_text(includes + "int main(void) { a_state s; a_reset(&s); return 0; }\n")
+    language = ["-x", "c++", "-std=c++17"] if compiler == "g++" else ["-x", "c", "-std=c99"]
+    subprocess.run([compiler, *language, *WARNINGS, "-O2", "-c", source], cwd=tmp_path, check=True)
+
+
+def test_nothing_but_mathematics_is_included(ragged):
+    header = to_c(GRUClassifier(4, max_iter=1).fit(*ragged))
+    assert re.findall(r"#include.*", header) == ["#include <math.h>"]
+    assert "alloc" not in header
+    assert max(map(len, header.splitlines())) <= 100
+    # every name that others can see has the prefix
+    names = re.findall(
+        r"^(?:static|enum|typedef|#define|})[^\n={(]*?(\w+)\s*[\[;({=]", header, re.M
+    )
+    assert len(names) > 10
+    assert all(name.startswith("gru_") or name == "struct" for name in names), names
+
+
+@needs_gcc
+def test_states_saturate_as_in_the_model(tmp_path):
+    """With inputs of any size; NaN is not hidden."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 5, 2))
+    for cell in ("gru", "lstm", "rnn"):
+        model = GRURegressor(4, cell=cell, max_iter=1, random_state=0).fit(X, X[:, -1])
+        library = compiled(tmp_path, to_c(model, name="m"))
+        for size in (1.0, 1e3, 1e6, 1e20, 1e30):
+            x = size * X[0]
+            expected = model.predict([x[: t + 1] for t in range(5)])
+            np.testing.assert_allclose(steps(library, x), expected, atol=1e-5)
+        assert np.isnan(steps(library, np.full((3, 2), np.nan))).all()
+        # a state that saturated gates keep stays what it is
+        kept = steps(library, np.resize(1e3 * X[0, :1], (300_000, 2)))
+        np.testing.assert_allclose(kept[-1], kept[1000], rtol=1e-3)
+
+
+# ---- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bidirectional": True}, "bidirectional=True reads a sequence from its end"),
+        ({"pooling": "attention"}, "pooling='attention' has no form in C"),
+    ],
+)
+def test_models_that_need_the_whole_sequence(ragged, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        to_c(GRUClassifier(3, max_iter=1, **parameters).fit(*ragged))
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        PCA(),
+        PCA(1),
+        PowerTransformer(),
+        QuantileTransformer(n_quantiles=10),
+        MinMaxScaler(clip=True),
+        FunctionTransformer(np.tanh),
+        FunctionTransformer(lambda X: X[:, ::-1]),
+        FunctionTransformer(lambda X: 0 * X),
+        make_pipeline(StandardScaler(), PowerTransformer()),
+    ],
+    ids=str,
+)
+def test_transformers_that_do_more_than_scale(ragged, transformer):
+    model = make_pipeline(PerTimestep(transformer), GRUClassifier(3, max_iter=1)).fit(*ragged)
+    with pytest.raises(ValueError, match=f"{type(transformer).__name__} does more than to shift"):
+        to_c(model)
+
+
+def test_a_transformer_that_cannot_take_every_value(ragged):
+    X, y = ragged
+    positive = PerTimestep(PowerTransformer("box-cox"))
+    model = make_pipeline(positive, GRUClassifier(3, max_iter=1)).fit([np.exp(x) for x in X], y)
+    with pytest.raises(ValueError, match="tried PowerTransformer on values of all magnitudes"):
+        to_c(model)
+
+
+def test_what_is_no_model(ragged, windows):
+    for model, message in (
+        (LogisticRegression(), "that ends in one, got LogisticRegression"),
+        (
+            make_pipeline(StandardScaler(), LogisticRegression()),
+            "got LogisticRegression at the end",
+        ),
+        (None, "got NoneType"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            to_c(model)
+    for model in (GRUClassifier(), make_pipeline(PerTimestep(StandardScaler()), GRUClassifier())):
+        with pytest.raises(NotFittedError):
+            to_c(model)
+    table = make_pipeline(StandardScaler(), GRURegressor(2, max_iter=1)).fit(*windows)
+    with pytest.raises(TypeError, match="steps of PerTimestep only, got StandardScaler"):
+        to_c(table)
+    imputing = make_pipeline(PerTimestep(SimpleImputer()), GRUClassifier(2, max_iter=1))
+    to_c(imputing.fit(*ragged))  # of values that are all there, it keeps every one
+
+
+@pytest.mark.parametrize("name", ["", "1a", "_a", "a b", "a-b", "größe", "a;", "a\n"])
+def test_names_that_c_does_not_have(ragged, name):
+    model = GRUClassifier(3, max_iter=1).fit(*ragged)
+    with pytest.raises(ValueError, match="name must be a letter, followed by letters"):
+        to_c(model, name=name)
+
+
+def test_weights_that_float32_cannot_hold(ragged):
+    model = GRUClassifier(3, max_iter=1, dtype="float64").fit(*ragged)
+    model.head_.b[0] = 1e300
+    with pytest.raises(ValueError, match="b of the model is not finite in float32"):
+        to_c(model)

@@ -1,0 +1,234 @@
+"""Steps one by one against the layers' own kernels, which have plain NumPy references.
+
+On every instruction set that this build and this processor have.
+"""
+
+import numpy as np
+import pytest
+import reference
+from helpers import known, random_layer, relative_error
+from reference import CELLS
+from scipy.special import expit, softmax
+
+from skgru.kernels import kernels_for
+from skgru.pooling import POOLINGS
+
+DTYPES = ["float32", "float64"]
+
+
+def random_stack(rng, cell, D, sizes, K, pooling, dtype):
+    """What a Stepper takes after the cell's index."""
+    layers = []
+    for H in sizes:
+        layers.append(tuple(random_layer(rng, cell, D, H, dtype).values()))
+        D = H
+    query = rng.normal(size=D if pooling == "attention" else 0).astype(dtype)
+    head = rng.normal(size=(D, K)).astype(dtype), rng.normal(size=K).astype(dtype)
+    return layers, pooling, query, head
+
+
+def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, X):
+    """Outputs (T, n, K) after each step of X (n, T, D), and last states, by the other kernels."""
+    n, T, _ = X.shape
+    x, batch_sizes = X.transpose(1, 0, 2).reshape(n * T, -1).copy(), np.full(T, n)
+    none, ends = np.empty((0, 0), X.dtype), []
+    for W, U, b, c in layers:
+        h_0 = np.zeros((n, CELLS[cell].n_states * len(U)), X.dtype)
+        ends.append(h_0.copy())
+        states = np.empty((n * T, len(U)), X.dtype)
+        kernels.layer_forward(
+            known(kernels, cell).index, x, batch_sizes, W, U, b, c, h_0, none, ends[-1], states,
+            none,
+        )  # fmt: skip
+        x = states
+    y = np.empty((T, n, len(head[1])), X.dtype)
+    for t in range(T):
+        steps = batch_sizes[: t + 1]
+        so_far = POOLINGS[pooling](kernels, np.full(n, t + 1), query, x.shape[1])
+        so_far.add(x[: n * (t + 1)], steps, x[n * t : n * (t + 1)].copy(), 0)
+        kernels.linear_forward(so_far.pooled(), *head, y[t])
+    return y, np.hstack(ends)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    ("D", "sizes", "n", "K"),
+    [
+        *((1, (1,), 1, 1), (3, (17,), 1, 3), (8, (64,), 1, 4), (2, (100,), 1, 1)),
+        *((5, (3, 33, 7), 1, 2), (4, (64, 20), 13, 40), (2, (200,), 2, 1)),
+    ],
+)
+def test_steps_are_layers_over_prefixes_to_the_last_bit(isa, dtype, cell, D, sizes, n, K):
+    rng, kernels = np.random.default_rng(0), kernels_for(dtype, isa)
+    index, S = known(kernels, cell).index, CELLS[cell].n_states
+    X = rng.normal(size=(n, 6, D)).astype(dtype)
+    for pooling in POOLINGS:
+        stack = random_stack(rng, cell, D, sizes, K, pooling, dtype)
+        stepper = kernels.Stepper(index, *stack, n, None)
+        want, ends = outputs_of_prefixes(kernels, cell, *stack, X)
+        got = [stepper.outputs(X[:, t]) for t in range(6)]
+        np.testing.assert_array_equal(got, want, err_msg=pooling)
+        np.testing.assert_array_equal(stepper.get_state()[:, : S * sum(sizes)], ends)
+        width = {"last": 0, "attention": sizes[-1] + 2}.get(pooling, sizes[-1] + 1)
+        assert stepper.state_size == S * sum(sizes) + width
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_steps_match_reference(isa, cell):
+    rng = np.random.default_rng(1)
+    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
+        kernels = kernels_for(dtype, isa)
+        layers, *rest, (W, b) = random_stack(rng, cell, 3, (5, 18), 2, "last", dtype)
+        stepper = kernels.Stepper(known(kernels, cell).index, layers, *rest, (W, b), 1, None)
+        x = X = rng.normal(size=(7, 3)).astype(dtype)
+        for layer in layers:
+            H = len(layer[1])
+            exactly = [a.astype(float) for a in layer]
+            states = reference.forward(cell, x, np.zeros(CELLS[cell].n_states * H), *exactly)
+            x = states[:, :H]
+        want = x @ W.astype(float) + b.astype(float)
+        got = np.array([stepper.outputs(x_t) for x_t in X])
+        assert relative_error(got, want) <= tolerance
+
+
+@pytest.fixture
+def stepper(isa):
+    rng, kernels = np.random.default_rng(2), kernels_for("float64", isa)
+    stack = random_stack(rng, "gru", 3, (4,), 5, "last", "float64")
+    return kernels.Stepper(known(kernels, "gru").index, *stack, 2, convert)
+
+
+def convert(x):
+    """Leave strings as they are, so that they are still no numbers."""
+    return x if isinstance(x, str) else np.array(x, float)
+
+
+def test_states_are_given_and_taken(stepper):
+    x = np.random.default_rng(3).normal(size=(3, 2, 3))
+    stepper.outputs(x[0])
+    state = stepper.get_state()
+    assert state.shape == (2, 4)
+    want = stepper.outputs(x[1])
+    stepper.outputs(x[2])
+    stepper.set_state(state)
+    np.testing.assert_array_equal(stepper.outputs(x[1]), want)
+    for shape in ((2, 3), (2, 5), (1, 4), (3, 4), (0, 4)):
+        with pytest.raises(ValueError, match=r"must be \(2, 4\)"):
+            stepper.set_state(np.zeros(shape))
+
+
+def test_x_is_read_wherever_its_numbers_lie(stepper):
+    x = np.random.default_rng(4).normal(size=(2, 3)).astype("float32")
+    want = stepper.outputs(x)
+    every_other = np.zeros((4, 6), "float32")[::2, ::2]
+    every_other[:] = x
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    odd = memoryview(bytearray(b"." + x.tobytes()))[1:].cast("f", (2, 3))
+    turned = x[::-1, ::-1].copy()[::-1, ::-1]
+    for same in (every_other, x.astype(float, order="F"), turned, read_only, odd):
+        stepper.set_state(np.zeros((2, 4)))
+        np.testing.assert_array_equal(stepper.outputs(same), want)
+
+
+def test_what_is_no_buffer_of_floats_is_converted(stepper):
+    want = stepper.outputs(np.ones((2, 3)))
+    for x in ([[1.0] * 3] * 2, *(np.ones((2, 3), name) for name in ("i4", ">f8", "f2", "O", "?"))):
+        stepper.set_state(np.zeros((2, 4)))
+        np.testing.assert_array_equal(stepper.outputs(x), want)
+
+
+@pytest.mark.parametrize("method", ["outputs", "most_likely", "probabilities"])
+def test_what_is_no_such_x_leaves_the_state(stepper, method):
+    stepper.outputs(np.ones((2, 3)))
+    before, call = stepper.get_state(), getattr(stepper, method)
+    with pytest.raises(TypeError, match="must become a buffer of float or double"):
+        call("as it is")  # by `convert`, below
+    for shape in ((), (3,), (2, 2), (2, 4), (1, 3), (3, 3), (0, 3), (2, 3, 1)):
+        with pytest.raises(ValueError, match=r"x_t has shape .*; expected \(2, 3\)\."):
+            call(np.ones(shape))
+    for value, what in ((np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")):
+        x = np.ones((2, 3))
+        x[1, 2] = value
+        with pytest.raises(ValueError, match=f"x_t contains {what}.*stream 1, channel 2"):
+            call(x)
+    np.testing.assert_array_equal(stepper.get_state(), before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_most_likely_and_probabilities_are_those_of_the_outputs(isa, dtype):
+    kernels, rng = kernels_for(dtype, isa), np.random.default_rng(5)
+    x = rng.normal(size=(7, 2)).astype(dtype)
+    for K in (1, 2, 3, 20):
+        layers, pooling, query, (W, b) = random_stack(rng, "rnn", 2, (6,), K, "last", dtype)
+        for head in ((W, b), (0 * W, 0 * b), (1e4 * W, b)):  # also ties, and certainties
+            stack = known(kernels, "rnn").index, layers, pooling, query, head
+            y, label, p = (
+                getattr(kernels.Stepper(*stack, 7, None), name)(x)
+                for name in ("outputs", "most_likely", "probabilities")
+            )
+            if K == 1:
+                want = expit(np.hstack([-y, y]))
+                np.testing.assert_array_equal(label, y[:, 0] > 0)
+            else:
+                want = softmax(y, axis=1)
+                np.testing.assert_array_equal(label, y.argmax(axis=1))
+            np.testing.assert_allclose(p, want, rtol=1e-13)
+            one = kernels.Stepper(*stack, 1, None)
+            assert one.most_likely(x[0]) == label[0]
+            one.set_state(0 * one.get_state())
+            np.testing.assert_array_equal(one.probabilities(x[0]), p[0])
+
+
+def test_the_first_nan_is_the_highest(isa):
+    """As in NumPy: an unbounded state may make outputs NaN."""
+    kernels, rng = kernels_for("float32", isa), np.random.default_rng(6)
+    layers, pooling, query, (W, b) = random_stack(rng, "rnn", 2, (6,), 4, "last", "float32")
+    b[1:3] = np.nan
+    stepper = kernels.Stepper(known(kernels, "rnn").index, layers, pooling, query, (W, b), 1, None)
+    assert stepper.most_likely(np.ones(2)) == 1
+
+
+def test_arrays_that_do_not_fit_raise(isa):
+    kernels, rng = kernels_for("float64", isa), np.random.default_rng(7)
+    index = known(kernels, "gru").index
+    layers, pooling, query, head = random_stack(rng, "gru", 3, (4, 5), 2, "attention", "float64")
+    for depth, layer in enumerate(layers):
+        for i, weights in enumerate(layer):
+            wrong = list(layer)
+            wrong[i] = np.zeros([size + 1 for size in weights.shape])
+            others = [*layers[:depth], tuple(wrong), *layers[depth + 1 :]]
+            with pytest.raises(ValueError, match="must be"):
+                kernels.Stepper(index, others, pooling, query, head, 1, None)
+    for wrong in (np.zeros((4, 2)), np.zeros(2)), (head[0], np.zeros(3)), (head[0], np.zeros(0)):
+        with pytest.raises(ValueError, match="head must be"):
+            kernels.Stepper(index, layers, pooling, query, wrong, 1, None)
+    for name, wrong in (("attention", np.zeros(4)), ("attention", query[:0]), ("mean", query)):
+        with pytest.raises(ValueError, match="query must be"):
+            kernels.Stepper(index, layers, name, wrong, head, 1, None)
+    for n_streams, of in ((0, layers), (-1, layers), (1, [])):
+        with pytest.raises(ValueError, match="at least one"):
+            kernels.Stepper(index, of, pooling, query, head, n_streams, None)
+    with pytest.raises(ValueError, match="no cell"):
+        kernels.Stepper(99, layers, pooling, query, head, 1, None)
+    for n_streams in (2**63 - 1, 2**60, 2**58, 2**55):
+        with pytest.raises(MemoryError):
+            kernels.Stepper(index, layers, pooling, query, head, n_streams, None)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_denormals_are_flushed_inside_and_left_alone_outside(isa, dtype):
+    """A light GRU whose state halves at each step ends at 0, and not among the denormals."""
+    kernels, tiny = kernels_for(dtype, isa), np.finfo(dtype).tiny
+    W, U, b, c = np.zeros((1, 2), dtype), np.zeros((1, 2), dtype), np.zeros(2, dtype), np.zeros(0)
+    head = np.ones((1, 1), dtype), np.zeros(1, dtype)
+    stepper = kernels.Stepper(
+        known(kernels, "light_gru").index, [(W, U, b, c.astype(dtype))], "last",
+        np.zeros(0, dtype), head, 1, None,
+    )  # fmt: skip
+    stepper.set_state(np.array([[4 * tiny]], dtype))
+    outputs = [stepper.outputs(np.zeros(1))[0] for _ in range(5)]
+    assert outputs[:2] == [2 * tiny, tiny]
+    assert outputs[2:] == [0, 0, 0]
+    assert tiny / np.dtype(dtype).type(2) > 0  # here they still exist

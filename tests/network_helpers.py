@@ -1,0 +1,163 @@
+"""Networks to run, with data, losses and checks of gradients."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+import reference
+from helpers import VARIANTS, one_by_one, reference_states
+from sklearn._loss.loss import HalfBinomialLoss
+
+from skgru.losses import REGRESSION_LOSSES, Elementwise, Multinomial, Quantiles, log_loss
+from skgru.network import Architecture, Network
+from skgru.propagation import Buffers, Dropout, Propagation
+from skgru.sequences import check_sequences
+from skgru.targets import Targets
+from skgru.workers import Workers
+
+ALONE = Workers(1)
+WHOLE = Dropout()  # none
+TOTAL = 8.0  # what the sum of losses is divided by
+LENGTHS = [3, 6, 1, 4, 7, 6]
+SIZES = [(4,), (2, 3), (2, 1, 3)]
+TOPS = ["last", "mean", "max", "attention", "steps"]  # a pooling, or the head on every step
+every_cell = pytest.mark.parametrize("cell", VARIANTS)
+gru_and_lstm = pytest.mark.parametrize("cell", ["gru", "lstm"])
+one_or_both_directions = pytest.mark.parametrize("bidirectional", [False, True])
+
+
+def cells_with(cases, few):
+    """Every case with the two forms of the GRU, a few with the other cells."""
+    return [
+        (name, *case)
+        for name in VARIANTS
+        for case in (cases if name in ("gru", "gru_reset_after") else few)
+    ]
+
+
+def _labels(n_classes, width):
+    return lambda rng, n_rows: rng.integers(n_classes, size=(n_rows, width))
+
+
+def _numbers(rng, n_rows):
+    return rng.normal(size=(n_rows, 2))
+
+
+def _counts(rng, n_rows):
+    return rng.poisson(2, size=(n_rows, 2))
+
+
+# Of each: the loss, the number of its outputs, and targets for it.
+LOSSES = {
+    "multinomial": (Multinomial(3), 3, _labels(3, 1)),
+    "binomial": (log_loss(2), 1, _labels(2, 1)),
+    "multilabel": (Elementwise(HalfBinomialLoss()), 3, _labels(2, 3)),
+    "quantiles": (Quantiles([0.1, 0.5, 0.8]), 6, _numbers),
+    **{
+        name: (Elementwise(loss()), 2, _counts if name == "poisson" else _numbers)
+        for name, loss in REGRESSION_LOSSES.items()
+    },
+}
+
+
+def network(
+    sizes=(2, 3), top="last", n_outputs=2, dtype="float64", *, cell="gru", bidirectional=False
+):
+    steps = top == "steps"
+    architecture = {"pooling": "last" if steps else top, "return_sequences": steps}
+    architecture |= {**VARIANTS[cell], "bidirectional": bidirectional}
+    net = Network(Architecture(3, sizes, n_outputs, **architecture), dtype)
+    net.initialize(np.random.RandomState(0))
+    # what begins at zero too, so that its part in everything is seen
+    rng = np.random.RandomState(1)
+    biases, query = net.parameters[net.n_weights :], net.views(net.parameters).query
+    biases[:] = rng.normal(size=biases.size) / 3
+    query[:] = rng.normal(size=query.size)
+    return net
+
+
+def problem(net, lengths=LENGTHS, loss="squared_error", seed=0):
+    """What to run a network on, some steps of which have the weight 0."""
+    rng = np.random.default_rng(seed)
+    xs = [rng.normal(size=(n, 3)) for n in lengths]
+    by_step = net.architecture.return_sequences
+    n_rows = sum(lengths) if by_step else len(lengths)
+    weights = rng.uniform(0.5, 2, n_rows)
+    if by_step:
+        weights[1::3] = 0
+    loss, _, targets = LOSSES[loss]
+    sequences = check_sequences(xs, dtype=net.dtype)
+    return {"sequences": sequences, "y": targets(rng, n_rows), "weights": weights, "loss": loss}
+
+
+def run(
+    net, sequences, y, weights, loss, *, samples=None, n_shards=1, bptt_steps=None,
+    dropout=WHOLE, workers=ALONE, propagation=Propagation, buffers=None,
+):  # fmt: skip
+    """Outputs in the order of y, loss and gradient, as `Objective` has them computed."""
+    samples = np.arange(len(sequences)) if samples is None else samples
+    by_step, n_outputs = net.architecture.return_sequences, net.architecture.n_outputs
+    # with the targets goes the number of the row
+    numbered = np.column_stack([y, np.arange(len(y))]).astype(net.dtype)
+    targets = Targets(numbered, weights, sequences if by_step else None)
+    outputs = np.full((len(y), n_outputs), np.nan, dtype=net.dtype)
+
+    def recording_loss(numbered, f, weights):
+        outputs[numbered[:, -1].astype(int)] = f
+        return loss(numbered[:, :-1].copy(), f, weights)
+
+    shards = sequences.deal(samples, n_shards)
+    buffers = buffers or Buffers(net)
+    gradients, views = buffers.gradients(n_shards)
+
+    def run_shard(i):
+        def empty(name, shape):
+            return buffers.empty((i, name), shape)
+
+        passes = propagation(net, buffers.parameters, empty, dropout, shard=i)
+        return passes.value_and_gradient(
+            sequences, shards[i], targets, TOTAL, recording_loss, bptt_steps, views[i]
+        )
+
+    value = sum(workers.map(run_shard, range(n_shards)))
+    return outputs, value, gradients.sum(axis=0)
+
+
+def loss_of(net, data, **options):
+    """A function that runs the network and returns the loss."""
+    buffers = Buffers(net)
+    return lambda: run(net, **data, **options, buffers=buffers)[1]
+
+
+def assert_close(net, got, want, tolerance):
+    """Of two gradients: each array, relative to its largest entry."""
+    for a, b in zip(arrays(net, got), arrays(net, want), strict=True):
+        assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
+
+
+def arrays(net, vector):
+    layers, query, head = net.views(vector)
+    return [a for a in (*chain(*chain(*layers)), query, *head) if a.size]
+
+
+def assert_gradient(net, gradient, value):
+    """That it is the central differences of a value in every single parameter."""
+    numeric = np.empty_like(gradient)
+    for i, parameter in enumerate(net.parameters.copy()):
+        net.parameters[i] = parameter + 1e-5
+        above = value()
+        net.parameters[i] = parameter - 1e-5
+        numeric[i] = (above - value()) / 2e-5
+        net.parameters[i] = parameter
+    assert_close(net, gradient, numeric, 1e-6)
+
+
+def assert_smooth(net, data):
+    """That no relu is near where it has no gradient."""
+    sums, layers = [], net.views(net.parameters).layers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "relu", lambda a: sums.append(a) or np.maximum(a, 0))
+        for x in one_by_one(data["sequences"]):
+            reference_states(net.architecture, layers, x)
+    assert bool(sums) == (net.architecture.activation == "relu")
+    assert all((np.abs(a) > 1e-4).all() for a in sums)

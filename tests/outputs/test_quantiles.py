@@ -1,0 +1,58 @@
+"""Regression of quantiles."""
+
+import numpy as np
+import pytest
+
+from skgru import GRURegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def sums():
+    """30 sequences of 2 channels, and the sums of both so far."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(n, 2)) for n in rng.integers(1, 9, size=30)]
+    return X, [x.cumsum(axis=0) for x in X]
+
+
+@pytest.mark.parametrize("quantiles", [(0.1, 0.5, 0.9), (0.6, 0.5), [0.3]], ids=str)
+@pytest.mark.parametrize("steps", [False, True])
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_quantiles_do_not_cross(sums, quantiles, steps, n_targets):
+    X, Y = sums
+    Y = [np.squeeze(v[:, :n_targets], axis=1) if n_targets == 1 else v for v in Y]
+    y = Y if steps else np.array([v[-1] for v in Y])
+    model = GRURegressor(
+        8, loss="quantile", quantiles=quantiles, return_sequences=steps, max_iter=3, random_state=0
+    ).fit(X, y)
+    predicted = np.concatenate(model.predict(X)) if steps else model.predict(X)
+    rows = np.concatenate(Y) if steps else y
+    if len(quantiles) == 1:
+        assert predicted.shape == rows.shape
+    else:
+        assert predicted.shape == (*rows.shape, len(quantiles))
+        in_order = predicted[..., np.argsort(quantiles)]
+        assert (np.diff(in_order, axis=-1) >= 0).all()
+        raw = model._outputs(X)[0].reshape(len(rows), -1, len(quantiles))
+        assert (np.diff(raw[..., np.argsort(quantiles)], axis=-1) < 0).any()  # it had to be sorted
+    assert -1 < model.score(X, y) < 1
+
+
+def test_quantiles_are_those_of_the_data():
+    """A constant input: the network can only learn the quantiles themselves."""
+    rng = np.random.default_rng(0)
+    X, y = np.ones((400, 2, 1)), rng.exponential(size=400)
+    model = GRURegressor(
+        4, loss="quantile", quantiles=(0.1, 0.5, 0.9), learning_rate="cosine", max_iter=150,
+        random_state=0, tol=0,
+    ).fit(X, y)  # fmt: skip
+    share = (y[:, None] <= model.predict(X)).mean(axis=0)
+    np.testing.assert_allclose(share, [0.1, 0.5, 0.9], atol=0.03)
+
+
+@pytest.mark.parametrize("quantiles", [(), (0.0, 0.5), (0.5, 1.0), (np.nan,), [[0.5]], "ab"])
+def test_bad_quantiles(sums, quantiles):
+    X, _ = sums
+    with pytest.raises(ValueError, match="quantiles|could not convert"):
+        GRURegressor(loss="quantile", quantiles=quantiles).fit(X, np.arange(30.0))

@@ -1,0 +1,19 @@
+"""The report of versions."""
+
+from importlib.util import find_spec
+
+import numpy as np
+from helpers import run_python
+
+from skgru.kernels import instruction_sets
+
+
+def test_show_versions(isa):
+    out = run_python("import skgru; skgru.show_versions()", SKGRU_ISA=isa)
+    lines = dict(line.split(": ", 1) for line in out.stdout.splitlines())
+    assert lines["instruction set"] == f"{isa} (of {', '.join(instruction_sets())})"
+    assert lines["numpy"] == np.__version__
+    assert lines["threads"] == "1 with n_jobs=None"
+    # optional packages, where they are installed
+    optional = {name: find_spec(name) for name in ("matplotlib", "onnx", "pandas", "torch")}
+    assert {name for name in optional if name in lines} == {n for n, s in optional.items() if s}

@@ -1,0 +1,79 @@
+"""Warnings of gradients, and divergence."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_regression
+
+from skgru import GRURegressor
+from skgru.exceptions import GradientWarning
+from skgru.inspection import gradient_flow
+
+ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@ignore_convergence
+def test_clipping_of_most_updates_is_told_of():
+    X, y = make_regression(64, 4, random_state=0)
+    parameters = {"max_iter": 10, "random_state": 0}
+    with pytest.warns(GradientWarning, match=r"20 of 20 updates were clipped at max_grad_norm=1"):
+        model = GRURegressor(4, **parameters).fit(X, y)
+    assert min(model.grad_norm_curve_) > 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GradientWarning)
+        GRURegressor(4, max_grad_norm=None, **parameters).fit(X, y)
+        GRURegressor(4, max_grad_norm=1e4, **parameters).fit(X, y)
+        # too early to tell
+        GRURegressor(4, **parameters).partial_fit(X, y)
+        GRURegressor(4, **{**parameters, "max_iter": 9}).fit(X, y)
+        GRURegressor(4, **parameters).fit(X, y / 1000)
+
+
+def sums(n_sequences, n_steps, *, by_step=False):
+    X = np.random.default_rng(0).normal(size=(n_sequences, n_steps, 1))
+    y = X[:, :, 0].cumsum(axis=1) / n_steps
+    return X, y if by_step else y[:, -1]
+
+
+@ignore_convergence
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_vanishing_over_the_whole_batch_is_told_of(solver):
+    plain = {"cell": "rnn", "solver": solver, "max_iter": 2, "alpha": 10}
+    plain |= {"max_grad_norm": None, "random_state": 0}
+    with pytest.warns(GradientWarning, match=r"in layer 1, at most .* in each of 20 .*up to 150"):
+        model = GRURegressor((8, 8), **plain).fit(*sums(20, 150))
+    norms = gradient_flow(model, *sums(20, 150)).layers[1].norms
+    assert (norms[:, 0] < 1e-7 * norms[:, -1]).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GradientWarning)
+        GRURegressor(8, **plain).fit(*sums(20, 3))
+        GRURegressor(8, pooling="mean", **plain).fit(*sums(20, 150))
+        GRURegressor(8, return_sequences=True, **plain).fit(*sums(20, 150, by_step=True))
+        GRURegressor(8, bptt_steps=10, **plain).fit(*sums(20, 150))  # cut on purpose
+        # one short sequence among them learns from its first step
+        X, y = sums(20, 150)
+        GRURegressor(8, **plain).fit([*X, X[0, :3]], [*y, 0.5])
+        # what has no weight, or no loss, sends no gradient that could vanish
+        X, y = sums(40, 3)
+        GRURegressor(8, **plain).fit(X, y, np.arange(40) >= 32)
+        GRURegressor(8, **plain).fit(np.zeros((40, 3, 1)), np.zeros(40))
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_divergence_is_an_error(solver):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 5, 1)), 1e25 * rng.normal(size=20)
+    model = GRURegressor(4, solver=solver, random_state=0)
+    with pytest.raises(ValueError, match="Training diverged: in .* the loss was inf"):
+        model.fit(X, y)
+    assert not hasattr(model, "n_iter_")
+
+
+def test_divergence_in_the_last_update_is_an_error(windows):
+    X, y = windows
+    model = GRURegressor(
+        4, solver="sgd", learning_rate_init=1e38, max_iter=1, batch_size=60, max_grad_norm=np.inf
+    )
+    with pytest.raises(ValueError, match="the last update made the weights infinite"):
+        model.fit(X, 1e4 + y)

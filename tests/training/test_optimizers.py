@@ -1,0 +1,40 @@
+"""Updates of the optimizers."""
+
+import numpy as np
+import pytest
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+from skgru.optimizers import SGD, Adam, AdamW
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["adam", "momentum", "nesterov"])
+def test_updates_are_those_of_scikit_learn(name, dtype):
+    rng = np.random.default_rng(0)
+    ours = rng.normal(size=20).astype(dtype)
+    theirs = [ours.copy()]
+    if name == "adam":
+        optimizer, reference = Adam(ours, 0.9, 0.99, 1e-8), AdamOptimizer(theirs, 0.1, 0.9, 0.99)
+    else:
+        nesterov = name == "nesterov"
+        optimizer = SGD(ours, 0.8, nesterov)
+        reference = SGDOptimizer(theirs, 0.1, "constant", 0.8, nesterov)
+    for _ in range(10):
+        gradient = rng.normal(size=20).astype(dtype)
+        reference.update_params(theirs, [gradient.copy()])
+        optimizer.update(ours, 4 * gradient, 0.25, 0.1)
+    np.testing.assert_allclose(ours, theirs[0], rtol=1e-12 if dtype == "float64" else 1e-4)
+
+
+def test_adamw_decays_weights_by_themselves():
+    start = np.arange(1.0, 5.0)
+    plain, decayed = start.copy(), start.copy()
+    adam, adamw = Adam(plain, 0.9, 0.99, 1e-8), AdamW(decayed, 0.9, 0.99, 1e-8, 3, decay=0.5)
+    for gradient in np.random.default_rng(0).normal(size=(5, 4)):
+        before = decayed.copy()
+        adam.update(plain, gradient, 1.0, 0.1)
+        adamw.update(decayed, gradient, 1.0, 0.1)
+        # the step is Adam's, as moments see the gradient alone; a bias does not decay
+        step = decayed - before * np.array([0.95, 0.95, 0.95, 1])
+        np.testing.assert_allclose(step, plain - start, rtol=1e-12)
+        start = plain.copy()

@@ -1,0 +1,50 @@
+"""Schedules of the learning rate."""
+
+import numpy as np
+import pytest
+
+from skgru import GRUClassifier
+from skgru.optimizers import Adaptive, Constant, Cosine, InverseScaling
+
+ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def classifier(**parameters):
+    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
+
+
+def test_schedules_of_updates():
+    constant = Constant(0.8, 4)
+    np.testing.assert_allclose([constant.next() for _ in range(6)], [0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
+    cosine = Cosine(0.8, 0, 4)
+    want = 0.4 * (1 + np.cos(np.pi * np.arange(6).clip(max=4) / 4))
+    np.testing.assert_allclose([cosine.next() for _ in range(6)], want, atol=1e-15)
+    risen = Cosine(0.8, 2, 6)
+    want = [0.4, 0.8, *0.4 * (1 + np.cos(np.pi * np.arange(4) / 4))]
+    np.testing.assert_allclose([risen.next() for _ in range(6)], want)
+
+
+def test_schedules():
+    scaling = InverseScaling(0.5, 0, power_t=0.5)
+    scaling.end_epoch(99)
+    assert scaling.learning_rate == 0.5 / 10
+    assert not scaling.go_on()
+    adaptive = Adaptive(1e-5, 0)
+    assert adaptive.go_on()
+    assert adaptive.learning_rate == 1e-5 / 5
+    assert adaptive.go_on()
+    assert not adaptive.go_on()
+
+
+@ignore_convergence
+def test_adaptive_goes_on_at_a_lower_rate(ragged):
+    X, y = ragged
+    model = classifier(
+        solver="sgd",
+        learning_rate="adaptive",
+        learning_rate_init=1e-5,
+        tol=10.0,
+        n_iter_no_change=3,
+    ).fit(X, y)
+    # 1e-5, 2e-6 and 4e-7, and a plateau of four epochs at each of them
+    assert model.n_iter_ == 1 + 3 * 4
