@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import reference
-from helpers import VARIANTS, reference_outputs, reference_states
+from helpers import VARIANTS, central_differences, reference_outputs, reference_states
 from inspection_helpers import EPS, LENGTHS, X, every_cell, fitted, readings, targets
 from sklearn.exceptions import ConvergenceWarning
 
@@ -136,7 +136,7 @@ def test_what_a_step_adds_is_central_differences_of_its_weights(cell, shape):
                 moved = lambda _, *call: (0, d_U if call == at else 0)  # noqa: E731
                 return half_squared_error(model, moved=moved, samples=running)[0]
 
-            numeric = reference.central_differences(loss, d_U)
+            numeric = central_differences(loss, d_U)
             assert np.abs(layer.gradients["U"][t] - numeric).max() <= 1e-6 * max(
                 np.abs(numeric).max(), 1e-3
             )

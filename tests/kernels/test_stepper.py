@@ -6,7 +6,7 @@ On every instruction set that this build and this processor have.
 import numpy as np
 import pytest
 import reference
-from helpers import known, random_layer
+from helpers import known, random_layer, relative_error
 from reference import CELLS
 from scipy.special import expit, softmax
 
@@ -89,7 +89,7 @@ def test_steps_match_reference(isa, cell):
             x = states[:, :H]
         want = x @ W.astype(float) + b.astype(float)
         got = np.array([stepper.outputs(x_t) for x_t in X])
-        assert reference.relative_error(got, want) <= tolerance
+        assert relative_error(got, want) <= tolerance
 
 
 @pytest.fixture
