@@ -1,12 +1,13 @@
-"""Compiled kernels: arrays and sizes in, arrays out; they know nothing of estimators.
+"""Compiled kernels: functions of arrays and sizes, which know nothing of estimators.
 
-One file a subject, what goes forward beside what goes backward. A ragged minibatch of B sequences
-is *packed*: sorted from long to short, time-major, and step t holds a row for each sequence that
-is still running, so that N = Σ_t batch_sizes[t] rows carry no padding.
+Each file is about one subject, with the forward pass next to the backward pass. A ragged minibatch
+of B sequences is *packed*: sorted from long to short and time-major. Step t holds one row for each
+of the batch_sizes[t] sequences that have that step, so the N = Σ_t batch_sizes[t] rows contain no
+padding.
 
-Every kernel exists for float32 and float64 and for several instruction sets, as modules built of
-one source; `kernels_for` gives the one to use. The environment variable ``SKGRU_ISA`` forces an
-instruction set.
+Every kernel exists for float32 and float64 and for several instruction sets, as modules built from
+the same source. `kernels_for` returns the module to use. The environment variable ``SKGRU_ISA``
+forces an instruction set.
 """
 
 import os
@@ -18,25 +19,32 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import DTypeLike
 
+from skgru.kernels._instruction_sets import INSTRUCTION_SETS, InstructionSet
 from skgru.kernels._processor import supports
 
-# The later, the faster; x86-64-v3 is AVX2 with FMA, v4 is AVX-512, and portable is plain C.
-_ISAS = ("portable", "neon", "x86-64-v2", "x86-64-v3", "x86-64-v4")
 
-
-def _module_name(dtype: DTypeLike, isa: str) -> str:
-    return f"{__name__}.{np.dtype(dtype).name}_{isa.replace('-', '_')}"
+def _module_name(dtype: DTypeLike, isa: InstructionSet) -> str:
+    return f"{__name__}.{isa.module_name(np.dtype(dtype).name)}"
 
 
 @cache
+def _usable() -> dict[str, InstructionSet]:
+    """Return the instruction sets that are built and that this processor has, from slow to fast."""
+    return {
+        isa.name: isa
+        for isa in INSTRUCTION_SETS
+        if find_spec(_module_name("float32", isa)) and (not isa.is_optional or supports(isa.name))
+    }
+
+
 def instruction_sets() -> tuple[str, ...]:
-    """Those that skgru was built for and this processor can run, the fastest last."""
-    return tuple(isa for isa in _ISAS if find_spec(_module_name("float32", isa)) and supports(isa))
+    """Return the names of the instruction sets that can be used here, from slow to fast."""
+    return tuple(_usable())
 
 
 @cache
 def active_instruction_set() -> str:
-    """Name the one in use: the fastest, or what ``SKGRU_ISA`` said at the first use.
+    """Return the instruction set in use: the fastest, or ``SKGRU_ISA`` as it was at the first use.
 
     Raises
     ------
@@ -56,5 +64,5 @@ def active_instruction_set() -> str:
 
 @cache
 def kernels_for(dtype: DTypeLike, isa: str | None = None) -> ModuleType:
-    """Import the kernels of a dtype, for the active or another instruction set."""
-    return import_module(_module_name(dtype, isa or active_instruction_set()))
+    """Import and return the kernels for a dtype, of the active or the given instruction set."""
+    return import_module(_module_name(dtype, _usable()[isa or active_instruction_set()]))

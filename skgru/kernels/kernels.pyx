@@ -57,3 +57,8 @@ include "cells/light_gru.pxi"
 include "cells/lstm.pxi"
 include "cells/mgu.pxi"
 include "cells/rnn.pxi"
+
+include "poolings/attention.pxi"
+include "poolings/last.pxi"
+include "poolings/max.pxi"
+include "poolings/mean.pxi"

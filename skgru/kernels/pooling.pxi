@@ -1,182 +1,51 @@
-"""From the states of all steps to one vector a sequence, forward and backward.
+"""The table of poolings: each reduces the states of all steps of a sequence to one vector.
 
-What is pooled so far is INOUT, so that a sequence may come a window of steps at a time. In a
-window of n sequences, they are the first n rows of it.
+A pooling is a file in poolings/ and its line among the includes of kernels.pyx. The file has its
+forward and its backward pass over packed minibatches, which Python calls, and a `step` for
+streaming; it ends in `_add_pooling`.
+
+The accumulators of a forward pass are INOUT, so that a sequence may come a window of steps at a
+time. The n sequences of a window are the first n rows of its accumulators.
 """
 
+cdef enum:
+    MAX_POOLINGS = 16
 
-# ---- mean ------------------------------------------------------------------------------------
-
-def sum_steps(
-    const real[:, ::1] states,               # IN   (N, H)    packed
-    const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
-    real[:, ::1] total,                      # INOUT (B, H)
-):
-    """Add the states of each sequence to its total."""
-    cdef Py_ssize_t t, H = states.shape[1], row = 0
-    _check_pooling(states.shape, batch_sizes, total.shape)
-    with nogil:
-        for t in range(batch_sizes.shape[0]):
-            _add(batch_sizes[t] * H, &states[row, 0], &total[0, 0])
-            row += batch_sizes[t]
+# Add the state h (H,) of one step to a streaming state, and write what is pooled so far (H,).
+ctypedef void (*pooling_step)(
+    Py_ssize_t H, const real* h, const real* query, real* state, real* pooled
+) noexcept nogil
 
 
-def repeat_steps(
-    const real[:, ::1] d_total,              # IN   (B, H)
-    const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
-    real[:, ::1] d_states,                   # OUT  (N, H)
-):
-    """Give every step of a sequence the gradient of its total."""
-    cdef Py_ssize_t t, H = d_states.shape[1], row = 0
-    _check_pooling(d_states.shape, batch_sizes, d_total.shape)
-    with nogil:
-        for t in range(batch_sizes.shape[0]):
-            memcpy(&d_states[row, 0], &d_total[0, 0], batch_sizes[t] * H * sizeof(real))
-            row += batch_sizes[t]
+cdef struct Pooling:
+    int n_vectors                           # of H numbers in a streaming state, 0 at first
+    int n_numbers                           # after them, 0 at first
+    bint has_query                          # a learned vector (H,)
+    pooling_step step                       # NULL: what is pooled is h
 
 
-# ---- max -------------------------------------------------------------------------------------
+cdef Pooling[MAX_POOLINGS] _poolings
+cdef int _n_poolings = 0
 
-def max_forward(
-    const real[:, ::1] states,               # IN   (N, H)
-    const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
-    int first_step,                          # IN   the number of the window's first step
-    real[:, ::1] highest,                    # INOUT (B, H)
-    int[:, ::1] at_step,                     # INOUT (B, H)   where it was, the first of several
-):
-    """Raise each sequence's highest states to those of these steps."""
-    cdef:
-        Py_ssize_t t, i, H = states.shape[1], row = 0
-        const real* h
-        real* best
-        int* best_step
-        bint higher
-    _check_pooling(states.shape, batch_sizes, highest.shape)
-    if at_step.shape[0] != highest.shape[0] or at_step.shape[1] != H:
-        raise ValueError("at_step must be (B, H)")
-    with nogil:
-        best = &highest[0, 0]
-        best_step = &at_step[0, 0]
-        for t in range(batch_sizes.shape[0]):
-            h = &states[row, 0]
-            for i in range(batch_sizes[t] * H):
-                higher = h[i] > best[i] or h[i] != h[i]  # NaN stays
-                best_step[i] = first_step + <int>t if higher else best_step[i]
-                best[i] = h[i] if higher else best[i]
-            row += batch_sizes[t]
+# name: index
+POOLINGS = {}
 
 
-def max_backward(
-    const real[:, ::1] d_highest,            # IN   (B, H)
-    const int[:, ::1] at_step,               # IN   (B, H)
-    const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
-    int first_step,
-    real[:, ::1] d_states,                   # OUT  (N, H)
-):
-    """Give the gradient of a highest state to the step where it was."""
-    cdef:
-        Py_ssize_t t, i, H = d_states.shape[1], row = 0
-        const real* d
-        const int* step
-        real* d_h
-    _check_pooling(d_states.shape, batch_sizes, d_highest.shape)
-    if at_step.shape[0] != d_highest.shape[0] or at_step.shape[1] != H:
-        raise ValueError("at_step must be (B, H)")
-    with nogil:
-        d = &d_highest[0, 0]
-        step = &at_step[0, 0]
-        for t in range(batch_sizes.shape[0]):
-            d_h = &d_states[row, 0]
-            for i in range(batch_sizes[t] * H):
-                d_h[i] = d[i] if step[i] == first_step + <int>t else 0
-            row += batch_sizes[t]
+cdef int _add_pooling(str name, Pooling added) except -1:
+    global _n_poolings
+    if _n_poolings == MAX_POOLINGS or name in POOLINGS:
+        raise RuntimeError(f"there is no room for a pooling {name!r}")
+    _poolings[_n_poolings] = added
+    POOLINGS[name] = _n_poolings
+    _n_poolings += 1
+    return 0
 
 
-# ---- attention -------------------------------------------------------------------------------
-#
-# One learned query q: α_t = softmax_t(h_t · q) over the steps of a sequence, and Σ_t α_t h_t. The
-# softmax is summed up as steps come, relative to the highest score so far (Milakov & Gimelshein
-# 2018, arXiv:1805.02867): pooled = total / norm at the end.
-
-def attention_forward(
-    const real[:, ::1] states,               # IN   (N, H)
-    const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
-    const real[::1] query,                   # IN   (H,)
-    real[::1] scores,                        # OUT  (N,)      h_t · q
-    real[::1] highest,                       # INOUT (B,)     score, at first -inf
-    real[::1] norm,                          # INOUT (B,)     Σ exp(score - highest)
-    real[:, ::1] total,                      # INOUT (B, H)   Σ exp(score - highest) h
-):
-    """Add the states of each sequence to its total, weighted by their scores."""
-    cdef:
-        Py_ssize_t t, k, n, N = states.shape[0], H = states.shape[1], B = total.shape[0], row = 0
-        unsigned long long mode
-    _check_pooling(states.shape, batch_sizes, total.shape)
-    if (query.shape[0] != H or scores.shape[0] != N or highest.shape[0] != B
-            or norm.shape[0] != B):
-        raise ValueError("query must be (H,), scores (N,), highest and norm (B,)")
-    with nogil:
-        mode = flush_denormals()
-        for t in range(batch_sizes.shape[0]):
-            n = batch_sizes[t]
-            for k in range(n):
-                scores[row + k] = _attend(
-                    H, &states[row + k, 0], &query[0], &highest[k], &norm[k], &total[k, 0])
-            row += n
-        restore_denormals(mode)
-
-
-cdef real _attend(
-    Py_ssize_t H, const real* h, const real* query, real* highest, real* norm, real* total
-) noexcept nogil:
-    """Add one state; return its score."""
-    cdef real score = _dot(H, h, query), weight
-    if score > highest[0]:
-        weight = <real>exp(highest[0] - score)
-        norm[0] *= weight
-        _scale(H, weight, total)
-        highest[0] = score
-    weight = <real>exp(score - highest[0])
-    norm[0] += weight
-    _add_scaled(H, weight, h, total)
-    return score
-
-
-def attention_backward(
-    const real[:, ::1] states,               # IN   (N, H)
-    const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
-    const real[::1] query,                   # IN   (H,)
-    const real[::1] highest,                 # IN   (B,)
-    const real[::1] norm,                    # IN   (B,)
-    const real[:, ::1] pooled,               # IN   (B, H)
-    const real[:, ::1] d_pooled,             # IN   (B, H)
-    real[:, ::1] d_states,                   # OUT  (N, H)
-    real[::1] d_query,                       # INOUT (H,)     ∂L/∂q is added
-):
-    """∂L/∂h_t = α_t d + a_t q and ∂L/∂q = Σ a_t h_t, with a_t = α_t d · (h_t - pooled)."""
-    cdef:
-        Py_ssize_t t, k, N = states.shape[0], H = states.shape[1], B = pooled.shape[0], row = 0
-        unsigned long long mode
-        real weight, a
-    _check_pooling(states.shape, batch_sizes, pooled.shape)
-    if (query.shape[0] != H or d_query.shape[0] != H or highest.shape[0] != B
-            or norm.shape[0] != B or d_pooled.shape[0] != B or d_pooled.shape[1] != H
-            or d_states.shape[0] != N or d_states.shape[1] != H):
-        raise ValueError("the arrays do not have the shapes of what they belong to")
-    with nogil:
-        mode = flush_denormals()
-        for t in range(batch_sizes.shape[0]):
-            for k in range(batch_sizes[t]):
-                a = _dot(H, &states[row, 0], &query[0])
-                weight = <real>exp(a - highest[k]) / norm[k]
-                a = weight * (_dot(H, &d_pooled[k, 0], &states[row, 0])
-                              - _dot(H, &d_pooled[k, 0], &pooled[k, 0]))
-                memcpy(&d_states[row, 0], &d_pooled[k, 0], H * sizeof(real))
-                _scale(H, weight, &d_states[row, 0])
-                _add_scaled(H, a, &query[0], &d_states[row, 0])
-                _add_scaled(H, a, &states[row, 0], &d_query[0])
-                row += 1
-        restore_denormals(mode)
+cdef Pooling* _pooling(str name) except NULL:
+    """Return the pooling of this name; raise ValueError if there is none."""
+    if name not in POOLINGS:
+        raise ValueError(f"there is no pooling {name!r}, only {', '.join(POOLINGS)}")
+    return &_poolings[POOLINGS[name]]
 
 
 cdef int _check_pooling(

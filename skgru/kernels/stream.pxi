@@ -4,22 +4,10 @@ What `layer_forward` and `linear_forward` do at every call, a `Stepper` does onc
 packed and memory is allocated when it is made. Its outputs have the bits of theirs.
 
 A state is a row of numbers, all 0 before the first step: h of the first layer and its memory if
-the cell has one, the same of the other layers, and last what is pooled so far (see pooling.pxi):
-
-    last        nothing
-    mean        total, number of steps
-    max         highest, number of steps
-    attention   total, highest, norm
+the cell has one, the same of the other layers, and last what is pooled so far (see poolings/).
 """
 
-cdef enum pooled_as:
-    LAST
-    MEAN
-    MAX
-    ATTENTION
-
 cdef object _new = numpy.empty
-cdef dict _POOLINGS = {"last": LAST, "mean": MEAN, "max": MAX, "attention": ATTENTION}
 
 
 cdef class Stepper:
@@ -34,8 +22,9 @@ cdef class Stepper:
         Of `CELLS`.
     layers : list of tuple of ndarray
         W, U, b and c of each layer, the first layer first.
-    pooling : {"last", "mean", "max", "attention"}
-    query : ndarray of shape (H,), or (0,) without attention
+    pooling : str
+        A key of `POOLINGS`.
+    query : ndarray of shape (H,), or (0,) for a pooling without query
     head : tuple of ndarray
         W (H, K) and b (K,).
     n_streams : int
@@ -52,8 +41,8 @@ cdef class Stepper:
 
     cdef:
         readonly Py_ssize_t n_streams, n_channels, n_outputs, state_size
-        Py_ssize_t n_layers, n_units            # n_units: H of the last layer
-        pooled_as pooling
+        Py_ssize_t n_layers
+        Pooling* pooling
         object convert
         packed_layer* layers
         void* memory
@@ -65,7 +54,7 @@ cdef class Stepper:
         real* state                             # (n_streams, state_size)
         real* inner                             # (n_streams, H) of any layer
         real* saved                             # (n_streams, PH) of any layer
-        real* pooled                            # (n_streams, n_units)
+        real* pooled                            # (n_streams, H) of the last layer
         real* y                                 # (n_streams, n_outputs)
 
     def __cinit__(
@@ -83,7 +72,7 @@ cdef class Stepper:
         self.n_streams = n_streams
         self.convert = convert
         self.n_layers = len(layers)
-        self.pooling = _POOLINGS[pooling]
+        self.pooling = _pooling(pooling)
         for W, U, b, c in layers:
             D = D or W.shape[0]
             _check_weights(unit, D, W.shape, U.shape, b.shape[0], c.shape[0])
@@ -96,12 +85,10 @@ cdef class Stepper:
         W, b = head
         if W.shape[0] != H or b.shape[0] == 0 or W.shape[1] != b.shape[0]:
             raise ValueError("W and b of the head must be (H, K) and (K,)")
-        if query.shape[0] != (H if self.pooling == ATTENTION else 0):
-            raise ValueError("query must be (H,) with attention, else (0,)")
-        self.n_units = H
+        if query.shape[0] != (H if self.pooling.has_query else 0):
+            raise ValueError("query must be (H,) for a pooling that has one, else (0,)")
         self.n_outputs = b.shape[0]
-        if self.pooling != LAST:
-            self.state_size += H + (2 if self.pooling == ATTENTION else 1)
+        self.state_size += self.pooling.n_vectors * H + self.pooling.n_numbers
         numbers += packed_size(H, self.n_outputs) + in_lines(self.n_outputs) + in_lines(H)
         numbers += 6 * LINE + rows * (
             self.n_channels + self.state_size + widest + P * widest + H + self.n_outputs)
@@ -296,7 +283,7 @@ cdef class Stepper:
     cdef void _advance(self) noexcept nogil:
         """Bring the states a step further, and compute the outputs."""
         cdef:
-            Py_ssize_t n = self.n_streams, size = self.state_size, i, k, H
+            Py_ssize_t n = self.n_streams, size = self.state_size, H = 0, i, k
             const cell* unit = self.layers[0].unit
             Py_ssize_t P = unit.n_gates + unit.n_extra, S = unit.n_states
             unsigned long long mode = flush_denormals()
@@ -321,38 +308,15 @@ cdef class Stepper:
             now.x = now.h
             now.x_stride = size
             now.h += S * H
-        to_y = term(now.x, self.head_W, self.n_units, size, 1)
-        if self.pooling != LAST:
+        to_y = term(now.x, self.head_W, H, size, 1)
+        if self.pooling.step != NULL:
             for k in range(n):
-                self._pool(now.x + k * size, now.h + k * size, self.pooled + k * self.n_units)
+                self.pooling.step(H, now.x + k * size, self.query, now.h + k * size,
+                                  self.pooled + k * H)
             to_y.a = self.pooled
-            to_y.row_stride = self.n_units
+            to_y.row_stride = H
         multiply(n, self.n_outputs, &to_y, 1, self.head_b, 0, self.y, self.n_outputs)
         restore_denormals(mode)
-
-    cdef void _pool(self, const real* h, real* so_far, real* pooled) noexcept nogil:
-        """Add the state of a step to what is pooled so far."""
-        cdef:
-            Py_ssize_t H = self.n_units, i
-            real* n_steps = so_far + H
-            real norm
-        if self.pooling == ATTENTION:
-            if so_far[H + 1] == 0:
-                so_far[H] = -INFINITY
-            _attend(H, h, self.query, so_far + H, so_far + H + 1, so_far)
-            norm = so_far[H + 1]
-            for i in range(H):
-                pooled[i] = so_far[i] / norm
-            return
-        if self.pooling == MEAN:
-            _add(H, h, so_far)
-        else:
-            for i in range(H):
-                if n_steps[0] == 0 or h[i] > so_far[i] or h[i] != h[i]:  # NaN stays
-                    so_far[i] = h[i]
-        n_steps[0] += 1
-        for i in range(H):
-            pooled[i] = so_far[i] / n_steps[0] if self.pooling == MEAN else so_far[i]
 
     # ---- the states --------------------------------------------------------------------------
 
