@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skgru import GRUClassifier
 from skgru.inspection import gradient_flow
 from skgru.model.workers import Workers
+from skgru.training.objective import Objective
 
 # ---- the flow of the gradient ------------------------------------------------------------------
 
@@ -102,7 +103,15 @@ def test_what_steps_add_is_the_whole_gradient(cell, shape):
     flow = gradient_flow(model, X, y, return_gradients=True)
     sequences = model._check_X(X, reset=False, dtype="float64")
     checked = model._check_targets(y, None, sequences)
-    objective = model._objective(model._network, sequences, checked, np.arange(4), Workers(1))
+    objective = Objective(
+        network=model._network,
+        loss=model._outputs.loss,
+        sequences=sequences,
+        targets=checked,
+        samples=np.arange(4),
+        alpha=model.alpha,
+        workers=Workers(1),
+    )
     value, gradient, _ = objective.minibatch(np.arange(4))
     assert flow.loss == pytest.approx(value, rel=1e-12)
     whole = [w for layer in model._network.views(gradient).layers for w in layer]
