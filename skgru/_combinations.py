@@ -6,21 +6,19 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
+from skgru._validation import GivenValidation
 from skgru.kernels import kernels_for
 from skgru.model.network import Architecture, Network
 from skgru.outputs import Outputs
 
 
-def check_combinations(
-    estimator: Any, validation: tuple[Any, Any, Any], *, incremental: bool
-) -> None:
+def check_combinations(estimator: Any, validation: GivenValidation, *, incremental: bool) -> None:
     """Refuse parameters that contradict each other, or the arguments of `fit`.
 
     Parameters
     ----------
     estimator : GRUClassifier or GRURegressor
-    validation : tuple
-        `X_val`, `y_val` and `sample_weight_val`.
+    validation : GivenValidation
     incremental : bool
         Whether this is `partial_fit`.
 
@@ -29,28 +27,26 @@ def check_combinations(
     ValueError
         If two of them cannot be used together.
     """
-    X_val, y_val, sample_weight_val = validation
-    if (X_val is None) != (y_val is None):
-        given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+    if (validation.X is None) != (validation.y is None):
+        given, missing = ("y_val", "X_val") if validation.X is None else ("X_val", "y_val")
         raise ValueError(f"{given} is given, but not {missing}; validation needs both.")
-    if sample_weight_val is not None and X_val is None:
+    if validation.sample_weight is not None and validation.X is None:
         raise ValueError("sample_weight_val is given, but not X_val and y_val.")
-    if X_val is not None and (not estimator.early_stopping or estimator.solver == "lbfgs"):
+    if validation.X is not None and estimator.solver == "lbfgs":
+        raise ValueError("X_val and y_val need a stochastic solver, solver='lbfgs' has no epochs.")
+    if validation.groups is not None and (
+        not estimator.early_stopping or validation.X is not None or estimator.solver == "lbfgs"
+    ):
         raise ValueError(
-            "X_val and y_val are for early stopping, which needs early_stopping=True and a "
-            "stochastic solver."
+            "groups say what early_stopping=True may hold out of X; without it, or with X_val, "
+            "nothing is held out."
         )
     if incremental and estimator.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True.")
-    if incremental and estimator.learning_rate == "cosine":
-        raise ValueError(
-            'partial_fit does not support learning_rate="cosine", which has to know the '
-            "number of epochs."
-        )
-    if estimator.return_sequences and estimator.pooling != "last":
+    if estimator.return_sequences and estimator.pooling in ("max", "attention"):
         raise ValueError(
             f"pooling={estimator.pooling!r} makes one vector of a sequence, while "
-            "return_sequences=True predicts from every state; leave it at pooling='last'."
+            "return_sequences=True predicts from every state; one of the two must go."
         )
     if estimator.bidirectional and estimator.bptt_steps is not None:
         raise ValueError(
@@ -90,7 +86,8 @@ def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architec
         n_outputs=n_outputs,
         reset_after=estimator.reset_after,
         bidirectional=estimator.bidirectional,
-        pooling=estimator.pooling,
+        # a head on every state pools nothing
+        pooling="last" if estimator.return_sequences else estimator.pooling,
         return_sequences=estimator.return_sequences,
         cell=estimator.cell,
         activation=estimator.activation,

@@ -8,7 +8,7 @@ from inspect import signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skgru.model.pooling import POOLINGS
 from skgru.training.optimizers import OPTIMIZERS
@@ -23,7 +23,7 @@ class Parameter(NamedTuple):
     constraint : list
         As in scikit-learn's `_parameter_constraints`.
     doc : str
-        Type and default, and from the second line on the description.
+        Type, and from the second line on the description; the default is that of the signature.
     """
 
     constraint: list[Any]
@@ -33,12 +33,12 @@ class Parameter(NamedTuple):
 PARAMETERS = {
     "hidden_layer_sizes": Parameter(
         [Interval(Integral, 1, None, closed="left"), "array-like"],
-        """int or sequence of int, default=(64,)
+        """int or sequence of int
     Units of each recurrent layer, the first layer first. An int is one layer.""",
     ),
     "cell": Parameter(
         [str],
-        """{"gru", "rnn", "lstm", "cifg", "mgu", "light_gru"}, default="gru"
+        """{"gru", "rnn", "lstm", "cifg", "mgu", "light_gru"}
     Recurrent unit: gated recurrent unit (Cho et al. 2014), plain tanh network (Elman 1990), long
     short-term memory (Hochreiter & Schmidhuber 1997), the same with coupled gates (Greff et al.
     2017), minimal gated unit (Zhou et al. 2016), or GRU without reset gate (Ravanelli et al.
@@ -47,56 +47,56 @@ PARAMETERS = {
     ),
     "activation": Parameter(
         [StrOptions({"tanh", "relu"})],
-        """{"tanh", "relu"}, default="tanh"
+        """{"tanh", "relu"}
     Activation of the candidate; "relu" is only for `cell="light_gru"`.""",
     ),
     "reset_after": Parameter(
         ["boolean"],
-        """bool, default=False
+        """bool
     Where the reset gate of `cell="gru"` acts: on the past state (False; Cho et al. 2014), or on
     its product with the recurrent weights (True; the form of cuDNN and of PyTorch).""",
     ),
     "bidirectional": Parameter(
         ["boolean"],
-        """bool, default=False
+        """bool
     Whether every layer also reads the sequence from its end, with weights of its own. The next
     layer, or the pooling, receives both states side by side.""",
     ),
     "pooling": Parameter(
         [StrOptions(set(POOLINGS))],
-        """{"last", "mean", "max", "attention"}, default="last"
+        """{"last", "mean", "max", "attention"}
     How the states of the top layer become one vector per sequence for the output layer: the last
     state (of the backward direction, the one after the first step), the mean or maximum over
     time, or a mean whose weights are the softmax over time of products with a learned query.""",
     ),
     "return_sequences": Parameter(
         ["boolean"],
-        """bool, default=False
+        """bool
     Whether to predict at every time step instead of once per sequence. y then holds a target for
     each step; missing ones (NaN or None) are ignored.""",
     ),
     "dropout": Parameter(
         [Interval(Real, 0, 1, closed="left")],
-        """float, default=0.0
+        """float
     Probability with which a number between layers, or before the output layer, is set to 0 in
     training; the others are scaled up.""",
     ),
     "recurrent_dropout": Parameter(
         [Interval(Real, 0, 1, closed="left")],
-        """float, default=0.0
+        """float
     The same for the states that the recurrent weights multiply, with one mask for all steps of a
     sequence (Gal & Ghahramani 2016).""",
     ),
     "solver": Parameter(
         [StrOptions({*OPTIMIZERS, "lbfgs"})],
-        """{"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        """{"adam", "adamw", "sgd", "rmsprop", "lbfgs"}
     Stochastic updates, one minibatch at a time, or L-BFGS over the whole training set. L-BFGS
     suits small sets and finds the same optimum for sample weights as for repeated samples.
     "rmsprop" is "adam" without the first moment.""",
     ),
     "alpha": Parameter(
         [Interval(Real, 0, None, closed="left")],
-        """float, default=1e-4
+        """float
     Strength of the L2 penalty on the weight matrices; biases are free. As in scikit-learn's
     `MLPClassifier`, it is divided by the sample size when it is added to the loss. With "adamw"
     it is the weight decay instead: each update takes `alpha` times the learning rate off every
@@ -104,13 +104,14 @@ PARAMETERS = {
     ),
     "batch_size": Parameter(
         [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        """int or "auto", default="auto"
-    Sequences per update. "auto" is `min(32, n_samples)`; a size above the number of samples means
-    all of them. Not used by "lbfgs".""",
+        """int or "auto"
+    Sequences per update. "auto" is a tenth of the samples, but at least 4 and at most 32: small
+    sets get at least ten updates per epoch, and small minibatches regularize. A size above the
+    number of samples means all of them. Not used by "lbfgs".""",
     ),
     "bptt_steps": Parameter(
         [Interval(Integral, 1, None, closed="left"), None],
-        """int or None, default=None
+        """int or None
     Number of steps over which gradients are propagated back (truncated backpropagation through
     time). Long sequences are cut into windows of so many steps, counted from their ends; states
     pass from one window to the next, gradients do not. Memory is that of one window. None goes
@@ -118,133 +119,147 @@ PARAMETERS = {
     ),
     "learning_rate": Parameter(
         [StrOptions(set(SCHEDULES))],
-        """{"constant", "cosine", "invscaling", "adaptive"}, default="constant"
+        """{"constant", "cosine", "invscaling", "adaptive"}
     Schedule of the learning rate of the stochastic solvers: constant; half a cosine wave down to
-    0 at `max_iter`; divided by `n_samples_seen ** power_t` after each epoch; or divided by five
+    0 at `max_iter` (`partial_fit`, which does not know the number of epochs, keeps it constant);
+    divided by `n_samples_seen ** power_t` after each epoch; or divided by five
     each time that training has stopped improving, until it falls below 1e-6.""",
     ),
     "learning_rate_init": Parameter(
         [Interval(Real, 0, None, closed="neither")],
-        """float, default=0.01
+        """float
     Initial learning rate. Not used by "lbfgs".""",
     ),
     "warmup_updates": Parameter(
         [Interval(Integral, 0, None, closed="left")],
-        """int, default=0
+        """int
     Number of updates over which the learning rate first rises linearly to that of its schedule.
     Not used by "lbfgs".""",
     ),
     "power_t": Parameter(
         [Interval(Real, 0, None, closed="left")],
-        """float, default=0.5
+        """float
     Exponent of `learning_rate="invscaling"`.""",
     ),
     "max_iter": Parameter(
-        [Interval(Integral, 1, None, closed="left")],
-        """int, default=100
-    Maximum number of epochs of the stochastic solvers, or of iterations of "lbfgs".""",
+        [Interval(Integral, 0, None, closed="left")],
+        """int
+    Maximum number of epochs of the stochastic solvers, or of iterations of "lbfgs". 0 leaves the
+    initial weights, to be looked at or changed before `warm_start` continues from them.""",
     ),
     "max_grad_norm": Parameter(
         [Interval(Real, 0, None, closed="right"), None],
-        """float or None, default=1.0
+        """float or None
     Gradients of a minibatch with a larger L2 norm are scaled down to it (Pascanu et al. 2013);
     None never does. Not used by "lbfgs".""",
     ),
     "shuffle": Parameter(
         ["boolean"],
-        """bool, default=True
+        """bool
     Whether to draw the minibatches anew in each epoch. Not used by "lbfgs".""",
     ),
     "random_state": Parameter(
         ["random_state"],
-        """int, RandomState instance or None, default=None
+        """int, RandomState instance or None
     Draws the initial weights, the validation split and the minibatches. Pass an int for
     reproducible fits.""",
     ),
     "tol": Parameter(
         [Interval(Real, 0, None, closed="left")],
-        """float, default=1e-4
-    Minimum improvement of the loss (or of the validation score) that counts as progress. For
-    "lbfgs", the largest entry of the gradient at which to stop.""",
+        """float
+    Minimum improvement of the loss (or of the validation score) that counts as progress. The loss
+    is averaged over the last epoch, or over 100 updates if an epoch has fewer. For "lbfgs", the
+    largest entry of the gradient at which to stop.""",
     ),
     "verbose": Parameter(
         ["verbose"],
-        """bool, default=False
+        """bool
     Whether to print the loss, and the validation score if there is one, of each epoch.""",
     ),
     "warm_start": Parameter(
         ["boolean"],
-        """bool, default=False
+        """bool
     Whether `fit` starts from the weights of the previous fit.""",
     ),
     "momentum": Parameter(
         [Interval(Real, 0, 1, closed="both")],
-        """float, default=0.9
+        """float
     Momentum of "sgd", in [0, 1].""",
     ),
     "nesterovs_momentum": Parameter(
         ["boolean"],
-        """bool, default=True
+        """bool
     Whether the momentum of "sgd" is Nesterov's.""",
     ),
     "beta_1": Parameter(
         [Interval(Real, 0, 1, closed="left")],
-        """float, default=0.9
+        """float
     Decay of the first moment of "adam" and "adamw", in [0, 1).""",
     ),
     "beta_2": Parameter(
         [Interval(Real, 0, 1, closed="left")],
-        """float, default=0.999
+        """float
     Decay of the second moment of "adam", "adamw" and "rmsprop", in [0, 1).""",
     ),
     "epsilon": Parameter(
         [Interval(Real, 0, None, closed="neither")],
-        """float, default=1e-8
+        """float
     Added to the root of the second moment.""",
     ),
     "early_stopping": Parameter(
         ["boolean"],
-        """bool, default=False
+        """bool
     Whether to hold out part of the training samples, to stop when the score on them no longer
-    improves, and to keep the weights with the best score. Not used by "lbfgs".""",
+    improves (`scoring`), and to keep the weights with the best score, of equal ones the latest.
+    Not used by "lbfgs".""",
     ),
     "validation_fraction": Parameter(
         [Interval(Real, 0, 1, closed="neither")],
-        """float, default=0.1
+        """float
     Share of the samples that early stopping holds out, unless `fit` is given `X_val`.""",
     ),
     "validation_split": Parameter(
-        [StrOptions({"random", "last"})],
-        """{"random", "last"}, default="random"
+        [StrOptions({"random", "last"}), HasMethods(["split", "get_n_splits"])],
+        """{"random", "last"} or splitter
     Which samples early stopping holds out: random ones (stratified by class if each sequence has
-    one label), or the last ones, for samples in the order of time.""",
+    one label, and of other groups if `fit` is given `groups`), the last ones, for samples in the
+    order of time, or the first split of a scikit-learn splitter such as `GroupShuffleSplit`.""",
+    ),
+    "scoring": Parameter(
+        [str, callable, None],
+        """str, callable or None
+    Score on the validation samples that early stopping watches: "loss" is the negative loss,
+    weighted as in training; other names and callables are scorers of scikit-learn, or of
+    `skgru.metrics.step_scorer`; None is the estimator's own `score`.""",
     ),
     "n_iter_no_change": Parameter(
         [Interval(Integral, 1, None, closed="left")],
-        """int, default=10
-    Number of consecutive epochs without an improvement of at least `tol` before training stops.""",
+        """int
+    Number of consecutive epochs without an improvement of at least `tol` before training stops
+    (with `learning_rate="cosine"`, before the rate falls to 0 in a fifth of the updates so far).
+    No fit is stopped by its loss before 1,000 updates (`n_updates_`).""",
     ),
     "max_fun": Parameter(
         [Interval(Integral, 1, None, closed="left")],
-        """int, default=15000
+        """int
     Maximum number of evaluations of the loss by "lbfgs".""",
     ),
     "n_channels": Parameter(
         [Interval(Integral, 1, None, closed="left")],
-        """int, default=1
+        """int
     How a two-dimensional X is split into time steps: a row holds `n_timesteps * n_channels`
     values, all channels of the oldest step first. Other forms of X have channels of their own.""",
     ),
     "n_jobs": Parameter(
         [Integral, None],
-        """int or None, default=None
+        """int or None
     Number of threads of `fit` and of predictions; -1 is all cores, None is 1 unless in a
     `joblib.parallel_config`. The result has the same bits for every number. Threads share the
     sequences of a minibatch, 16 or more to each, so large minibatches gain most.""",
     ),
     "dtype": Parameter(
         [StrOptions({"float32", "float64"})],
-        """{"float32", "float64"}, default="float32"
+        """{"float32", "float64"}
     Precision of the weights and of all computations.""",
     ),
 }
@@ -256,6 +271,8 @@ ATTRIBUTES = """
         Columns of a two-dimensional X seen in `fit`; otherwise the channels of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X was a DataFrame with string names.
+    n_updates_ : int
+        Updates of the weights by stochastic solvers; `partial_fit` and `warm_start` add to it.
     n_iter_ : int
         Completed epochs, or iterations of "lbfgs"; `partial_fit` and `warm_start` add to it.
     t_ : int
@@ -269,7 +286,8 @@ ATTRIBUTES = """
     grad_norm_curve_ : list of float
         Mean L2 norm of the gradient in each epoch, before clipping.
     validation_scores_ : list of float or None
-        Score of each epoch on the samples held out by early stopping.
+        Score of each epoch on the samples held out by early stopping, or on `X_val`: by default
+        the negative loss (see `scoring`), higher is better.
     best_validation_score_ : float or None
         The highest of `validation_scores_`.
     layers_ : list of named tuples
@@ -314,7 +332,10 @@ def documented(**own: Parameter) -> Callable[[type], type]:
     def decorate(cls: type) -> type:
         cls._parameter_constraints = {name: p.constraint for name, p in parameters.items()}
         if cls.__doc__:  # python -OO has none
-            docs = [f"{name} : {parameters[name].doc}" for name in signature(cls).parameters]
+            docs = [
+                _entry(name, parameters[name].doc, parameter.default)
+                for name, parameter in signature(cls).parameters.items()
+            ]
             for placeholder, text in {
                 "{parameters}": "\n\n".join(docs).replace("\n", "\n    ").replace("    \n", "\n"),
                 "{attributes}": ATTRIBUTES.strip(),
@@ -324,3 +345,9 @@ def documented(**own: Parameter) -> Callable[[type], type]:
         return cls
 
     return decorate
+
+
+def _entry(name: str, doc: str, default: Any) -> str:
+    kind, description = doc.split("\n", 1)
+    shown = f'"{default}"' if isinstance(default, str) else repr(default)
+    return f"{name} : {kind}, default={shown}\n{description}"

@@ -14,7 +14,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
-    is_classifier,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -22,18 +21,20 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgru._combinations import architecture_of, check_combinations, check_same_model
+from skgru._validation import GivenValidation, validation_score
 from skgru.html_repr import network_html
 from skgru.model.inference import attention_weights, pool, predict
 from skgru.model.network import Head, Layer, Network, Parameters
 from skgru.model.workers import Workers, n_threads
-from skgru.outputs import Outputs, from_state
+from skgru.outputs import Labels, Outputs, from_state
 from skgru.persistence import Saved, unchanged_on_error
 from skgru.sequences import Aligned, Sequences, Targets, align, check_sequences
 from skgru.streaming import Stream, stream_of
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
-from skgru.training.fit import Fit, TrainingSet, hold_out
+from skgru.training.fit import Fit, TrainingSet
 from skgru.training.history import History
 from skgru.training.stochastic import Solver
+from skgru.training.validation import hold_out
 
 # fitted objects, and how each is made of its plain state in a saved model
 FITTED_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -43,8 +44,8 @@ FITTED_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "_solver": Solver.from_state,
 }
 
-# `X_val`, `y_val` and `sample_weight_val`
-NO_VALIDATION = (None, None, None)
+
+NO_VALIDATION = GivenValidation()
 
 
 def _has_attention(estimator: "BaseGRU") -> bool:
@@ -80,6 +81,7 @@ class BaseGRU(
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
@@ -102,8 +104,12 @@ class BaseGRU(
         sample_weight : array-like, default=None
             Weights in the loss and in the validation score, of shape (n_samples,). With
             `return_sequences`, also one for every step, in any form that y may have.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of the sequences, such as the patient of each window: early stopping then
+            validates on groups that are not trained on.
         X_val : array-like, default=None
-            Sequences for early stopping to validate on, instead of a part of X. In a `Pipeline`,
+            Sequences to validate on after each epoch: early stopping takes them instead of a
+            part of X, and without it they give the curve `validation_scores_`. In a `Pipeline`,
             `transform_input=["X_val"]` transforms it as X.
         y_val : array-like, default=None
             Their targets.
@@ -125,7 +131,7 @@ class BaseGRU(
         tasks = FitTasks()
         tasks.begin_fit(self, self.max_iter, X, y, metadata)
         with unchanged_on_error(self):
-            validation = (X_val, y_val, sample_weight_val)
+            validation = GivenValidation(X_val, y_val, sample_weight_val, groups)
             self._fit(X, y, sample_weight, validation=validation, tasks=tasks)
         tasks.end_fit()
         return self
@@ -138,7 +144,7 @@ class BaseGRU(
         *,
         incremental: bool = False,
         classes: np.ndarray | None = None,
-        validation: tuple[Any, ArrayLike | None, ArrayLike | None] = NO_VALIDATION,
+        validation: GivenValidation = NO_VALIDATION,
         tasks: FitTasks | None = None,
     ) -> Self:
         tasks = tasks or FitTasks()
@@ -164,9 +170,9 @@ class BaseGRU(
             network.initialize(random_state)
         solver: Solver | None = deepcopy(self._solver) if incremental and continued else None
         training = TrainingSet(sequences, targets, np.arange(len(sequences)))
-        if self.early_stopping and self.solver != "lbfgs":
+        if (self.early_stopping or validation.X is not None) and self.solver != "lbfgs":
             self._set_validation(training, validation, random_state)
-        tasks.make_fitted(lambda: {"_network": network.copy()})
+        tasks.make_fitted(lambda: {"_network": network.copy(), **history.attributes()})
         with Workers(n_threads(self.n_jobs)) as workers:
             fit = Fit(
                 network=network,
@@ -178,9 +184,9 @@ class BaseGRU(
                 tasks=tasks,
                 random_state=random_state,
             )
-            finished = fit.run(training, 1 if incremental else self.max_iter)
+            finished = fit.run(training, fresh=not continued, incremental=incremental)
         # the cosine ends at max_iter on purpose
-        if not (finished or incremental or self.learning_rate == "cosine"):
+        if not (finished or incremental or self.learning_rate == "cosine" or not self.max_iter):
             warnings.warn(
                 f"Training reached max_iter={self.max_iter} epochs and had not converged yet.",
                 ConvergenceWarning,
@@ -192,29 +198,30 @@ class BaseGRU(
     def _set_validation(
         self,
         training: TrainingSet,
-        validation: tuple[Any, ArrayLike | None, ArrayLike | None],
+        given: GivenValidation,
         random_state: np.random.RandomState,
     ) -> None:
         """Hold out part of the samples, or take those that came with `fit`."""
-        if validation[0] is not None:
-            X_val, y_val, sample_weight_val = validation
-            sequences = self._check_X(X_val, reset=False, dtype=self.dtype)
-            targets = self._check_targets(y_val, sample_weight_val, sequences)
-            training.validation = sequences, targets
-            return
         targets = training.targets
-        one_label = targets.sequences is None and targets.y.shape[1] == 1
-        training.samples, held_out = hold_out(
-            targets,
-            validation_fraction=self.validation_fraction,
-            shuffle=self.validation_split == "random",
-            stratify=is_classifier(self) and one_label,
-            random_state=random_state,
-        )
-        rows = targets.rows(held_out)
-        sequences = training.sequences.take(held_out)
-        by_step = None if targets.sequences is None else sequences
-        training.validation = sequences, Targets(targets.y[rows], targets.weights[rows], by_step)
+        if given.X is not None:
+            sequences = self._check_X(given.X, reset=False, dtype=self.dtype)
+            targets = self._check_targets(given.y, given.sample_weight, sequences)
+        else:
+            training.samples, held_out = hold_out(
+                targets,
+                split=self.validation_split,
+                fraction=self.validation_fraction,
+                groups=given.checked_groups(training.sequences),
+                classes=self._outputs.classes
+                if isinstance(self._outputs, Labels) and targets.sequences is None
+                else None,
+                random_state=random_state,
+            )
+            rows, sequences = targets.rows(held_out), training.sequences.take(held_out)
+            by_step = None if targets.sequences is None else sequences
+            targets = Targets(targets.y[rows], targets.weights[rows], by_step)
+        training.validation = sequences, targets
+        training.score = validation_score(self, sequences, targets)
 
     def _check_targets(
         self, y: ArrayLike, sample_weight: ArrayLike | None, sequences: Sequences
@@ -227,20 +234,9 @@ class BaseGRU(
 
     def _publish(self) -> Self:
         """Set the fitted attributes that describe the training."""
-        history = self._history
         self.n_outputs_ = self._network.architecture.n_outputs
         self.n_parameters_ = self._network.parameters.size
-        self.n_iter_ = len(history.loss_curve)
-        self.t_ = history.n_samples_seen
-        self.loss_curve_ = history.loss_curve
-        self.grad_norm_curve_ = history.grad_norm_curve
-        self.loss_ = history.loss_curve[-1] if history.loss_curve else np.inf
-        self.best_loss_ = self.validation_scores_ = self.best_validation_score_ = None
-        if history.validation_scores:
-            self.validation_scores_ = history.validation_scores
-            self.best_validation_score_ = max(history.validation_scores)
-        else:
-            self.best_loss_ = min(history.loss_curve, default=np.inf)
+        vars(self).update(self._history.attributes())
         return self
 
     def _fit_to_parameters(self, X: Any, y: ArrayLike, parameters: Parameters) -> Self:

@@ -21,7 +21,7 @@ from skgru.persistence import unchanged_on_error
 @documented(
     class_weight=Parameter(
         [StrOptions({"balanced"}), dict, None],
-        """dict, "balanced" or None, default=None
+        """dict, "balanced" or None
     Weights of the classes in the loss, as a dict or inversely proportional to their frequencies.
     `partial_fit` takes a dict only.""",
     ),
@@ -78,8 +78,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         cell="gru",
         activation="tanh",
         reset_after=False,
-        bidirectional=False,
-        pooling="last",
+        bidirectional=True,
+        pooling="mean",
         return_sequences=False,
         dropout=0.0,
         recurrent_dropout=0.0,
@@ -87,11 +87,11 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         alpha=1e-4,
         batch_size="auto",
         bptt_steps=None,
-        learning_rate="constant",
-        learning_rate_init=0.01,
-        warmup_updates=0,
+        learning_rate="cosine",
+        learning_rate_init=0.005,
+        warmup_updates=20,
         power_t=0.5,
-        max_iter=100,
+        max_iter=200,
         max_grad_norm=1.0,
         shuffle=True,
         random_state=None,
@@ -106,6 +106,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         early_stopping=False,
         validation_fraction=0.1,
         validation_split="random",
+        scoring="loss",
         n_iter_no_change=10,
         max_fun=15000,
         class_weight=None,
@@ -145,6 +146,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.validation_split = validation_split
+        self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.class_weight = class_weight

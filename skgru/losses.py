@@ -63,6 +63,19 @@ class Multinomial:
         values, gradient = self._loss.loss_gradient(y[:, 0], outputs, weights)
         return float(values.sum(dtype=np.float64)), gradient
 
+    def of_rows(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Return the loss of each row, of shape (n_rows,)."""
+        return self._loss.loss(y[:, 0].copy(), outputs)
+
+    def best_constant(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the outputs of the best constant prediction: logarithms of the class shares.
+
+        Each class counts one sample more than it has, so that an absent one stays possible.
+        """
+        counts = np.bincount(y[:, 0].astype(np.intp), weights, minlength=self._loss.n_classes)
+        logits = np.log(counts + weights.mean())
+        return logits - logits.mean()
+
 
 class Elementwise:
     """Loss of each output by itself; the loss of a row is their mean.
@@ -100,6 +113,20 @@ class Elementwise:
             y.ravel(), outputs.ravel(), np.repeat(weights / n_outputs, n_outputs)
         )
         return float(values.sum(dtype=np.float64)), gradient.reshape(outputs.shape)
+
+    def of_rows(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Return the loss of each row, of shape (n_rows,)."""
+        return self._loss.loss(y.ravel(), outputs.ravel()).reshape(outputs.shape).mean(axis=1)
+
+    def best_constant(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the outputs of the best constant prediction: of 0 and 1 the logits of the shares.
+
+        Each of 0 and 1 counts one more sample than it has, so that an absent one stays possible.
+        """
+        if isinstance(self._loss, HalfBinomialLoss):
+            ones, total = weights @ y + weights.mean(), weights.sum() + 2 * weights.mean()
+            return np.log(ones / (total - ones))
+        return np.array([self._loss.fit_intercept_only(column, weights) for column in y.T.copy()])
 
     @property
     def inverse_link(self) -> str:
@@ -167,6 +194,21 @@ class Pinball:
             values, gradient[:, i] = loss.loss_gradient(y, columns[:, i].copy(), weights)
             value += float(values.sum(dtype=np.float64))
         return value, gradient.reshape(outputs.shape)
+
+    def of_rows(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Return the loss of each row, of shape (n_rows,)."""
+        columns = outputs.reshape(-1, len(self._losses))
+        values = [loss.loss(y.ravel(), columns[:, i].copy()) for i, loss in enumerate(self._losses)]
+        return np.mean(values, axis=0).reshape(len(y), -1).mean(axis=1)
+
+    def best_constant(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the quantiles of each target, in the order of the outputs."""
+        quantiles = [
+            loss.fit_intercept_only(column, weights)
+            for column in y.T.copy()
+            for loss in self._losses
+        ]
+        return np.array(quantiles)
 
 
 Loss = Multinomial | Elementwise | Pinball

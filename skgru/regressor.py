@@ -19,8 +19,7 @@ from skgru.persistence import unchanged_on_error
 @documented(
     loss=Parameter(
         [StrOptions({*REGRESSION_LOSSES, "quantile"})],
-        """{"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
-            default="squared_error"
+        """{"squared_error", "absolute_error", "huber", "poisson", "quantile"}
     What is minimized, as mean over outputs: half the squared error; the absolute error; Huber's
     loss, which is squared up to an error of 1 and absolute beyond (scale y); half the Poisson
     deviance of a positive mean, whose logarithm is the output of the network; or the pinball loss
@@ -28,7 +27,7 @@ from skgru.persistence import unchanged_on_error
     ),
     quantiles=Parameter(
         ["array-like"],
-        """sequence of float, default=(0.1, 0.5, 0.9)
+        """sequence of float
     Quantiles that `loss="quantile"` predicts, all by one model.""",
     ),
 )
@@ -108,6 +107,7 @@ class GRURegressor(RegressorMixin, BaseGRU):
         early_stopping=False,
         validation_fraction=0.1,
         validation_split="random",
+        scoring="loss",
         n_iter_no_change=10,
         max_fun=15000,
         n_channels=1,
@@ -148,6 +148,7 @@ class GRURegressor(RegressorMixin, BaseGRU):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.validation_split = validation_split
+        self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.n_channels = n_channels

@@ -1,11 +1,10 @@
 """Warnings about gradients, given after a fit."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from skgru.exceptions import GradientWarning
+from skgru.exceptions import GradientWarning, warn_once
 from skgru.model.layer import SavedLayer, backpropagate_layer
 from skgru.model.propagation import Dropout
 from skgru.training.objective import Objective
@@ -17,31 +16,33 @@ VANISHING_SAMPLES = 32
 SETTLED_EPOCHS = 10
 
 
-def warn_if_clipped(clipped: list[bool], last_norm: float, max_grad_norm: float | None) -> None:
+def warn_if_clipped(
+    clipped: list[bool], grad_norm_curve: list[float], max_grad_norm: float | None
+) -> None:
     """Warn if most updates were clipped, in the last epoch on average too.
 
     Parameters
     ----------
     clipped : list of bool
         Which updates were.
-    last_norm : float
-        Mean norm of the gradients of the last epoch: early in a fit, large ones are normal.
+    grad_norm_curve : list of float
+        Mean norm of the gradients of each epoch: early in a fit, large ones are normal.
     max_grad_norm : float or None
 
     Warns
     -----
     GradientWarning
     """
-    if max_grad_norm is None or last_norm <= max_grad_norm or sum(clipped) <= len(clipped) / 2:
+    if max_grad_norm is None or not grad_norm_curve or grad_norm_curve[-1] <= max_grad_norm:
         return
-    warnings.warn(
-        f"{sum(clipped)} of {len(clipped)} updates were clipped at max_grad_norm={max_grad_norm}; "
-        f"the mean norm of the gradient was {last_norm:.3g} in the last epoch "
+    if sum(clipped) <= len(clipped) / 2:
+        return
+    warn_once(
+        f"Most updates were clipped at max_grad_norm={max_grad_norm}, in the last epoch too "
         "(grad_norm_curve_). A threshold is meant for the exception: half to ten times the "
         "average norm (Pascanu et al. 2013). Raise it, scale X (and y) to unit variance, or lower "
         "learning_rate_init.",
         GradientWarning,
-        stacklevel=2,
     )
 
 
@@ -78,17 +79,14 @@ def warn_if_vanished(objective: Objective) -> None:
     if not any(entered):
         return  # of a loss without gradient, nothing can vanish
     if min(left) < np.finfo(network.dtype).eps:
-        layer = (len(left) - 1 - int(np.argmin(left))) // network.architecture.n_directions
-        warnings.warn(
-            f"The gradient vanishes on its way to the first time step: in layer {layer}, at most "
-            f"{min(left):.0e} of it is left there in each of {len(samples)} sequences of up to "
-            f"{sequences.lengths[samples[0]]} steps, less than {network.dtype} resolves. Nothing "
+        warn_once(
+            "The gradient vanishes on its way to the first time step: in each of the sequences "
+            f"looked at, less of it is left there than {network.dtype} resolves. Nothing "
             "that far back can be learned from. If it matters, give the loss a way that is "
             'shorter (return_sequences=True, pooling="mean", or "attention"; Bahdanau et al. '
             '2015), a cell with gates instead of "rnn" (Hochreiter & Schmidhuber 1997), or shorter '
             "sequences; skgru.inspection.gradient_flow shows where the gradient goes.",
             GradientWarning,
-            stacklevel=2,
         )
 
 

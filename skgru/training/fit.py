@@ -1,9 +1,11 @@
 """From an estimator's parameters to optimizer, schedule and objective, and through the epochs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from skgru.model.inference import predict
 from skgru.model.network import Network
@@ -11,15 +13,26 @@ from skgru.model.workers import Workers
 from skgru.outputs import Outputs
 from skgru.sequences import Sequences, Targets
 from skgru.training.callbacks import FitTasks
+from skgru.training.divergence import Guard
 from skgru.training.history import History, Patience
 from skgru.training.lbfgs import fit_lbfgs, merge_equal
 from skgru.training.objective import Objective
-from skgru.training.optimizers import OPTIMIZERS
-from skgru.training.schedules import SCHEDULES
-from skgru.training.stochastic import Solver, fit_stochastic
+from skgru.training.optimizers import OPTIMIZERS, Optimizer
+from skgru.training.schedules import SCHEDULES, Constant
+from skgru.training.stochastic import Solver, StochasticFit
+from skgru.training.validation import Validation
 
-# Sequences per update with batch_size="auto", if there are as many.
-AUTO_BATCH_SIZE = 32
+# Rows of outputs that a loss without gradient takes at a time.
+LOSS_ROWS = 65_536
+
+
+def auto_batch_size(n_samples: int) -> int:
+    """Return the sequences per update of batch_size="auto".
+
+    At least ten updates per epoch for training sets of 40 sequences and more: small minibatches
+    regularize (docs, "How the defaults were chosen").
+    """
+    return min(32, max(4, n_samples // 10))
 
 
 @dataclass
@@ -33,12 +46,16 @@ class TrainingSet:
     samples : ndarray of int
         Those to train on, among the sequences.
     validation : tuple of Sequences and Targets, or None
+    score : callable or None
+        Takes the network and returns its score on the validation set, higher is better; None is
+        the negative loss.
     """
 
     sequences: Sequences
     targets: Targets
     samples: np.ndarray
     validation: tuple[Sequences, Targets] | None = None
+    score: Callable[[Network], float] | None = None
 
 
 @dataclass
@@ -68,15 +85,54 @@ class Fit:
     tasks: FitTasks
     random_state: np.random.RandomState
 
-    def run(self, training: TrainingSet, max_iter: int) -> bool:
-        """Train for at most so many epochs; return whether training ended before that."""
+    def run(self, training: TrainingSet, *, fresh: bool, incremental: bool) -> bool:
+        """Train the network.
+
+        Parameters
+        ----------
+        training : TrainingSet
+        fresh : bool
+            Whether the network has just been initialized.
+        incremental : bool
+            Whether to train for one epoch that others may follow (`partial_fit`).
+
+        Returns
+        -------
+        bool
+            Whether training ended before `max_iter`.
+        """
+        if self.settings.solver == "lbfgs":
+            training.samples, training.targets = merge_equal(training.sequences, training.targets)
+        y, weights = self._known_targets(training)
+        constant = self.outputs.loss.best_constant(y, weights)
+        if fresh:
+            head = self.network.views(self.network.parameters).head
+            head.b[:] = constant
         if self.settings.solver == "lbfgs":
             self._minimize(training)
             return True
-        return self._run_epochs(training, max_iter)
+        reference = None
+        if not incremental:
+            reference = float(np.average(self._row_losses(y, constant), weights=weights))
+        return self._run_epochs(training, reference, incremental)
+
+    def _known_targets(self, training: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
+        """Return targets of positive weight, in double precision, and their weights."""
+        targets = training.targets
+        rows = targets.rows(training.samples)
+        rows = rows[targets.weights[rows] > 0]
+        return targets.y[rows].astype(np.float64), targets.weights[rows]
+
+    def _row_losses(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Compute the loss of each row of y, given a row of outputs for each, or one for all."""
+        losses = np.empty(len(y))
+        outputs = np.broadcast_to(outputs, (len(y), outputs.shape[-1]))
+        for rows in gen_batches(len(y), LOSS_ROWS):
+            part = np.ascontiguousarray(outputs[rows], dtype=np.float64)
+            losses[rows] = self.outputs.loss.of_rows(y[rows], part)
+        return losses
 
     def _minimize(self, training: TrainingSet) -> None:
-        training.samples, training.targets = merge_equal(training.sequences, training.targets)
         fit_lbfgs(
             self._objective(training, penalty_in_loss=True),
             self.history,
@@ -87,25 +143,34 @@ class Fit:
             verbose=self.settings.verbose,
         )
 
-    def _run_epochs(self, training: TrainingSet, max_iter: int) -> bool:
+    def _run_epochs(
+        self, training: TrainingSet, guard_reference: float | None, incremental: bool
+    ) -> bool:
         settings = self.settings
-        batch_size = AUTO_BATCH_SIZE if settings.batch_size == "auto" else settings.batch_size
-        batch_size = min(batch_size, len(training.samples))
+        n_samples, batch_size = len(training.samples), settings.batch_size
+        batch_size = auto_batch_size(n_samples) if batch_size == "auto" else batch_size
+        batch_size = min(batch_size, n_samples)
         if self.solver is None:
-            n_updates = max_iter * -(-len(training.samples) // batch_size)
+            n_updates = settings.max_iter * -(-n_samples // batch_size)
             self.solver = self._new_solver(n_updates)
-        return fit_stochastic(
-            self._objective(training, self.solver.optimizer.penalty_in_loss),
-            self.solver,
-            self.history,
-            max_iter=max_iter,
+        if incremental and self.solver.schedule.needs_plan:
+            # the number of epochs is unknown, or all planned ones have passed
+            warmup = 0 if self.history.n_updates else settings.warmup_updates
+            self.solver.schedule = Constant(settings.learning_rate_init, warmup)
+        objective = self._objective(training, self.solver.optimizer.penalty_in_loss)
+        return StochasticFit(
+            objective=objective,
+            solver=self.solver,
+            history=self.history,
             batch_size=batch_size,
             max_grad_norm=settings.max_grad_norm,
             shuffle=settings.shuffle,
-            validation_score=self._validation_score(training.validation),
-            tasks=self.tasks,
             verbose=settings.verbose,
-        )
+            tasks=self.tasks,
+            new_optimizer=self._new_optimizer,
+            validation=self._validation(training),
+            guard=None if guard_reference is None else Guard(objective, guard_reference),
+        ).run(1 if incremental else settings.max_iter)
 
     def _objective(self, training: TrainingSet, penalty_in_loss: bool) -> Objective:
         settings = self.settings
@@ -123,69 +188,43 @@ class Fit:
             random_state=None if self.solver is None else self.solver.random_state,
         )
 
+    def _new_optimizer(self) -> Optimizer:
+        return OPTIMIZERS[self.settings.solver].from_settings(self.settings, self.network)
+
     def _new_solver(self, n_updates: int) -> Solver:
         settings = self.settings
         return Solver(
-            OPTIMIZERS[settings.solver].from_settings(settings, self.network),
+            self._new_optimizer(),
             SCHEDULES[settings.learning_rate].from_settings(settings, n_updates),
             Patience(settings.tol, settings.n_iter_no_change),
             self.random_state,
         )
 
-    def _validation_score(self, validation: tuple[Sequences, Targets] | None):
-        """Return a function that scores the network on the validation set, if there is one."""
-        if validation is None:
+    def _validation(self, training: TrainingSet) -> Validation | None:
+        """Score the network on the validation set, if there is one."""
+        if training.validation is None:
             return None
-        sequences, targets = validation
+        sequences, targets = training.validation
         known = targets.weights > 0
-        y, weights = self.outputs.decode(targets.y[known]), targets.weights[known]
+        y, weights = targets.y[known].astype(np.float64), targets.weights[known]
+        # of all known steps of a sequence, one loss, as they are not independent
+        first = np.arange(len(y))
+        if targets.sequences is not None:
+            of_sequence = np.repeat(np.arange(len(sequences)), sequences.lengths)[known]
+            first = np.flatnonzero(np.diff(of_sequence, prepend=-1))
+        shares = np.add.reduceat(weights, first) / weights.sum()
+
+        def losses() -> np.ndarray:
+            outputs = predict(self.network, sequences, self.workers)[known]
+            weighted = np.add.reduceat(weights * self._row_losses(y, outputs), first)
+            return weighted / weights.sum()
 
         def score() -> float:
-            predictions = predict(self.network, sequences, self.workers)[known]
-            return self.outputs.score(y, self.outputs.predict(predictions), weights)
+            return training.score(self.network)
 
-        return score
-
-
-def hold_out(
-    targets: Targets,
-    *,
-    validation_fraction: float,
-    shuffle: bool,
-    stratify: bool,
-    random_state: np.random.RandomState,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split the samples into those to train on and those to validate on.
-
-    Parameters
-    ----------
-    targets : Targets
-    validation_fraction : float
-    shuffle : bool
-        Whether to hold out random samples, and not the last ones.
-    stratify : bool
-        Whether both parts shall have the same shares of classes.
-    random_state : RandomState
-
-    Raises
-    ------
-    ValueError
-        If fewer than two samples of positive weight are left to validate on.
-    """
-    # not at the top, as it would triple the time that `import skgru` takes
-    from sklearn.model_selection import train_test_split
-
-    training, held_out = train_test_split(
-        np.arange(len(targets)),
-        test_size=validation_fraction,
-        shuffle=shuffle,
-        random_state=random_state if shuffle else None,
-        stratify=targets.y if stratify and shuffle else None,
-    )
-    if np.count_nonzero(targets.weights[targets.rows(held_out)]) < 2:
-        raise ValueError(
-            f"validation_fraction={validation_fraction} of {len(targets)} samples leaves "
-            "fewer than 2 of positive weight to validate on. Increase it, or fit on more "
-            "samples."
+        return Validation(
+            self.network.parameters,
+            losses if training.score is None else score,
+            self.settings.early_stopping,
+            shares,
         )
-    return training, held_out

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import cos, pi
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 
 @dataclass
@@ -24,6 +24,8 @@ class Schedule:
     warmup_updates: int
     learning_rate: float | None = None
     n_updates: int = 0
+
+    needs_plan: ClassVar[bool] = False  # whether it has to know the number of updates
 
     def __post_init__(self):
         if self.learning_rate is None:
@@ -48,23 +50,45 @@ class Schedule:
         """Return whether to continue after a plateau, at another learning rate."""
         return False
 
+    @property
+    def finished(self) -> bool:
+        """Whether the schedule has come to its end."""
+        return False
+
+    def scale(self, factor: float) -> None:
+        """Multiply all learning rates to come."""
+        self.learning_rate_init *= factor
+        self.learning_rate *= factor
+
 
 @dataclass
 class Constant(Schedule):
     """One learning rate throughout."""
 
 
+# After a plateau, "cosine" comes to its end over so large a share of the updates so far.
+COOLDOWN = 0.2
+
+
 @dataclass
 class Cosine(Schedule):
-    """Half a cosine wave down to zero over a number of updates (Loshchilov & Hutter 2017).
+    """Half a cosine wave down to zero (Loshchilov & Hutter 2017).
+
+    The wave is as long as the planned number of updates. A plateau of the loss shortens it: what
+    is left of the wave then passes in a fifth of the updates so far.
 
     Parameters
     ----------
     n_updates_planned : int
         All updates, those of the warm-up among them.
+    cooldown_from : int, default=None
+        Number of updates after which a plateau shortened the wave.
     """
 
+    needs_plan: ClassVar[bool] = True
+
     n_updates_planned: int = 1
+    cooldown_from: int | None = None
 
     @classmethod
     def from_settings(cls, settings: Any, n_updates_planned: int) -> Self:
@@ -77,10 +101,37 @@ class Cosine(Schedule):
 
     def next(self) -> float:
         """Return the learning rate of the next update."""
-        n_updates = self.n_updates_planned - self.warmup_updates
-        done = min(max(self.n_updates - self.warmup_updates, 0) / max(n_updates, 1), 1.0)
+        done = self._done(self.n_updates)
+        if self.cooldown_from is not None:
+            before = self._done(self.cooldown_from)
+            passed = (self.n_updates - self.cooldown_from) / self._cooldown
+            done = before + (1 - before) * min(passed, 1.0)
         self.learning_rate = self.learning_rate_init * (1 + cos(pi * done)) / 2
         return super().next()
+
+    def _done(self, n_updates: int) -> float:
+        """Return the share of the wave that has passed after so many updates, as planned."""
+        length = self.n_updates_planned - self.warmup_updates
+        return min(max(n_updates - self.warmup_updates, 0) / max(length, 1), 1.0)
+
+    def continues_after_plateau(self) -> bool:
+        """Shorten the wave, once."""
+        if self.cooldown_from is None:
+            self.cooldown_from = self.n_updates
+        return True
+
+    @property
+    def _cooldown(self) -> float:
+        """Number of updates that a shortened wave takes to its end."""
+        left = self.n_updates_planned - self.cooldown_from
+        return max(min(COOLDOWN * self.cooldown_from, left), 1)
+
+    @property
+    def finished(self) -> bool:
+        """Whether a shortened wave has come to its end."""
+        if self.cooldown_from is None:
+            return False
+        return self.n_updates >= self.cooldown_from + self._cooldown
 
 
 @dataclass

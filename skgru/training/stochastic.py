@@ -1,8 +1,9 @@
-"""Minibatch epochs with clipping and early stopping."""
+"""Minibatch epochs with clipping, early stopping, and a guard against divergence."""
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -10,10 +11,15 @@ from sklearn.utils import gen_batches
 
 from skgru.training.callbacks import FitTasks
 from skgru.training.diagnostics import SETTLED_EPOCHS, warn_if_clipped, warn_if_vanished
+from skgru.training.divergence import RECOVERY_RATE, Guard, warn_of_divergence
 from skgru.training.history import History, Patience
 from skgru.training.objective import Objective, check_finite, quiet_overflow
 from skgru.training.optimizers import OPTIMIZERS, Optimizer
 from skgru.training.schedules import SCHEDULES, Schedule
+from skgru.training.validation import Validation
+
+# Updates over which the loss is averaged before progress is judged; an epoch, if it has more.
+SMOOTHING = 100
 
 BIT_GENERATORS = {
     cls.__name__: cls
@@ -38,12 +44,15 @@ class Solver:
     patience : Patience
     random_state : RandomState
         Draws minibatches and masks of dropout.
+    recent_losses : list of float
+        Of the last minibatches.
     """
 
     optimizer: Optimizer
     schedule: Schedule
     patience: Patience
     random_state: np.random.RandomState
+    recent_losses: list[float] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
         """Return plain values, from which `from_state` makes an equal solver."""
@@ -52,6 +61,7 @@ class Solver:
             "schedule": {"kind": _key(SCHEDULES, self.schedule), **vars(self.schedule)},
             "patience": dict(vars(self.patience)),
             "random_state": self.random_state.get_state(legacy=False),
+            "recent_losses": self.recent_losses,
         }
 
     @classmethod
@@ -72,6 +82,7 @@ class Solver:
             SCHEDULES[schedule.pop("kind")](**schedule),
             Patience(**state["patience"]),
             random_state,
+            state["recent_losses"],
         )
 
 
@@ -79,137 +90,178 @@ def _key(classes: dict[str, type], instance: Any) -> str:
     return next(name for name, cls in classes.items() if cls is type(instance))
 
 
-@quiet_overflow
-def fit_stochastic(
-    objective: Objective,
-    solver: Solver,
-    history: History,
-    *,
-    max_iter: int,
-    batch_size: int,
-    max_grad_norm: float | None,
-    shuffle: bool,
-    validation_score: Callable[[], float] | None,
-    tasks: FitTasks,
-    verbose: bool,
-) -> bool:
-    """Update the network's parameters in place, a minibatch at a time.
+@dataclass
+class StochasticFit:
+    """Epochs of minibatch updates, in place, until the loss no longer falls.
 
-    Parameters
+    Attributes
     ----------
     objective : Objective
     solver : Solver
     history : History
         Grows by one entry per epoch.
-    max_iter : int
-        Epochs.
     batch_size : int
         Sequences per update.
     max_grad_norm : float or None
         Gradients of a larger L2 norm are scaled down to it (Pascanu et al. 2013).
     shuffle : bool
-    validation_score : callable or None
-        Scores the network, higher is better. With it, training stops when the score no longer
-        rises, and the best parameters are restored.
+    verbose : bool
     tasks : FitTasks
         Called after every epoch; may stop the training.
-    verbose : bool
-
-    Returns
-    -------
-    bool
-        Whether training ended by itself or by the user, and not at `max_iter`.
-
-    Raises
-    ------
-    ValueError
-        If the loss, the gradient or the parameters are no longer finite.
-
-    Warns
-    -----
-    GradientWarning
-        If most updates were clipped to the end, or the gradient vanishes.
+    new_optimizer : callable
+        Makes an optimizer without memory, to continue with after a divergence.
+    validation : Validation or None
+        With it, training stops when its score no longer rises if it `stops`, and the best
+        parameters are restored.
+    guard : Guard or None
+        Returns to the best weights after a divergence.
     """
-    parameters = objective.network.parameters
-    best_score, best_parameters = -np.inf, None
-    finished, clipped = False, []
-    try:
-        for _ in range(max_iter):
-            tasks.begin()
-            samples = objective.samples
-            if shuffle:
-                samples = solver.random_state.permutation(samples)
-            clipped += _run_epoch(objective, samples, solver, history, batch_size, max_grad_norm)
-            watched = history.loss_curve[-1]
-            if verbose:
-                print(f"Epoch {len(history.loss_curve)}, loss = {watched:.8f}")
-            if validation_score is not None:
-                score = validation_score()
-                history.validation_scores.append(score)
-                if verbose:
-                    print(f"Validation score: {score:.6f}")
-                if score > best_score:
-                    best_score, best_parameters = score, parameters.copy()
+
+    objective: Objective
+    solver: Solver
+    history: History
+    batch_size: int
+    max_grad_norm: float | None
+    shuffle: bool
+    verbose: bool
+    tasks: FitTasks
+    new_optimizer: Callable[[], Optimizer]
+    validation: Validation | None = None
+    guard: Guard | None = None
+
+    def __post_init__(self):
+        self._clipped: list[bool] = []
+
+    @quiet_overflow
+    def run(self, max_iter: int) -> bool:
+        """Train for at most so many epochs.
+
+        Returns
+        -------
+        bool
+            Whether training ended by itself or by the user, and not at `max_iter`.
+
+        Raises
+        ------
+        ValueError
+            If the loss, the gradient or the parameters are no longer finite.
+
+        Warns
+        -----
+        DivergenceWarning
+            If training diverged and returned to earlier weights.
+        GradientWarning
+            If most updates were clipped to the end, or the gradient vanishes.
+        """
+        finished = False
+        try:
+            for _ in range(max_iter):
+                finished = self._run_epoch()
+                if finished:
+                    break
+        except KeyboardInterrupt:
+            finished = True
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        self._choose_weights()
+        if max_iter > 1:  # a single epoch, as of partial_fit, is too early to judge
+            if max_iter >= SETTLED_EPOCHS:
+                warn_if_clipped(self._clipped, self.history.grad_norm_curve, self.max_grad_norm)
+            warn_if_vanished(self.objective)
+        return finished
+
+    def _run_epoch(self) -> bool:
+        """Train for one epoch; return whether it is the last."""
+        solver, history = self.solver, self.history
+        self.tasks.begin()
+        samples = self.objective.samples
+        if self.shuffle:
+            samples = solver.random_state.permutation(samples)
+        first_value = self._update(samples)
+        loss, norm = history.loss_curve[-1], history.grad_norm_curve[-1]
+        if self.verbose:
+            print(f"Epoch {len(history.loss_curve)}, loss = {loss:.8f}")
+        diverged = self.guard is not None and self.guard.diverged(first_value, loss, norm)
+        if diverged:
+            self._recover()
+        watched = float(np.mean(solver.recent_losses)) if solver.recent_losses else np.inf
+        if self.validation is not None:
+            score = self.validation.update()
+            history.validation_scores.append(score)
+            if self.verbose:
+                print(f"Validation score: {score:.6f}")
+            if self.validation.stops:
                 watched = -score
-            solver.schedule.end_epoch(history.n_samples_seen)
-            if tasks.end():
-                finished = True
+        solver.schedule.end_epoch(history.n_samples_seen)
+        if self.tasks.end():
+            return True
+        if diverged:
+            return not self.guard.can_recover
+        if solver.schedule.finished:
+            return True
+        plateau = solver.patience.exhausted(watched, solver.schedule.n_updates)
+        if not plateau or solver.schedule.continues_after_plateau():
+            return False
+        if self.verbose:
+            what = "Validation score" if self.validation and self.validation.stops else "Loss"
+            print(
+                f"{what} did not improve by tol={solver.patience.tol} for more than "
+                f"{solver.patience.n_iter_no_change} epochs. Stopping."
+            )
+        return True
+
+    def _update(self, samples: np.ndarray) -> float:
+        """Update the parameters once per minibatch; return the loss of the first minibatch."""
+        solver, history = self.solver, self.history
+        values, weighted, norms = [], 0.0, []
+        for batch in gen_batches(len(samples), self.batch_size):
+            value, gradient, norm = self.objective.minibatch(samples[batch])
+            values.append(value)
+            weighted += value * (batch.stop - batch.start)
+            norms.append(norm)
+            if not (isfinite(value) and isfinite(norm)):
+                if self.guard is None or not self.guard.can_recover:
+                    check_finite(value, norm, f"epoch {len(history.loss_curve) + 1}")
                 break
-            if solver.patience.exhausted(watched) and not solver.schedule.continues_after_plateau():
-                finished = True
-                if verbose:
-                    print(
-                        f"{'Loss' if validation_score is None else 'Validation score'} did not "
-                        f"improve by tol={solver.patience.tol} for more than "
-                        f"{solver.patience.n_iter_no_change} epochs. Stopping."
-                    )
-                break
-    except KeyboardInterrupt:
-        finished = True
-        warnings.warn("Training interrupted by user.", stacklevel=2)
-    if best_parameters is not None:
-        parameters[:] = best_parameters
-    # no loss has been computed with the parameters after the last update
-    if not np.isfinite(parameters).all():
-        raise ValueError(
-            "Training diverged: the last update made the weights infinite or NaN. Scale X (and y) "
-            "to unit variance, or lower learning_rate_init."
-        )
-    if max_iter > 1:  # a single epoch, as of partial_fit, is too early to judge
-        if max_iter >= SETTLED_EPOCHS:
-            warn_if_clipped(clipped, history.grad_norm_curve[-1], max_grad_norm)
-        warn_if_vanished(objective)
-    return finished
+            clipped = self.max_grad_norm is not None and norm > self.max_grad_norm
+            scale = self.max_grad_norm / norm if clipped else 1.0
+            solver.optimizer.update(
+                self.objective.network.parameters, gradient, scale, solver.schedule.next()
+            )
+            self._clipped.append(clipped)
+        solver.recent_losses = [*solver.recent_losses, *values][-max(len(values), SMOOTHING) :]
+        history.n_samples_seen += len(samples)
+        history.n_updates += len(values)
+        history.loss_curve.append(weighted / len(samples))
+        history.grad_norm_curve.append(float(np.mean(norms)))
+        return values[0]
 
+    def _recover(self) -> None:
+        """Return to the best weights, and lower the learning rate."""
+        self.guard.n_recoveries += 1
+        self.guard.restore()
+        self.solver.optimizer = self.new_optimizer()
+        self.solver.schedule.scale(RECOVERY_RATE)
+        self.solver.recent_losses = []
+        if self.verbose:
+            print("Diverged. Back to the best weights, at a tenth of the learning rate.")
 
-def _run_epoch(
-    objective: Objective,
-    samples: np.ndarray,
-    solver: Solver,
-    history: History,
-    batch_size: int,
-    max_grad_norm: float | None,
-) -> list[bool]:
-    """Update the parameters once a minibatch of these samples, in their order.
-
-    Returns
-    -------
-    list of bool
-        Which of the updates were clipped.
-    """
-    loss_sum, norms, all_clipped = 0.0, [], []
-    for batch in gen_batches(len(samples), batch_size):
-        value, gradient, norm = objective.minibatch(samples[batch])
-        check_finite(value, norm, f"epoch {len(history.loss_curve) + 1}")
-        clipped = max_grad_norm is not None and norm > max_grad_norm
-        scale = max_grad_norm / norm if clipped else 1.0
-        solver.optimizer.update(
-            objective.network.parameters, gradient, scale, solver.schedule.next()
-        )
-        loss_sum += value * (batch.stop - batch.start)
-        norms.append(norm)
-        all_clipped.append(clipped)
-    history.n_samples_seen += len(samples)
-    history.loss_curve.append(loss_sum / len(samples))
-    history.grad_norm_curve.append(float(np.mean(norms)))
-    return all_clipped
+    def _choose_weights(self) -> None:
+        """Keep the weights that validate best; do not keep weights that were ruined at the end."""
+        if self.validation is not None and self.validation.stops:
+            self.validation.restore()
+        elif self.guard is not None and (
+            self.guard.lost_progress() or not np.isfinite(self.objective.network.parameters).all()
+        ):
+            self.guard.restore()
+            warn_of_divergence("The weights of its best epoch were kept.")
+        if self.guard is not None and self.guard.n_recoveries:
+            losses, norms = self.history.loss_curve, self.history.grad_norm_curve
+            if not np.isfinite(losses).any():
+                check_finite(losses[-1], norms[-1], f"epoch {len(losses)}")
+            warn_of_divergence("It continued from its best weights at a tenth of the rate.")
+        # no loss has been computed with the parameters after the last update
+        if not np.isfinite(self.objective.network.parameters).all():
+            raise ValueError(
+                "Training diverged: the last update made the weights infinite or NaN. Scale X "
+                "(and y) to unit variance, or lower learning_rate_init."
+            )

@@ -1,0 +1,95 @@
+"""Validation data that comes with `fit`, and the score that `scoring` names."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from skgru.model.inference import predict
+from skgru.model.network import Network
+from skgru.model.workers import Workers, n_threads
+from skgru.sequences import Sequences, Targets
+
+
+class GivenValidation(NamedTuple):
+    """What `fit` was given to validate on, or to split by.
+
+    Attributes
+    ----------
+    X, y, sample_weight : array-like or None
+    groups : array-like of shape (n_samples,) or None
+    """
+
+    X: Any = None
+    y: ArrayLike | None = None
+    sample_weight: ArrayLike | None = None
+    groups: ArrayLike | None = None
+
+    def checked_groups(self, sequences: Sequences) -> np.ndarray | None:
+        """Return the groups, one for each sequence."""
+        if self.groups is None:
+            return None
+        check_consistent_length(sequences, self.groups)
+        return column_or_1d(self.groups)
+
+
+def validation_score(
+    estimator: Any, sequences: Sequences, targets: Targets
+) -> Callable[[Network], float] | None:
+    """Make a function that scores a network on validation data, as `scoring` asks.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+        With the outputs that it has learned.
+    sequences : Sequences
+    targets : Targets
+
+    Returns
+    -------
+    callable or None
+        None for "loss", which training computes by itself.
+    """
+    scoring = estimator.scoring
+    if scoring == "loss":
+        return None
+    outputs, known = estimator._outputs, targets.weights > 0
+    y = outputs.decode(targets.y)
+    if scoring is None:
+
+        def own_score(network: Network) -> float:
+            with Workers(n_threads(estimator.n_jobs)) as workers:
+                predictions = outputs.predict(predict(network, sequences, workers))
+            return outputs.score(y[known], predictions[known], targets.weights[known])
+
+        return own_score
+
+    from sklearn.metrics import check_scoring  # at the top, it would slow `import skgru` down
+
+    X = sequences.in_form_of_x(sequences.values)
+    weights = {}
+    if np.ptp(targets.weights[known]):
+        weights["sample_weight"] = targets.weights
+    y = _in_form_of_y(y, known, targets)
+
+    def score(network: Network) -> float:
+        # a view of the estimator that is being fitted, which is not touched
+        fitted = object.__new__(type(estimator))
+        vars(fitted).update(vars(estimator), _network=network)
+        return check_scoring(fitted, scoring)(fitted, X, y, **weights)
+
+    return score
+
+
+def _in_form_of_y(y: np.ndarray, known: np.ndarray, targets: Targets) -> Any:
+    """Return targets in the form that scorers take, missing ones as NaN or None."""
+    if targets.sequences is None:
+        return y if y.ndim == 1 or y.shape[1] > 1 else y[:, 0]
+    if not known.all():
+        missing = np.nan if y.dtype.kind in "biuf" else None
+        y = y.astype(np.float64 if missing is not None else object)
+        y[~known] = missing
+    rows = y if y.ndim == 1 or y.shape[1] > 1 else y[:, 0]
+    return targets.sequences.by_step(rows)

@@ -1,0 +1,114 @@
+"""A guard against divergence: the best weights so far, and when to return to them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skgru.exceptions import DivergenceWarning, warn_once
+from skgru.training.objective import Objective
+
+# A training loss so many times that of the untrained network, or of the best constant prediction,
+# has diverged.
+DIVERGED_LOSS = 3.0
+
+# So has a gradient whose norm is so many times the median of all epochs before.
+DIVERGED_NORM = 1e3
+
+# Returns to the best weights, each at a tenth of the learning rate, before a fit ends.
+MAX_RECOVERIES = 3
+RECOVERY_RATE = 0.1
+
+# Share of the progress of a fit that its last epoch may lose without being taken back.
+TOLERATED_LOSS_OF_PROGRESS = 0.1
+
+
+@dataclass
+class Guard:
+    """The epoch with the lowest training loss, and its weights.
+
+    Parameters
+    ----------
+    objective : Objective
+    reference : float
+        Training loss of the best constant prediction.
+
+    Attributes
+    ----------
+    n_recoveries : int
+    """
+
+    objective: Objective
+    reference: float
+    n_recoveries: int = 0
+    _best_loss: float = np.inf
+    _last_loss: float = np.inf
+    _norms: list[float] = field(default_factory=list)
+
+    def __post_init__(self):
+        self._start = self.objective.network.parameters.copy()
+        self._candidates = [self._start]
+
+    def diverged(self, first_value: float, loss: float, norm: float) -> bool:
+        """Take an epoch that has just ended; return whether it diverged.
+
+        Parameters
+        ----------
+        first_value : float
+            Loss of its first minibatch.
+        loss, norm : float
+            Mean loss and mean norm of the gradient.
+        """
+        if not self._norms:
+            self.reference = max(self.reference, first_value)
+        if not (np.isfinite(loss) and np.isfinite(norm)):
+            return True
+        explodes = (
+            len(self._norms) > 1
+            and norm > DIVERGED_NORM * np.median(self._norms)
+            and norm > 10 * self._norms[0]
+        )
+        if explodes or loss > DIVERGED_LOSS * self.reference:
+            return True
+        self._norms.append(norm)
+        self._last_loss = loss
+        end = self.objective.network.parameters.copy()
+        if loss < self._best_loss:
+            # the mean over the epoch lies between its first weights and its last
+            self._best_loss, self._candidates = loss, [end, self._start]
+        self._start = end
+        return False
+
+    def restore(self) -> None:
+        """Return to the best weights."""
+        parameters = self.objective.network.parameters
+        losses = []
+        for candidate in self._candidates:
+            parameters[:] = candidate
+            losses.append(self.objective.full_batch()[0])
+        parameters[:] = self._candidates[int(np.nanargmin([*losses, np.inf][: len(losses)]))]
+        self._start = parameters.copy()
+
+    def lost_progress(self) -> bool:
+        """Return whether the last epoch ended with weights much worse than the best."""
+        progress = max(self.reference - self._best_loss, 0)
+        return self._last_loss > self._best_loss + TOLERATED_LOSS_OF_PROGRESS * progress
+
+    @property
+    def can_recover(self) -> bool:
+        """Whether another return at a lower learning rate is worth a try."""
+        return self.n_recoveries < MAX_RECOVERIES
+
+
+def warn_of_divergence(ended: str) -> None:
+    """Warn that a fit returned to earlier weights.
+
+    Parameters
+    ----------
+    ended : str
+        What was done.
+    """
+    warn_once(
+        f"Training diverged: its loss rose far above its minimum (see loss_curve_). {ended} Lower "
+        "learning_rate_init, scale X (and y) to unit variance, or lower max_grad_norm.",
+        DivergenceWarning,
+    )

@@ -1,0 +1,180 @@
+"""Validation during a fit: samples held out, a score after every epoch, and the best weights."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from skgru.sequences import Targets
+
+
+@dataclass
+class Validation:
+    """Scores of the epochs, and the parameters of the best one.
+
+    With the loss as score, an epoch counts as equal to the best one as long as its mean loss is
+    less than one standard error above it, over the paired differences of all samples. Of equal
+    epochs the latest is kept: a few samples do not take a well-trained network back to its
+    beginning.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+        Of the network that is trained.
+    evaluate : callable
+        Scores the network as it is: returns a score, higher is better, or the weighted losses of
+        all samples, whose sum is the mean loss.
+    stops : bool
+        Whether the scores stop the training and choose the weights (`early_stopping`).
+    shares : ndarray of shape (n_samples,)
+        Weights of the samples over their sum.
+    """
+
+    parameters: np.ndarray
+    evaluate: Callable[[], float | np.ndarray]
+    stops: bool
+    shares: np.ndarray
+    _best_score: float = -np.inf
+    _best_losses: np.ndarray | None = None
+    _kept: np.ndarray | None = field(default=None)
+
+    def update(self) -> float:
+        """Score the network, and keep its parameters if no score is better.
+
+        Raises
+        ------
+        ValueError
+            If the score is NaN.
+        """
+        result = self.evaluate()
+        losses = result if isinstance(result, np.ndarray) else None
+        score = float(result) if losses is None else -float(losses.sum())
+        if np.isnan(score):
+            raise ValueError(
+                "The validation score is NaN, so that no epoch can be called the best. Choose "
+                "another scoring, or hold out more samples."
+            )
+        if self.stops:
+            equal = score >= self._best_score or self._within_error(losses)
+            if score > self._best_score:
+                self._best_score, self._best_losses = score, losses
+            if equal:
+                self._kept = self.parameters.copy()
+        return score
+
+    def _within_error(self, losses: np.ndarray | None) -> bool:
+        """Return whether the losses are less than a standard error above those of the best."""
+        if losses is None or len(losses) < 2 or not np.isfinite(losses).all():
+            return False
+        differences = losses - self._best_losses
+        mean = differences.sum()
+        # of a weighted mean, as Σ (w_i (d_i - mean))²
+        error = np.sqrt(np.sum((differences - self.shares * mean) ** 2))
+        return bool(mean <= error)
+
+    def restore(self) -> None:
+        """Return to the parameters of the epoch that was kept."""
+        if self._kept is not None:
+            self.parameters[:] = self._kept
+
+
+def hold_out(
+    targets: Targets,
+    *,
+    split: Any,
+    fraction: float,
+    groups: np.ndarray | None,
+    classes: np.ndarray | None,
+    random_state: np.random.RandomState,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split the samples into those to train on and those to validate on.
+
+    Parameters
+    ----------
+    targets : Targets
+    split : {"random", "last"} or splitter
+        As the parameter `validation_split`.
+    fraction : float
+        Share of the samples to hold out.
+    groups : ndarray of shape (n_samples,) or None
+        No group is in both parts.
+    classes : ndarray or None
+        Labels, if each sample has one: both parts then have the same shares of them.
+    random_state : RandomState
+
+    Returns
+    -------
+    training, held_out : ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If fewer than two samples of positive weight are left to validate on.
+
+    Warns
+    -----
+    UserWarning
+        If the shares of the classes cannot be kept.
+    """
+    # not at the top, as it would triple the time that `import skgru` takes
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+    everyone = np.arange(len(targets))
+    one_label = classes is not None
+    codes = targets.y[:, 0].astype(np.intp) if one_label else np.zeros(len(targets), np.intp)
+    if not isinstance(split, str):
+        training, held_out = next(iter(split.split(everyone, codes, groups)))
+    elif split == "last":
+        if groups is not None:
+            raise ValueError(
+                'validation_split="last" holds out the last samples, whatever their groups; '
+                'groups= are for "random" or a splitter.'
+            )
+        training, held_out = train_test_split(everyone, test_size=fraction, shuffle=False)
+    elif groups is not None:
+        splitter = GroupShuffleSplit(1, test_size=fraction, random_state=random_state)
+        training, held_out = next(splitter.split(everyone, codes, groups))
+    else:
+        rare = _rare(codes, classes, fraction) if one_label else None
+        stratified = one_label and rare is not None
+        candidates = np.flatnonzero(~np.isin(codes, rare)) if stratified else everyone
+        training, held_out = train_test_split(
+            candidates,
+            test_size=fraction,
+            random_state=random_state,
+            stratify=codes[candidates] if stratified else None,
+        )
+        if stratified and len(rare):
+            training = np.concatenate([training, np.flatnonzero(np.isin(codes, rare))])
+    if np.count_nonzero(targets.weights[targets.rows(held_out)]) < 2:
+        raise ValueError(
+            f"validation_fraction={fraction} of {len(targets)} samples leaves fewer than 2 of "
+            "positive weight to validate on. Increase it, or fit on more samples."
+        )
+    return training, held_out
+
+
+def _rare(codes: np.ndarray, classes: np.ndarray, fraction: float) -> np.ndarray | None:
+    """Find classes with too few samples to split, or return None if no split keeps the shares."""
+    counts = np.bincount(codes, minlength=len(classes))
+    rare = np.flatnonzero(counts < 2)
+    n_classes, n_samples = len(classes) - len(rare), counts.sum() - counts[rare].sum()
+    n_held_out = int(np.ceil(fraction * n_samples))
+    if n_classes and n_classes <= n_held_out <= n_samples - n_classes:
+        if len(rare):
+            warnings.warn(
+                f"Classes with a single sample are not validated on: {classes[rare].tolist()}.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return rare
+    warnings.warn(
+        f"validation_fraction={fraction} holds out {n_held_out} of {n_samples} samples, too few "
+        f"to have each of {n_classes} classes among them: they were drawn without regard to the "
+        "classes.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return None
