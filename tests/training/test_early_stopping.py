@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
+from skgru.outputs import Labels
 from skgru.preprocessing import PerTimestep
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -40,13 +41,13 @@ def test_early_stopping_puts_the_best_weights_back(ragged):
 def test_early_stopping_uses_weights_and_strata(ragged, monkeypatch):
     X, y = ragged
     seen = []
-    score = GRUClassifier._score_predictions
+    score = Labels.score
 
     def spy(self, y, predictions, weights):
         seen.append((y, weights))
         return score(self, y, predictions, weights)
 
-    monkeypatch.setattr(GRUClassifier, "_score_predictions", spy)
+    monkeypatch.setattr(Labels, "score", spy)
     weights = np.arange(1.0, 41)
     gru = classifier(early_stopping=True, validation_fraction=0.2, max_iter=1)
     gru.fit(X, y, weights)
