@@ -40,8 +40,9 @@ from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 from skgru.datasets import load_japanese_vowels  # noqa: E402
+from skgru.model.buffers import Buffers  # noqa: E402
+from skgru.model.propagation import Propagation  # noqa: E402
 from skgru.preprocessing import PerTimestep  # noqa: E402
-from skgru.propagation import Buffers, Propagation  # noqa: E402
 from skgru.sequences import Packed  # noqa: E402
 
 WIDTH, N_LAYERS, N_HEADS, BETWEEN = 64, 2, 4, 128
