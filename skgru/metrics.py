@@ -162,7 +162,7 @@ def flatten_steps(
         raise ValueError(f"y has {len(y)} sequences, the predictions are for {len(predictions)}.")
     if sample_weight is not None and len(sample_weight) != len(y):
         raise ValueError(f"sample_weight has {len(sample_weight)} entries for {len(y)} sequences.")
-    rows: tuple[list, list, list] = ([], [], [])
+    parts: tuple[list, list, list] = ([], [], [])
     for i, (target, prediction) in enumerate(zip(y, predictions, strict=True)):
         target, prediction = np.asarray(target), np.asarray(prediction)
         if not target.ndim or not prediction.ndim:
@@ -176,10 +176,10 @@ def flatten_steps(
                 f"y[{i}] has {len(target)} steps, its prediction has {len(prediction)}."
             )
         known = np.flatnonzero(~missing_labels(target[:n_steps]))
-        rows[0].append(target[known])
-        rows[1].append(prediction[known])
+        parts[0].append(target[known])
+        parts[1].append(prediction[known])
         if sample_weight is not None:
             weight = np.asarray(sample_weight[i])
-            rows[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
-    targets, predicted, weights = (np.concatenate(r) if r else None for r in rows)
+            parts[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
+    targets, predicted, weights = (np.concatenate(p) if p else None for p in parts)
     return known_labels(targets, ...), known_labels(predicted, ...), weights
