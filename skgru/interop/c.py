@@ -1,4 +1,4 @@
-"""A fitted model as one C99 header, for devices that have no heap and no Python."""
+"""Export a fitted model as a C99 header, for devices without heap and without Python."""
 
 import re
 from collections.abc import Iterator
@@ -11,24 +11,25 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru import __version__
 from skgru.base import BaseGRU
-from skgru.interop.c_outputs import meaning_of
+from skgru.interop.c_outputs import prediction_statements
 from skgru.interop.c_text import array, at, declarations, for_, function
-from skgru.interop.poolings import form_of
+from skgru.interop.poolings import exported_pooling
 from skgru.model.network import Architecture, Parameters
 from skgru.preprocessing import PerTimestep
 
 
 class _Cell(NamedTuple):
-    """One step of a cell, given its sums (see `kernels/recurrence.pxi`), as C.
+    """One time step of a cell as C code (see `kernels/recurrence.pxi`).
 
     Attributes
     ----------
     blocks : tuple of str
-        Names of the blocks of columns, the candidate's last; all others are gates.
+        Names of the blocks of columns; the last is the candidate, all others are gates.
     update : str
-        New state `h` of a unit; or its `cell_state`, where h is o ⊙ tanh(cell_state).
+        Statement that computes the new `h` of a unit, or its new `cell_state`; with a cell state,
+        h is o ⊙ tanh(cell_state).
     inner : str
-        The gate that acts on the past in the candidate, if there is one.
+        Gate that multiplies the previous state in the candidate, or "".
     """
 
     blocks: tuple[str, ...]
@@ -36,12 +37,12 @@ class _Cell(NamedTuple):
     inner: str = ""
 
 
-_KEEPING = "{h} = {z} * {h} + (1.0f - {z}) * {candidate};"
+_INTERPOLATION = "{h} = {z} * {h} + (1.0f - {z}) * {candidate};"
 _CELLS = {
     "rnn": _Cell(("candidate",), "{h} = {candidate};"),
     "mgu": _Cell(("f", "candidate"), "{h} = (1.0f - {f}) * {h} + {f} * {candidate};", inner="f"),
-    "light_gru": _Cell(("z", "candidate"), _KEEPING),
-    "gru": _Cell(("r", "z", "candidate"), _KEEPING, inner="r"),
+    "light_gru": _Cell(("z", "candidate"), _INTERPOLATION),
+    "gru": _Cell(("r", "z", "candidate"), _INTERPOLATION, inner="r"),
     "cifg": _Cell(
         ("f", "o", "candidate"), "{cell_state} = {f} * {cell_state} + (1.0f - {f}) * {candidate};"
     ),
@@ -50,16 +51,17 @@ _CELLS = {
     ),
 }
 
-# tanh is the rational function of this degree with the least relative error on [-9, 9], 2e-8; it is
-# 1 beyond that in float32. Compilers turn loops over these into vector instructions, unlike loops
-# over tanhf; but not a choice with arithmetic after it, hence `limited` has a loop of its own.
+# tanh is approximated by the rational function of this degree with the smallest maximum relative
+# error on [-9, 9], 2e-8; beyond that range, tanh is 1 in float32. Compilers vectorize loops over
+# these functions, unlike loops over tanhf. They do not vectorize a branch followed by arithmetic:
+# `limited` therefore has a separate loop.
 _ACTIVATIONS = """\
 static inline float @limited(float a, float limit)
 {
     return fabsf(a) > limit ? copysignf(limit, a) : a;
 }
 
-/* of -9 to 9 */
+/* for a in [-9, 9] */
 static inline float @tanh(float a)
 {
     const float s = a * a;
@@ -67,11 +69,11 @@ static inline float @tanh(float a)
         + s * (2.0609071e-05f + s * 1.33546471e-08f)));
     const float q = 1.0f + s * (0.467143406f + s * (0.0258769794f
         + s * (0.000328563366f + s * 7.77655213e-07f)));
-    /* not even rounding may take a gate beyond 1: a state that it keeps would grow */
+    /* a gate rounded to more than 1 would let the state grow */
     return @limited(a * (p / q), 1.0f);
 }
 
-/* of -18 to 18 */
+/* for a in [-18, 18] */
 static inline float @sigmoid(float a)
 {
     return 0.5f + 0.5f * @tanh(0.5f * a);
@@ -80,63 +82,62 @@ static inline float @sigmoid(float a)
 
 
 def to_c(estimator: Any, *, name: str = "gru") -> str:
-    """Write a fitted model as a C99 header without dependencies, one step of a sequence a call.
+    """Export a fitted model as a C99 header without dependencies, with one call per time step.
 
     The header holds weights, scaling and labels, and these functions (with `name` in place of
     ``gru``)::
 
         void gru_reset(gru_state *state);
         void gru_step(gru_state *state, const float x[gru_channels], float out[gru_outputs]);
-        int gru_class(const float out[gru_outputs]);     /* the most probable; a classifier's */
-        const char *gru_label(int class_index);          /* UTF-8; a classifier's */
+        int gru_class(const float out[gru_outputs]);     /* most probable class; classifiers only */
+        const char *gru_label(int class_index);          /* in UTF-8; classifiers only */
 
-    `out` is what `predict_proba` or `predict` gives for the sequence up to this step, or for the
-    step with `return_sequences`. A state is the caller's memory, one for each sequence that is
-    going on; `gru_reset` begins a sequence. Nothing is allocated, and no function has a state of
-    its own.
+    `out` is the result of `predict_proba` or `predict` for the sequence up to this time step, or
+    for the time step with `return_sequences`. The caller owns one `gru_state` per sequence and
+    calls `gru_reset` before the first step. The functions allocate nothing and keep no other state.
 
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or TransformedTargetRegressor
-        A fitted one. Of a pipeline, the steps before the model must be `PerTimestep` with
-        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …); the
-        transformer of a target must do so, too.
+        A fitted estimator. In a pipeline, the steps before the model must be `PerTimestep` with
+        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …). The
+        same holds for the transformer of a target.
     name : str, default="gru"
-        What all names in the header begin with: letters, digits and underscores.
+        Prefix of all names in the header: letters, digits and underscores.
 
     Returns
     -------
     header : str
-        In it, as comments, the architecture and the bytes of flash and of RAM that it takes.
+        The header. A comment at its top states the architecture and the size in flash and RAM.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     TypeError
-        If the estimator is none of these.
+        If `estimator` is none of the types above.
     ValueError
-        If the model cannot run step by step (`bidirectional`, `pooling="attention"`), if a
-        transformer is not affine in each channel, or if the name or a label cannot be used in C.
+        If the model needs the whole sequence (`bidirectional`, `pooling="attention"`), if a
+        transformer is not affine in each channel, or if the name or a label is invalid in C.
 
     Notes
     -----
-    Computations are in float32, whatever the model's `dtype`. σ and tanh are a rational function
-    whose error is below 4e-7; softmax and exponential of the outputs are the C library's.
+    Computations are in float32, whatever the model's `dtype`. σ and tanh are approximated by a
+    rational function with an error below 4e-7; the outputs use `expf` of the C library.
 
-    Weights lie as they are in `layers_`: a row for each input, added to the sums of all units in
-    turn, which reads them in their order and which compilers turn into vector instructions
-    (gcc from version 12 on with ``-O2``, before that with ``-O3``).
+    Weights have the layout of `layers_`: one row per input, multiplied and added to the sums of all
+    units. This reads memory in order, and compilers vectorize it (gcc from version 12 on with
+    ``-O2``, earlier versions with ``-O3``).
     """
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name, flags=re.ASCII):
         raise ValueError(
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
-    model, scalers, of_target = _take_apart(estimator)
+    model, scalers, of_target = _parts_of(estimator)
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
-    n_outputs, links, functions = meaning_of(model._outputs)
+    n_outputs, links, functions = prediction_statements(model._outputs)
     scaling = {}
     if scalers:
         transformers = [scaler.transformer_ for scaler in scalers]
@@ -155,9 +156,9 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         "typedef struct {\n" + declarations(state) + "} @state;\n",
         *(array(name, values) for name, values in constants.items()),
         _ACTIVATIONS,
-        "/* Begin a sequence. */\n"
+        "/* Start a new sequence. */\n"
         + function("void @reset(@state *state)", "    int j;\n", _reset(architecture, state)),
-        "/* Take the next step of a sequence; out is what the model says of it so far. */\n"
+        "/* Process the next time step; out receives the prediction for the sequence so far. */\n"
         + function(
             "void @step(@state *state, const float x[@channels], float out[@outputs])",
             declarations(scratch) + "    int i, j;\n",
@@ -169,8 +170,8 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     return "\n".join(part for part in parts if part).replace("@", f"{name}_")
 
 
-def _take_apart(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
-    """Find the model, the steps before it, and the transformer of its target or None."""
+def _parts_of(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
+    """Return the model, the steps before it, and the transformer of its target or None."""
     of_target, steps = None, []
     if isinstance(estimator, TransformedTargetRegressor):
         check_is_fitted(estimator, "regressor_")
@@ -195,13 +196,13 @@ def _take_apart(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
 
 
 def _check_runs_forward(architecture: Architecture) -> None:
-    """Refuse what cannot be computed step by step, and a cell that is unknown here."""
+    """Raise if the model needs the whole sequence, or if its cell is unknown here."""
     if architecture.bidirectional:
         raise ValueError(
-            "A model with bidirectional=True reads a sequence from its end, too; in C, where each "
-            "step is taken as it comes, it cannot be had."
+            "A model with bidirectional=True reads a sequence from its end too; it cannot be "
+            "exported to C, where time steps come one at a time."
         )
-    pooling = form_of(architecture.pooling)
+    pooling = exported_pooling(architecture.pooling)
     if pooling.onnx is not None and pooling.c is None:
         raise ValueError(f"pooling={architecture.pooling!r} has no form in C.")
     if architecture.cell not in _CELLS:
@@ -211,10 +212,10 @@ def _check_runs_forward(architecture: Architecture) -> None:
 def _affine(
     transformers: list[Any], method: str, n_columns: int, name: str
 ) -> dict[str, np.ndarray]:
-    """Shift and factor of each column, such that transformers make (x - shift) * factor of x.
+    """Return shift and factor of each column, such that x is transformed to (x - shift) * factor.
 
-    They come from what the transformers do, so that any scaler will do. That it is what they do to
-    other values too is tested on values of all magnitudes, of either sign.
+    They are computed from transformed values and not from attributes, so that any affine
+    transformer works. Values of all magnitudes and both signs check that it is affine.
     """
     what = " and ".join(type(transformer).__name__ for transformer in transformers)
     shape, random = (64, n_columns), np.random.RandomState(0)
@@ -243,18 +244,18 @@ def _affine(
     return {f"{name}shift": shift, f"{name}factor": factor}
 
 
-# ---- what the header holds -------------------------------------------------------------------
+# ---- contents of the header ------------------------------------------------------------------
 
 
 def _constants(
     architecture: Architecture, parameters: Parameters, scaling: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Arrays of numbers by name, each in the order in which a step reads it."""
+    """Return the constant arrays by name, each in the order in which a time step reads it."""
     constants = dict(scaling)
     cell = _CELLS[architecture.cell]
     for k, (layer,) in enumerate(parameters.layers):
         constants |= {f"W{k}": layer.W, f"U{k}": layer.U}
-        if cell.inner:  # the candidate takes something else than the gates do
+        if cell.inner:  # the product of the candidate has another operand than those of the gates
             constants[f"U{k}"], constants[f"V{k}"] = np.split(layer.U, [-len(layer.U)], axis=1)
         constants[f"b{k}"] = layer.b
         if architecture.reset_after:
@@ -274,12 +275,12 @@ def _heading(
     state: dict[str, int],
     scratch: dict[str, int],
 ) -> str:
-    """Write the comment at the top; it holds no text of the user's, who might end it."""
+    """Return the comment at the top, without any text of the user, which might end the comment."""
     architecture = model._network.architecture
     layers = " -> ".join(map(str, (architecture.n_channels, *architecture.hidden_layer_sizes)))
     top = "each state" if architecture.return_sequences else f"{architecture.pooling} state"
     lines = [
-        f"A model of skgru {__version__}, one step of a sequence a call.",
+        f"A model of skgru {__version__}, with one call per time step.",
         "",
         f"cell {architecture.variant}, {layers} units, {top} -> {architecture.n_outputs} outputs; "
         f"{model._network.parameters.size} parameters",
@@ -291,13 +292,13 @@ def _heading(
 
 
 def _state(architecture: Architecture) -> dict[str, int]:
-    """Sizes of the arrays that one step leaves to the next."""
+    """Return the sizes of the arrays that persist between time steps."""
     state = {}
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         state[f"h{k}"] = n_units
         if "{cell_state}" in _CELLS[architecture.cell].update:
             state[f"cell_state{k}"] = n_units
-    pooling = form_of(architecture.pooling).c
+    pooling = exported_pooling(architecture.pooling).c
     if pooling:
         state["pooled"] = architecture.width
         if pooling.counts_steps:
@@ -306,7 +307,7 @@ def _state(architecture: Architecture) -> dict[str, int]:
 
 
 def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
-    """Sizes of the arrays that live as long as one step."""
+    """Return the sizes of the arrays that a time step uses temporarily."""
     cell, widest = _CELLS[architecture.cell], max(architecture.hidden_layer_sizes)
     scratch = {"g": (len(cell.blocks) + architecture.reset_after) * widest}
     if cell.inner and not architecture.reset_after:
@@ -316,19 +317,19 @@ def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
     return {**scratch, "y": architecture.n_outputs}
 
 
-# ---- what reset and step do ------------------------------------------------------------------
+# ---- bodies of the functions -----------------------------------------------------------------
 
 
 def _reset(architecture: Architecture, state: dict[str, int]) -> Iterator[str]:
-    """All statements that make a state that of no step."""
-    pooling = form_of(architecture.pooling).c
+    """Yield the statements that set a state to that before the first time step."""
+    pooling = exported_pooling(architecture.pooling).c
     for name, n in state.items():
         first = pooling.first if name == "pooled" else "0.0f"
         yield from for_(n, f"state->{name}[j] = {first};")
 
 
 def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
-    """All statements of a step, from x to the outputs y."""
+    """Yield the statements of a time step, from x to the outputs y."""
     x, n_inputs = "x", architecture.n_channels
     if scaled:
         yield from for_(n_inputs, "scaled[j] = (x[j] - @shift[j]) * @factor[j];")
@@ -337,7 +338,7 @@ def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
         yield f"/* layer {k}: {n_inputs} inputs, {n_units} units */"
         yield from _layer(architecture, k, x, n_inputs)
         x, n_inputs = f"state->h{k}", n_units
-    pooling = form_of(architecture.pooling).c
+    pooling = exported_pooling(architecture.pooling).c
     if pooling:
         if pooling.counts_steps:
             yield "state->n_steps[0] += 1.0f;"
@@ -349,7 +350,7 @@ def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
 
 
 def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterator[str]:
-    """All statements of a step of layer k: sums in g, a block a gate, then the new state."""
+    """Yield the statements of a time step of layer k: sums in g by gate, then the new state."""
     cell, n_units = _CELLS[architecture.cell], architecture.hidden_layer_sizes[k]
     n_gates = (len(cell.blocks) - 1) * n_units
     n_sums = n_gates + n_units
@@ -382,13 +383,16 @@ def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterato
 
 
 def _activated(numbers: str, n: int, function: str, limit: int) -> Iterator[str]:
-    """Statements that apply σ or tanh to n numbers."""
+    """Yield the statements that apply σ or tanh to n numbers."""
     yield from for_(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
     yield from for_(n, f"{numbers} = {function}({numbers});")
 
 
 def _add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -> Iterator[str]:
-    """Statements of sums += x weights, four rows at a time, as sums are then touched less often."""
+    """Yield the statements of sums += x weights.
+
+    Four rows at a time, so that the sums are loaded and stored less often.
+    """
     for start, stop, n in ((0, n_rows - n_rows % 4, 4), (n_rows - n_rows % 4, n_rows, 1)):
         if start == stop:
             continue

@@ -1,4 +1,4 @@
-"""Pipelines as ONNX graphs: converters for skl2onnx."""
+"""Converters for skl2onnx, to export pipelines as ONNX graphs."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ from skgru.regressor import GRURegressor
 
 
 def register_skl2onnx() -> None:
-    """Teach skl2onnx the estimators, and `PerTimestep`.
+    """Register the estimators and `PerTimestep` with skl2onnx.
 
-    `skl2onnx.to_onnx` and `convert_sklearn` then take pipelines and other compositions that hold
-    them. The first input is float32 of two or three dimensions: that of a `PerTimestep` or an
-    estimator which comes first, of the form that it was fitted on. A second input of type
-    `Int64TensorType([None])` is the number of time steps of each sequence, as `lengths=True` of
-    `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep`.
+    `skl2onnx.to_onnx` and `convert_sklearn` then accept pipelines and other compositions that
+    contain them. The first input is float32. It has two or three dimensions, like the X that the
+    first `PerTimestep` or estimator was fitted on. An optional second input of type
+    `Int64TensorType([None])` is the number of time steps of each sequence, as with `lengths=True`
+    in `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep`.
 
-    Classifiers have skl2onnx's options `zipmap` (True, False or "columns") and
-    `output_class_labels`; a multilabel indicator and `return_sequences` need `zipmap=False`. The
-    outputs are those of `to_onnx`, but where a regressor predicts one number a sequence they are of
-    shape (n_samples, 1), as skl2onnx has them of all regressors.
+    Classifiers support skl2onnx's options `zipmap` (True, False or "columns") and
+    `output_class_labels`. Multilabel indicators and `return_sequences` need `zipmap=False`. The
+    outputs are those of `to_onnx`, with one exception: a regressor that predicts one number per
+    sequence has outputs of shape (n_samples, 1), as all regressors in skl2onnx.
 
-    Calling it again changes nothing.
+    Calling this function again has no effect.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def register_skl2onnx() -> None:
 
     See Also
     --------
-    to_onnx : Of an estimator alone; does not need skl2onnx.
+    to_onnx : Export a single estimator; does not need skl2onnx.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def register_skl2onnx() -> None:
         options={
             "zipmap": [True, False, "columns"],
             "output_class_labels": [False, True],
-            "nocl": [False],  # which skl2onnx asks every classifier for
+            "nocl": [False],  # skl2onnx looks it up for every classifier
         },
     )
     update_registered_converter(GRURegressor, "SkgruGRURegressor", _set_types, _convert)
@@ -71,7 +71,7 @@ def register_skl2onnx() -> None:
 
 
 def _set_types(operator: Any) -> None:
-    """Tell skl2onnx the types and shapes of what an estimator makes."""
+    """Set the types and shapes of an estimator's outputs."""
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
     estimator = operator.raw_operator
@@ -85,8 +85,8 @@ def _set_types(operator: Any) -> None:
     options = operator.scope_inst.get_options(estimator, {"zipmap": True})
     if options["zipmap"] and shapes[0][1:]:
         raise NotImplementedError(
-            "Of a multilabel indicator, or of a label each time step, there is no map from labels "
-            "to probabilities; convert with options={'zipmap': False}."
+            "A multilabel indicator or one label per time step cannot be mapped from labels to "
+            "probabilities; convert with options={'zipmap': False}."
         )
     strings = labels(estimator.classes_).dtype == object
     operator.outputs[0].type = (StringTensorType if strings else Int64TensorType)(shapes[0])
@@ -94,7 +94,7 @@ def _set_types(operator: Any) -> None:
 
 
 def _check_inputs(operator: Any) -> None:
-    """Refuse another form of X than that of the fit, and what is not X or lengths."""
+    """Raise if X has other dimensions than in `fit`, or if there are other inputs than lengths."""
     model = operator.raw_operator
     name, on_table = type(model).__name__, model._fitted_on_table
     x, *lengths = operator.inputs
@@ -113,7 +113,7 @@ def _check_inputs(operator: Any) -> None:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add an estimator's nodes to skl2onnx's."""
+    """Add the nodes of an estimator to the graph of skl2onnx."""
     from onnx import TensorProto, numpy_helper
 
     estimator: BaseGRU = operator.raw_operator
@@ -146,7 +146,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _parse_steps(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
-    """Let lengths, if there are any, go by unchanged."""
+    """Declare the inputs and outputs; lengths, if any, pass through unchanged."""
     from skl2onnx.common.data_types import FloatTensorType
 
     operator = scope.declare_local_operator("SkgruPerTimestep", model)
@@ -173,7 +173,7 @@ def _set_types_of_steps(operator: Any) -> None:
 
 
 def _convert_steps(scope: Any, operator: Any, container: Any) -> None:
-    """Reshape to a row a step, convert the transformer, and reshape back."""
+    """Reshape to one row per time step, convert the transformer, and reshape back."""
     from onnx import TensorProto
     from skl2onnx.algebra.onnx_operator import OnnxSubEstimator
     from skl2onnx.algebra.onnx_ops import (
