@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import run_python
+from helpers import run_python, run_snippets
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
@@ -629,3 +629,10 @@ def test_later_fits_of_a_pipeline_do_not_change_it():
     model.set_params(patches__size=2)
     quietly_fitted(model, 5 * LONG, Y["three classes"])
     np.testing.assert_array_equal(stream.step_proba(LONG[0, 0]), want)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_snippets_of_the_page():
+    names = run_snippets("streaming.rst", "Pipelines")
+    # with the numbers of the scaler, and by its method
+    np.testing.assert_allclose(names["p"], names["pipeline"].predict_proba(names["X"][:1])[0])
