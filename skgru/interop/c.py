@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from skgru import __version__
 from skgru.base import BaseGRU
 from skgru.interop.c_outputs import prediction_statements
+from skgru.interop.c_patches import state_of_patches, step_of_patches
 from skgru.interop.c_text import array, at, declarations, for_, function
 from skgru.interop.poolings import exported_pooling
 from skgru.model.network import Architecture, Parameters
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerTimestep
 
 
 class _Cell(NamedTuple):
@@ -96,12 +97,16 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     for the time step with `return_sequences`. The caller owns one `gru_state` per sequence and
     calls `gru_reset` before the first step. The functions allocate nothing and keep no other state.
 
+    With `Patches`, a step is a time step of the sequence, too: a state also holds the patch that
+    the sequence is in. As long as that is not complete, the network reads it on a copy of its
+    state. With `return_sequences`, `out` is then for the newest patch.
+
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or TransformedTargetRegressor
         A fitted estimator. In a pipeline, the steps before the model must be `PerTimestep` with
-        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …). The
-        same holds for the transformer of a target.
+        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …),
+        followed by at most one `Patches`. The transformer of a target must scale and shift, too.
     name : str, default="gru"
         Prefix of all names in the header: letters, digits and underscores.
 
@@ -118,7 +123,8 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         If `estimator` is none of the types above.
     ValueError
         If the model needs the whole sequence (`bidirectional`, `pooling="attention"`), if a
-        transformer is not affine in each channel, or if the name or a label is invalid in C.
+        transformer is not affine in each channel or follows `Patches`, or if the name or a label
+        is invalid in C.
 
     Notes
     -----
@@ -133,7 +139,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         raise ValueError(
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
-    model, scalers, of_target = _parts_of(estimator)
+    model, scalers, patches, of_target = _parts_of(estimator)
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
@@ -146,32 +152,26 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         scaling |= _affine([of_target], "inverse_transform", n_outputs, "target_")
         links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
     constants = _constants(architecture, network.views(network.parameters), scaling)
-    state, scratch = _state(architecture), _scratch(architecture, bool(scalers))
+    code = _code(architecture, links, bool(scalers), patches)
+    n_channels = patches._n_channels_in if patches else architecture.n_channels
     parts = [
-        _heading(model, constants, state, scratch),
+        _heading(model, constants, code, patches),
         "#ifndef SKGRU_@H\n#define SKGRU_@H\n",
         "#include <math.h>\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
-        f"enum {{ @channels = {architecture.n_channels}, @outputs = {n_outputs} }};\n",
-        "typedef struct {\n" + declarations(state) + "} @state;\n",
+        f"enum {{ @channels = {n_channels}, @outputs = {n_outputs} }};\n",
+        *code.types,
         *(array(name, values) for name, values in constants.items()),
         _ACTIVATIONS,
-        "/* Start a new sequence. */\n"
-        + function("void @reset(@state *state)", "    int j;\n", _reset(architecture, state)),
-        "/* Process the next time step; out receives the prediction for the sequence so far. */\n"
-        + function(
-            "void @step(@state *state, const float x[@channels], float out[@outputs])",
-            declarations(scratch) + "    int i, j;\n",
-            [*_step(architecture, bool(scalers)), *links],
-        ),
+        *code.functions,
         *functions,
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
     ]
     return "\n".join(part for part in parts if part).replace("@", f"{name}_")
 
 
-def _parts_of(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
-    """Return the model, the steps before it, and the transformer of its target or None."""
+def _parts_of(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Patches | None, Any]:
+    """Return the model, the scalers and patches before it, and the transformer of its target."""
     of_target, steps = None, []
     if isinstance(estimator, TransformedTargetRegressor):
         check_is_fitted(estimator, "regressor_")
@@ -185,14 +185,21 @@ def _parts_of(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
         )
     check_is_fitted(estimator, "_network")
     scalers = [step for step in steps if step not in (None, "passthrough")]
+    patches = None
     for scaler in scalers:
-        if not isinstance(scaler, PerTimestep):
+        if not isinstance(scaler, PerTimestep | Patches):
             raise TypeError(
-                "Before the model, to_c takes steps of PerTimestep only, got "
+                "Before the model, to_c takes steps of PerTimestep and Patches only, got "
                 f"{type(scaler).__name__}."
             )
+        if patches is not None:
+            raise ValueError(
+                f"to_c takes Patches as the last step before the model, and a "
+                f"{type(scaler).__name__} follows it."
+            )
         check_is_fitted(scaler)
-    return estimator, scalers, of_target
+        patches = scaler if isinstance(scaler, Patches) else None
+    return estimator, scalers[:-1] if patches else scalers, patches, of_target
 
 
 def _check_runs_forward(architecture: Architecture) -> None:
@@ -270,10 +277,7 @@ def _constants(
 
 
 def _heading(
-    model: BaseGRU,
-    constants: dict[str, np.ndarray],
-    state: dict[str, int],
-    scratch: dict[str, int],
+    model: BaseGRU, constants: dict[str, np.ndarray], code: "_Code", patches: Patches | None
 ) -> str:
     """Return the comment at the top, without any text of the user, which might end the comment."""
     architecture = model._network.architecture
@@ -285,9 +289,14 @@ def _heading(
         f"cell {architecture.variant}, {layers} units, {top} -> {architecture.n_outputs} outputs; "
         f"{model._network.parameters.size} parameters",
         f"flash: {4 * sum(array.size for array in constants.values())} bytes of numbers, and code",
-        f"RAM: {4 * sum(state.values())} bytes a state; in @step "
-        f"{4 * sum(scratch.values())} bytes of stack, and what the compiler adds",
+        f"RAM: {4 * code.n_state} bytes a state; in @step "
+        f"{4 * code.n_stack} bytes of stack, and what the compiler adds",
     ]
+    if patches:
+        size, n_channels = patches.size_, patches._n_channels_in
+        lines[3:3] = [
+            f"patches of {size} steps of {n_channels} channels, {patches.stride_} steps apart"
+        ]
     return "/*\n" + "".join(f" * {line}".rstrip() + "\n" for line in lines) + " */\n"
 
 
@@ -320,19 +329,94 @@ def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
 # ---- bodies of the functions -----------------------------------------------------------------
 
 
-def _reset(architecture: Architecture, state: dict[str, int]) -> Iterator[str]:
-    """Yield the statements that set a state to that before the first time step."""
+class _Code(NamedTuple):
+    """Types and functions of the header, and how many floats they take.
+
+    Attributes
+    ----------
+    types : list of str
+    functions : list of str
+    n_state : int
+    n_stack : int
+    """
+
+    types: list[str]
+    functions: list[str]
+    n_state: int
+    n_stack: int
+
+
+_SCALED = "(x[j] - @shift[j]) * @factor[j]"
+_STEP = "void @step(@state *state, const float x[@channels], float out[@outputs])"
+_BEGIN = "/* Start a new sequence. */\n"
+_NEXT = "/* Process the next time step; out receives the prediction for the sequence so far. */\n"
+
+
+def _code(
+    architecture: Architecture, links: list[str], scaled: bool, patches: Patches | None
+) -> _Code:
+    """Write the types and the functions; `links` are statements from outputs to predictions."""
+    state, scratch = _state(architecture), _scratch(architecture, scaled and not patches)
+    steps = [*_step(architecture, scaled and not patches), *links]
+    if not patches:
+        return _Code(
+            [_struct(declarations(state), "@state")],
+            [
+                _BEGIN + _reset(architecture, state, {}),
+                _NEXT + function(_STEP, declarations(scratch) + "    int i, j;\n", steps),
+            ],
+            sum(state.values()),
+            sum(scratch.values()),
+        )
+    of_patches, inputs = state_of_patches(patches), architecture.n_channels
+    n_network = sum(state.values())
+    return _Code(
+        [
+            _struct(declarations(state), "@network"),
+            _struct("    @network network;\n" + declarations(of_patches), "@state"),
+        ],
+        [
+            _BEGIN + _reset(architecture, state, of_patches),
+            "/* Process the next patch. */\n"
+            + function(
+                f"void @advance(@network *state, const float x[{inputs}], float out[@outputs])",
+                declarations(scratch) + "    int i, j;\n",
+                steps,
+            ),
+            _NEXT
+            + function(
+                _STEP,
+                "    @network copy;\n    int i, j, n_filled = (int)state->filled[0];\n",
+                step_of_patches(patches, _SCALED if scaled else "x[j]"),
+            ),
+        ],
+        n_network + sum(of_patches.values()),
+        n_network + sum(scratch.values()),
+    )
+
+
+def _struct(members: str, name: str) -> str:
+    return "typedef struct {\n" + members + f"}} {name};\n"
+
+
+def _reset(architecture: Architecture, state: dict[str, int], of_patches: dict[str, int]) -> str:
+    """Define the function that sets a state to that before the first time step."""
     pooling = exported_pooling(architecture.pooling).c
+    network = "network." if of_patches else ""
+    statements = []
     for name, n in state.items():
         first = pooling.first if name == "pooled" else "0.0f"
-        yield from for_(n, f"state->{name}[j] = {first};")
+        statements += for_(n, f"state->{network}{name}[j] = {first};")
+    for name, n in of_patches.items():
+        statements += for_(n, f"state->{name}[j] = 0.0f;")
+    return function("void @reset(@state *state)", "    int j;\n", statements)
 
 
 def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
     """Yield the statements of a time step, from x to the outputs y."""
     x, n_inputs = "x", architecture.n_channels
     if scaled:
-        yield from for_(n_inputs, "scaled[j] = (x[j] - @shift[j]) * @factor[j];")
+        yield from for_(n_inputs, f"scaled[j] = {_SCALED};")
         x = "scaled"
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         yield f"/* layer {k}: {n_inputs} inputs, {n_units} units */"

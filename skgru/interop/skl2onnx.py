@@ -8,19 +8,28 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
-from skgru.interop.onnx import OLDEST_OPSET, Graph, add_estimator, labels, shapes_of_outputs
-from skgru.preprocessing import PerTimestep
+from skgru.interop.onnx import (
+    OLDEST_OPSET,
+    Graph,
+    add_estimator,
+    add_patches,
+    labels,
+    shapes_of_outputs,
+)
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing.patches import n_patches
 from skgru.regressor import GRURegressor
 
 
 def register_skl2onnx() -> None:
-    """Register the estimators and `PerTimestep` with skl2onnx.
+    """Register the estimators, `PerTimestep` and `Patches` with skl2onnx.
 
     `skl2onnx.to_onnx` and `convert_sklearn` then accept pipelines and other compositions that
     contain them. The first input is float32. It has two or three dimensions, like the X that the
-    first `PerTimestep` or estimator was fitted on. An optional second input of type
+    first transformer or estimator was fitted on. An optional second input of type
     `Int64TensorType([None])` is the number of time steps of each sequence, as with `lengths=True`
-    in `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep`.
+    in `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep` or
+    `Patches`, which replaces time steps by patches. `PerSequence` cannot be converted.
 
     Classifiers support skl2onnx's options `zipmap` (True, False or "columns") and
     `output_class_labels`. Multilabel indicators and `return_sequences` need `zipmap=False`. The
@@ -65,6 +74,11 @@ def register_skl2onnx() -> None:
         _convert_steps,
         parser=_parse_steps,
     )
+    update_registered_converter(
+        Patches, "SkgruPatches", _set_types_of_patches, _convert_patches, parser=_parse_steps
+    )
+    # no converter is reached, as its types are asked for first
+    update_registered_converter(PerSequence, "SkgruPerSequence", _refuse_sequences, _convert)
 
 
 # ---- the estimators ----------------------------------------------------------------------------
@@ -114,22 +128,34 @@ def _check_inputs(operator: Any) -> None:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the nodes of an estimator to the graph of skl2onnx."""
-    from onnx import TensorProto, numpy_helper
-
     estimator: BaseGRU = operator.raw_operator
-    if container.target_opset_onnx < OLDEST_OPSET:
-        raise ValueError(
-            f"{type(estimator).__name__} needs target_opset >= {OLDEST_OPSET}, got "
-            f"{container.target_opset_onnx}."
-        )
-    graph = Graph(scope.get_unique_variable_name)
-    x, *lengths = (variable.full_name for variable in operator.inputs)
-    x = graph.add("Cast", x, to=TensorProto.FLOAT)
-    results = list(add_estimator(graph, estimator, x, *lengths or [""]).values())
+    graph, x, lengths = _begin(scope, operator, container)
+    results = list(add_estimator(graph, estimator, x, lengths).values())
     for result, output in zip(results, operator.outputs, strict=True):
         if output.type.shape[1:] == [1] and not is_classifier(estimator):
             result = graph.add("Unsqueeze", result, np.array([1]))
         graph.name(result, output.full_name)
+    _add_nodes(graph, scope, container)
+
+
+def _begin(scope: Any, operator: Any, container: Any) -> tuple[Graph, str, str]:
+    """Return an empty graph, the name of x in float32, and that of lengths or ""."""
+    from onnx import TensorProto
+
+    if container.target_opset_onnx < OLDEST_OPSET:
+        raise ValueError(
+            f"{type(operator.raw_operator).__name__} needs target_opset >= {OLDEST_OPSET}, got "
+            f"{container.target_opset_onnx}."
+        )
+    graph = Graph(scope.get_unique_variable_name)
+    x, *lengths = (variable.full_name for variable in operator.inputs)
+    return graph, graph.add("Cast", x, to=TensorProto.FLOAT), lengths[0] if lengths else ""
+
+
+def _add_nodes(graph: Graph, scope: Any, container: Any) -> None:
+    """Add a graph to skl2onnx's."""
+    from onnx import numpy_helper
+
     for name, array in graph.constants.items():
         container.initializers.append(numpy_helper.from_array(array, name))
     for node in graph.nodes:
@@ -142,14 +168,14 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         )
 
 
-# ---- PerTimestep -------------------------------------------------------------------------------
+# ---- transformers of sequences -----------------------------------------------------------------
 
 
 def _parse_steps(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
-    """Declare the inputs and outputs; lengths, if any, pass through unchanged."""
+    """Declare the inputs and outputs; lengths, if any, go beside the transformed sequences."""
     from skl2onnx.common.data_types import FloatTensorType
 
-    operator = scope.declare_local_operator("SkgruPerTimestep", model)
+    operator = scope.declare_local_operator(f"Skgru{type(model).__name__}", model)
     operator.inputs = inputs
     operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType()))
     for lengths in inputs[1:]:
@@ -201,3 +227,35 @@ def _convert_steps(scope: Any, operator: Any, container: Any) -> None:
     result.add_to(scope, container)
     for taken, given in zip(lengths, operator.outputs[1:], strict=True):
         OnnxIdentity(taken, output_names=[given], **version).add_to(scope, container)
+
+
+def _set_types_of_patches(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    model: Patches = operator.raw_operator
+    check_is_fitted(model)
+    _check_inputs(operator)
+    n_samples, n_steps = operator.inputs[0].type.shape[:2]
+    if model._fitted_on_table:
+        n_steps = model.n_features_in_ // model._n_channels_in
+    known = isinstance(n_steps, int)
+    count = int(n_patches(n_steps, model.size_, model.stride_)) if known else None
+    n_channels = model._n_channels_out
+    columns = [count * n_channels] if model._fitted_on_table else [count, n_channels]
+    operator.outputs[0].type = FloatTensorType([n_samples, *columns])
+
+
+def _convert_patches(scope: Any, operator: Any, container: Any) -> None:
+    graph, x, lengths = _begin(scope, operator, container)
+    results = add_patches(graph, operator.raw_operator, x, lengths)
+    # lengths are among the outputs if they are among the inputs
+    for result, output in zip(results, operator.outputs, strict=False):
+        graph.name(result, output.full_name)
+    _add_nodes(graph, scope, container)
+
+
+def _refuse_sequences(operator: Any) -> None:
+    raise NotImplementedError(
+        "PerSequence has no form in ONNX: what it computes of whole sequences may be any function. "
+        "Apply it before the graph, and convert the steps of the pipeline that follow."
+    )
