@@ -214,7 +214,7 @@ class BaseGRU(
             sequences = self._check_X(given.X, reset=False, dtype=self.dtype)
             targets = self._check_targets(given.y, given.sample_weight, sequences)
         else:
-            training.samples, held_out = hold_out(
+            training.samples, training.held_out = hold_out(
                 targets,
                 split=self.validation_split,
                 fraction=self.validation_fraction,
@@ -224,7 +224,8 @@ class BaseGRU(
                 else None,
                 random_state=random_state,
             )
-            rows, sequences = targets.rows(held_out), training.sequences.take(held_out)
+            rows = targets.rows(training.held_out)
+            sequences = training.sequences.take(training.held_out)
             by_step = None if targets.sequences is None else sequences
             targets = Targets(targets.y[rows], targets.weights[rows], by_step)
         training.validation = sequences, targets

@@ -101,7 +101,8 @@ class Stream:
             If x_t has another shape, or a value that is not a finite number. All states are then
             as before.
         """
-        return self._outputs.predict(self._stepper.outputs(x_t))
+        # [()] turns an array without dimensions into a number
+        return self._outputs.predict(self._stepper.outputs(x_t))[()]
 
     @property
     def state(self) -> np.ndarray:
