@@ -5,6 +5,7 @@ import io
 import pickle
 import struct
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -124,13 +125,42 @@ def test_a_parameter_that_did_not_exist_yet_has_its_default():
     assert restored(signed(state)).cell == "gru"
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+def test_models_of_an_earlier_version():
+    """What tests/data/make_saved.py saved loads, predicts the same and continues the same."""
+    saved = pickle.loads((Path(__file__).parent / "data" / "saved.pkl").read_bytes())
+    X, models = saved["X"], pickle.loads(saved["models"])
+    assert len(models) == 3
+    for name, model in models.items():
+        predict = getattr(model, "predict_proba", model.predict)
+        for got, want in zip(predict(X), saved["predictions"][name], strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+        again = pickle.loads(pickle.dumps(model))
+        assert checksum(again.__getstate__()) == checksum(model.__getstate__())
+    for name, want in saved["continued"].items():
+        model, y = models[name], saved["targets"][name]
+        n_iter = model.n_iter_
+        model.partial_fit(X, y)
+        np.testing.assert_allclose(model._network.parameters, want, rtol=1e-9, atol=1e-12)
+        assert model.n_iter_ == n_iter + 1
+        # fitted anew, it is as any other model of these parameters
+        np.testing.assert_array_equal(
+            model.fit(X, y)._network.parameters, clone(model).fit(X, y)._network.parameters
+        )
+    quantiles = models["quantiles"].predict(X)
+    assert (quantiles[:, 0] <= quantiles[:, 1]).all()
+    stream = models["labels"].stream(10)
+    assert set(stream.step(np.zeros((10, 2)))) <= {"calm", "storm", "wind"}
+    assert models["numbers by step"].predict(X)[1].shape == (5, 2)
+
+
 # ---- damage -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def fitted(ragged):
-    model = GRUClassifier((4, 3), max_iter=1, random_state=0)
-    return model.fit(*ragged)
+    how = {"bidirectional": False, "pooling": "last", "cell": "gru", "solver": "adam"}
+    return GRUClassifier((4, 3), **how, max_iter=1, random_state=0).fit(*ragged)
 
 
 def restored(state, estimator=GRUClassifier):
@@ -292,8 +322,8 @@ def objects(array):
 def test_no_bit_of_a_value_can_flip(ragged, dump, labels):
     """In weights and moments, in every label, in a string, in a float and in an integer."""
     X, y = ragged
-    model = GRUClassifier((4, 3), max_iter=300, alpha=0.0123, random_state=0, tol=10.0)
-    model.fit(X, labels(y))
+    model = GRUClassifier((4, 3), max_iter=300, alpha=0.0123, solver="adam", random_state=0)
+    model.set_params(early_stopping=True, n_iter_no_change=1).fit(X, labels(y))
     saved, rng = dump(model), np.random.default_rng(0)
     LOADS[dump](saved)
     weights = model._network.parameters.tobytes()

@@ -13,7 +13,8 @@ from skgru import __version__
 from skgru.base import BaseGRU
 from skgru.interop.c_outputs import prediction_statements
 from skgru.interop.c_patches import state_of_patches, step_of_patches
-from skgru.interop.c_text import array, at, declarations, for_, function
+from skgru.interop.c_scaling import affine
+from skgru.interop.c_text import activated, add_product, array, at, declarations, for_, function
 from skgru.interop.poolings import exported_pooling
 from skgru.model.network import Architecture, Parameters
 from skgru.preprocessing import Patches, PerTimestep
@@ -147,9 +148,9 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     scaling = {}
     if scalers:
         transformers = [scaler.transformer_ for scaler in scalers]
-        scaling |= _affine(transformers, "transform", scalers[0]._n_channels_in, "")
+        scaling |= affine(transformers, "transform", scalers[0]._n_channels_in, "")
     if of_target is not None:
-        scaling |= _affine([of_target], "inverse_transform", n_outputs, "target_")
+        scaling |= affine([of_target], "inverse_transform", n_outputs, "target_")
         links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
     constants = _constants(architecture, network.views(network.parameters), scaling)
     code = _code(architecture, links, bool(scalers), patches)
@@ -214,41 +215,6 @@ def _check_runs_forward(architecture: Architecture) -> None:
         raise ValueError(f"pooling={architecture.pooling!r} has no form in C.")
     if architecture.cell not in _CELLS:
         raise ValueError(f"cell={architecture.cell!r} has no form in C; {list(_CELLS)} have.")
-
-
-def _affine(
-    transformers: list[Any], method: str, n_columns: int, name: str
-) -> dict[str, np.ndarray]:
-    """Return shift and factor of each column, such that x is transformed to (x - shift) * factor.
-
-    They are computed from transformed values and not from attributes, so that any affine
-    transformer works. Values of all magnitudes and both signs check that it is affine.
-    """
-    what = " and ".join(type(transformer).__name__ for transformer in transformers)
-    shape, random = (64, n_columns), np.random.RandomState(0)
-    values = random.normal(size=shape) * 10.0 ** random.uniform(-6, 6, shape)
-    values[0], values[1] = 0, 1
-    scaled = values
-    with np.errstate(all="ignore"):
-        try:
-            for transformer in transformers:
-                scaled = getattr(transformer, method)(scaled)
-            scaled = np.asarray(scaled, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"to_c tried {what} on values of all magnitudes, and it refused: {error}"
-            ) from error
-        factor = scaled[1] - scaled[0]
-        shift = -scaled[0] / factor
-        affine = scaled.shape == shape and np.allclose(
-            scaled, (values - shift) * factor, rtol=1e-6, atol=1e-9
-        )
-    if not affine:
-        raise ValueError(
-            f"{what} does more than to shift each channel and multiply it by a factor; to_c "
-            "cannot write it in C."
-        )
-    return {f"{name}shift": shift, f"{name}factor": factor}
 
 
 # ---- contents of the header ------------------------------------------------------------------
@@ -430,7 +396,7 @@ def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
         x = "state->pooled"
     yield "/* outputs */"
     yield from for_(architecture.n_outputs, "y[j] = @b[j];")
-    yield from _add_product(x, n_inputs, "@W", architecture.n_outputs, "y[j]")
+    yield from add_product(x, n_inputs, "@W", architecture.n_outputs, "y[j]")
 
 
 def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterator[str]:
@@ -442,47 +408,25 @@ def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterato
     names |= {"h": f"state->h{k}[j]", "cell_state": f"state->cell_state{k}[j]"}
     candidate, product = names["candidate"], at("g", n_sums)
     yield from for_(n_sums, f"g[j] = @b{k}[j];")
-    yield from _add_product(x, n_inputs, f"@W{k}", n_sums, "g[j]")
-    yield from _add_product(
+    yield from add_product(x, n_inputs, f"@W{k}", n_sums, "g[j]")
+    yield from add_product(
         f"state->h{k}", n_units, f"@U{k}", n_gates if cell.inner else n_sums, "g[j]"
     )
     if n_gates:
-        yield from _activated("g[j]", n_gates, "@sigmoid", 18)
+        yield from activated("g[j]", n_gates, "@sigmoid", 18)
     if architecture.reset_after:
         yield from for_(n_units, f"{product} = @c{k}[j];")
-        yield from _add_product(f"state->h{k}", n_units, f"@V{k}", n_units, product)
+        yield from add_product(f"state->h{k}", n_units, f"@V{k}", n_units, product)
         yield from for_(n_units, f"{candidate} += {names[cell.inner]} * {product};")
     elif cell.inner:
         yield from for_(n_units, f"inner[j] = {names[cell.inner]} * {names['h']};")
-        yield from _add_product("inner", n_units, f"@V{k}", n_units, candidate)
+        yield from add_product("inner", n_units, f"@V{k}", n_units, candidate)
     if architecture.activation == "relu":
         yield from for_(n_units, f"{candidate} = {candidate} < 0.0f ? 0.0f : {candidate};")
     else:
-        yield from _activated(candidate, n_units, "@tanh", 9)
+        yield from activated(candidate, n_units, "@tanh", 9)
     yield from for_(n_units, cell.update.format(**names))
     if "{cell_state}" in cell.update:
         yield from for_(n_units, f"{candidate} = {names['cell_state']};")
-        yield from _activated(candidate, n_units, "@tanh", 9)
+        yield from activated(candidate, n_units, "@tanh", 9)
         yield from for_(n_units, f"{names['h']} = {names['o']} * {candidate};")
-
-
-def _activated(numbers: str, n: int, function: str, limit: int) -> Iterator[str]:
-    """Yield the statements that apply σ or tanh to n numbers."""
-    yield from for_(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
-    yield from for_(n, f"{numbers} = {function}({numbers});")
-
-
-def _add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -> Iterator[str]:
-    """Yield the statements of sums += x weights.
-
-    Four rows at a time, so that the sums are loaded and stored less often.
-    """
-    for start, stop, n in ((0, n_rows - n_rows % 4, 4), (n_rows - n_rows % 4, n_rows, 1)):
-        if start == stop:
-            continue
-        rows = ["i" if not i else f"i + {i}" for i in range(n)]
-        terms = [f"{x}[{row}] * {weights}[{row}][j]" for row in rows]
-        yield f"for (i = {start}; i < {stop}; i += {n})"
-        yield f"    for (j = 0; j < {n_columns}; j++)"
-        yield f"        {sums} += {terms[0]}" + ";" * (n == 1)
-        yield from (f"            + {term}" + ";" * (term is terms[-1]) for term in terms[1:])

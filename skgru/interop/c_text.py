@@ -1,6 +1,6 @@
 """Pieces of C code: loops, declarations, arrays and strings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Any
 
@@ -15,6 +15,28 @@ def for_(n: int, statement: str) -> list[str]:
 def at(array: str, offset: int) -> str:
     """Return the expression for element j after an offset of an array."""
     return f"{array}[{offset} + j]" if offset else f"{array}[j]"
+
+
+def activated(numbers: str, n: int, function: str, limit: int) -> Iterator[str]:
+    """Yield the statements that apply σ or tanh to n numbers."""
+    yield from for_(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
+    yield from for_(n, f"{numbers} = {function}({numbers});")
+
+
+def add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -> Iterator[str]:
+    """Yield the statements of sums += x weights.
+
+    Four rows at a time, so that the sums are loaded and stored less often.
+    """
+    for start, stop, n in ((0, n_rows - n_rows % 4, 4), (n_rows - n_rows % 4, n_rows, 1)):
+        if start == stop:
+            continue
+        rows = ["i" if not i else f"i + {i}" for i in range(n)]
+        terms = [f"{x}[{row}] * {weights}[{row}][j]" for row in rows]
+        yield f"for (i = {start}; i < {stop}; i += {n})"
+        yield f"    for (j = 0; j < {n_columns}; j++)"
+        yield f"        {sums} += {terms[0]}" + ";" * (n == 1)
+        yield from (f"            + {term}" + ";" * (term is terms[-1]) for term in terms[1:])
 
 
 def string(label: Any) -> str:

@@ -12,10 +12,10 @@ from skgru.interop.onnx import (
     OLDEST_OPSET,
     Graph,
     add_estimator,
-    add_patches,
     labels,
     shapes_of_outputs,
 )
+from skgru.interop.onnx_patches import add_patches
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
 from skgru.preprocessing.patches import n_patches
 from skgru.regressor import GRURegressor

@@ -237,7 +237,7 @@ def from_torch(
     twice = sorted(said.keys() & parameters)
     if twice:
         raise TypeError(f"from_torch takes {', '.join(twice)} from the module; leave it out.")
-    parameters = {"n_channels": first.input_size} | parameters | said
+    parameters = {"n_channels": first.input_size, "pooling": "last"} | parameters | said
 
     own_head = _own_head(head)
     width = len(layers[-1][0].U) * len(layers[-1])

@@ -110,8 +110,8 @@ def replaced(old, new):
 
 @pytest.fixture
 def fitted(ragged):
-    model = GRUClassifier((4, 3), max_iter=1)
-    return model.fit(*ragged)
+    how = {"bidirectional": False, "pooling": "last", "cell": "gru", "solver": "adam"}
+    return GRUClassifier((4, 3), **how, max_iter=1).fit(*ragged)
 
 
 CHANGES = {
