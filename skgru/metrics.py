@@ -1,75 +1,98 @@
-"""Scores of a label or a number for each time step, by any metric of scikit-learn."""
+"""Scores of predictions at every time step, by any metric or scorer of scikit-learn."""
 
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import get_scorer
+from sklearn.base import is_classifier
+from sklearn.metrics import get_scorer, make_scorer
+from sklearn.metrics._scorer import _BaseScorer, _cached_call, _Scorer
+from sklearn.utils import get_tags
+from sklearn.utils.validation import _check_response_method
 
+from skgru.sequences import ragged_items
 from skgru.sequences.targets import known_labels, missing_labels
 
 
-class StepScorer:
-    """A metric over the time steps of all sequences: the scorer that `step_scorer` makes.
+class StepScorer(_Scorer):
+    """A scorer over the time steps of all sequences: what `step_scorer` makes.
+
+    It is called as scikit-learn's own are: ``scorer(estimator, X, y, sample_weight=None)``. The
+    estimator predicts at every time step, or is a pipeline or a search that ends in one that does.
+    y has a target for each step, in any form that `fit` takes; steps whose target is missing do
+    not count. `sample_weight` has one weight per sequence, or one per step in a form that y may
+    have. Higher scores are better.
 
     Parameters
     ----------
     score_func : callable
+        ``score_func(y_true, y_pred, **kwargs)``.
     sign : {1, -1}
-    response_method : str
     kwargs : dict
+    response_method : str or tuple of str
     """
 
-    def __init__(
-        self, score_func: Callable[..., float], sign: int, response_method: str, kwargs: dict
-    ):
-        self._score_func = score_func
-        self._sign = sign
-        self._response_method = response_method
-        self._kwargs = kwargs
-
-    def __call__(
-        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    def _score(
+        self, method_caller: Any, estimator: Any, X: Any, y_true: ArrayLike, **kwargs: Any
     ) -> float:
-        """Score the predictions for X.
-
-        Parameters
-        ----------
-        estimator : estimator
-            One that predicts at every time step, or a pipeline that ends in one.
-        X : array-like
-            Sequences.
-        y : array-like
-            A target for each step, in any form that `fit` takes; missing ones count for nothing.
-        sample_weight : array-like, default=None
-            One weight a sequence, or one a step in a form that y may have.
-
-        Returns
-        -------
-        score : float
-            The higher the better.
-
-        Raises
-        ------
-        ValueError
-            If y has not an entry for each prediction.
-        """
-        predictions = getattr(estimator, self._response_method)(X)
-        y, predictions, weights = flatten_steps(y, predictions, sample_weight)
-        if self._response_method == "predict_proba" and predictions.shape[1:] == (2,):
-            predictions = predictions[:, 1]  # as scikit-learn's scorers do for two classes
-        weights = {} if weights is None else {"sample_weight": weights}
-        return self._sign * self._score_func(y, predictions, **weights, **self._kwargs)
+        """Score the steps as scikit-learn scores samples."""
+        method = _check_response_method(estimator, self._response_method).__name__
+        weights = kwargs.pop("sample_weight", None)
+        y, response, weights = flatten_steps(y_true, getattr(estimator, method)(X), weights)
+        if weights is not None:
+            kwargs["sample_weight"] = weights
+        steps = _Steps(estimator, method, response, y)
+        return super()._score(partial(_cached_call, None), steps, response, y, **kwargs)
 
     def __repr__(self) -> str:
-        return f"step_scorer({self._score_func.__name__})"
+        return super().__repr__().replace("make_scorer", "step_scorer", 1)
+
+
+class _Steps:
+    """An estimator of single time steps, as scikit-learn's scorers see it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Of sequences.
+    method : str
+        The only method that this one has.
+    response : ndarray with a row for each step
+        What the method returns.
+    y : ndarray with a row for each step
+    """
+
+    def __init__(self, estimator: Any, method: str, response: np.ndarray, y: np.ndarray):
+        self._estimator = estimator
+        if is_classifier(estimator):
+            # of a multilabel indicator, the classes of each label, as scikit-learn's forests say it
+            several = y.ndim == 2
+            self.classes_ = y.shape[1] * [np.array([0, 1])] if several else estimator.classes_
+            kinds = np.asarray(self.classes_).dtype.kind, response.dtype.kind
+            if method == "predict" and kinds[1] == "f" and kinds[0] in "biu":
+                # NaN in the padding has made floating-point numbers of them
+                response = response.astype(np.asarray(self.classes_).dtype)
+
+        def respond(X: Any) -> np.ndarray:
+            return response
+
+        respond.__name__ = method  # which scikit-learn asks for
+        setattr(self, method, respond)
+
+    def __sklearn_tags__(self) -> Any:
+        return get_tags(self._estimator)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
 
 def step_scorer(
-    scoring: str | Callable[..., float],
+    scoring: str | Callable[..., Any],
     *,
-    response_method: str = "predict",
+    response_method: str | tuple[str, ...] | None = None,
     greater_is_better: bool = True,
     **kwargs: Any,
 ) -> StepScorer:
@@ -82,24 +105,37 @@ def step_scorer(
     Parameters
     ----------
     scoring : str or callable
-        The name of one of scikit-learn's scorers, such as "accuracy" or
-        "neg_mean_absolute_error", or a metric ``score_func(y_true, y_pred, **kwargs)``.
-    response_method : {"predict", "predict_proba", "predict_log_proba"}, default="predict"
-        What a metric compares with y. Scorers know their own.
+        The name of one of scikit-learn's scorers, such as "f1" or "neg_mean_absolute_error"; a
+        scorer that `make_scorer` or `get_scorer` made; or a metric
+        ``score_func(y_true, y_pred, **kwargs)``.
+    response_method : str or tuple of str, default=None
+        What a metric compares with y, as in `make_scorer`; None is "predict". Scorers know their
+        own.
     greater_is_better : bool, default=True
         Whether a metric is a score, and not a loss. Scorers know their own.
     **kwargs
-        Passed to a metric.
+        Passed to the metric, such as ``pos_label="yes"`` or ``average="macro"``. They take
+        precedence over those of a scorer.
 
     Returns
     -------
     StepScorer
-        A callable ``scorer(estimator, X, y, sample_weight=None)``.
+        A scorer like those of `make_scorer`, called as
+        ``scorer(estimator, X, y, sample_weight=None)``.
 
     Raises
     ------
     ValueError
-        If scikit-learn has no scorer of this name.
+        If scikit-learn has no scorer of this name, or if `response_method` or
+        `greater_is_better` contradicts a scorer.
+    TypeError
+        If `scoring` is neither a name, nor a scorer, nor a metric.
+
+    Notes
+    -----
+    The score is that of the metric over the valid steps of all sequences, one after the other:
+    those that are not padding and whose target is not missing. Where a sequence ends, its
+    prediction says; what y holds after it does not count.
 
     Examples
     --------
@@ -118,31 +154,49 @@ def step_scorer(
     True
     """
     if isinstance(scoring, str):
-        scorer = get_scorer(scoring)
-        method = scorer._response_method
-        method = method if isinstance(method, str) else _first_known(method)
-        return StepScorer(scorer._score_func, scorer._sign, method, {**scorer._kwargs, **kwargs})
-    return StepScorer(scoring, 1 if greater_is_better else -1, response_method, kwargs)
-
-
-def _first_known(methods: tuple[str, ...]) -> str:
-    """Of the methods that a scorer accepts, the one that the estimators have."""
-    return next(m for m in methods if m in ("predict_proba", "predict"))
+        scoring = get_scorer(scoring)
+    if isinstance(scoring, _BaseScorer):
+        if not isinstance(scoring, _Scorer):
+            raise TypeError(
+                f"step_scorer has no use for a {type(scoring).__name__}; give a metric."
+            )
+        if response_method is not None or not greater_is_better:
+            raise ValueError(
+                "scoring is a scorer, which has its own response_method and sign. Give its metric "
+                "instead, such as sklearn.metrics.f1_score, to choose them."
+            )
+        scorer = copy(scoring)
+    elif callable(scoring) and not hasattr(scoring, "fit"):
+        scorer = make_scorer(
+            scoring,
+            response_method="predict" if response_method is None else response_method,
+            greater_is_better=greater_is_better,
+        )
+    else:
+        raise TypeError(
+            "scoring must be the name of a scorer, a scorer or a metric, got a "
+            f"{type(scoring).__name__}. Of several, make a dict of step scorers."
+        )
+    made = StepScorer.__new__(StepScorer)
+    vars(made).update(vars(scorer), _kwargs={**scorer._kwargs, **kwargs})
+    return made
 
 
 def flatten_steps(
     y: ArrayLike, predictions: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Put targets and predictions of all time steps one after the other, for any metric.
+    """Put targets and predictions of all valid time steps one after the other, for any metric.
 
     Parameters
     ----------
     y : array-like
-        Of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape (T_i[, k]).
+        Of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape (T_i[, k]). NaN and
+        None mark missing targets.
     predictions : array-like
-        Of either form too; of the shorter of the two the end counts as padding.
+        Of either form too, as `predict` or `predict_proba` returned them: they say how long each
+        sequence is. Of an array, steps at the end that are NaN or None are padding.
     sample_weight : array-like, default=None
-        One a sequence, or one a step.
+        One per sequence, or one per step in a form that y may have.
 
     Returns
     -------
@@ -152,30 +206,59 @@ def flatten_steps(
     Raises
     ------
     ValueError
-        If there are not as many sequences, or if a target lies after the last prediction.
+        If there are not as many sequences, or not as many steps.
     """
-    if len(y) != len(predictions):
-        raise ValueError(f"y has {len(y)} sequences, the predictions are for {len(predictions)}.")
-    if sample_weight is not None and len(sample_weight) != len(y):
-        raise ValueError(f"sample_weight has {len(sample_weight)} entries for {len(y)} sequences.")
+    targets, padded = _sequences_of(y, "y")
+    responses, padded_responses = _sequences_of(predictions, "predictions")
+    if len(targets) != len(responses):
+        raise ValueError(
+            f"y has {len(targets)} sequences, the predictions are for {len(responses)}."
+        )
+    weights = None
+    if sample_weight is not None:
+        weights, _ = _sequences_of(sample_weight, "sample_weight")
+    if weights is not None and len(weights) != len(targets):
+        raise ValueError(f"sample_weight has {len(weights)} entries for {len(targets)} sequences.")
     rows: tuple[list, list, list] = ([], [], [])
-    for i, (target, prediction) in enumerate(zip(y, predictions, strict=True)):
-        target, prediction = np.asarray(target), np.asarray(prediction)
-        if not target.ndim or not prediction.ndim:
+    for i, (target, response) in enumerate(zip(targets, responses, strict=True)):
+        if not target.ndim or not response.ndim:
             raise ValueError(
-                f"y[{i}] has shape {target.shape} and its prediction {prediction.shape}; a step "
+                f"y[{i}] has shape {target.shape} and its prediction {response.shape}; a step "
                 "scorer needs both for every time step, as of return_sequences=True."
             )
-        n_steps = min(len(target), len(prediction))
-        if not missing_labels(target[n_steps:]).all():
-            raise ValueError(
-                f"y[{i}] has {len(target)} steps, its prediction has {len(prediction)}."
-            )
+        n_steps = _length(response) if padded_responses else len(response)
+        # an array for sequences of a list is as long as the longest of all, in y as in `fit`; one
+        # for an array has its steps
+        padding = padded and (not padded_responses or len(target) == len(response))
+        surplus = target[n_steps:]
+        if len(target) < n_steps or not (padding or missing_labels(surplus).all()):
+            raise ValueError(f"y[{i}] has {len(target)} steps, its prediction has {n_steps}.")
         known = np.flatnonzero(~missing_labels(target[:n_steps]))
         rows[0].append(target[known])
-        rows[1].append(prediction[known])
-        if sample_weight is not None:
-            weight = np.asarray(sample_weight[i])
+        rows[1].append(response[known])
+        if weights is not None:
+            weight = weights[i]
+            if weight.ndim and len(weight) < n_steps:
+                raise ValueError(
+                    f"sample_weight[{i}] has {len(weight)} steps, the prediction {n_steps}."
+                )
             rows[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
-    targets, predicted, weights = (np.concatenate(r) if r else None for r in rows)
-    return known_labels(targets, ...), known_labels(predicted, ...), weights
+    flat, predicted, weights = (np.concatenate(r) if r else None for r in rows)
+    if not len(flat):
+        raise ValueError("No step of y is valid: all targets are missing (NaN or None).")
+    flat, predicted = known_labels(flat, ...), known_labels(predicted, ...)
+    if flat.ndim == 2 and flat.shape[1] == 1:  # one output, in a column
+        flat = flat[:, 0]
+    return flat, predicted, weights
+
+
+def _sequences_of(values: Any, name: str) -> tuple[list[np.ndarray], bool]:
+    """Return an array per sequence, and whether they are the rows of one, of equal lengths."""
+    items = ragged_items(values, name)
+    return (list(np.asarray(values)), True) if items is None else (items, False)
+
+
+def _length(response: np.ndarray) -> int:
+    """Count the steps before the padding at the end."""
+    valid = np.flatnonzero(~missing_labels(response))
+    return int(valid[-1]) + 1 if len(valid) else 0
