@@ -1,6 +1,8 @@
 """Sequences out of long data frames, and predictions back into frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
+from reprlib import Repr
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -9,26 +11,37 @@ from numpy.typing import ArrayLike
 
 from skgru.sequences import ragged_items
 
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 50
+_SHORT.maxlist = 4
+
+
+def short(value: Any) -> str:
+    """Write a value in a message: a name or an entry may be long, and a list of them longer."""
+    return _SHORT.repr(value)
+
 
 def sequences_from_frame(
     frame: Any,
-    by: str | list[str],
+    by: str | Sequence[str],
     order: str | None = None,
-    columns: str | list[str] | None = None,
+    *,
+    columns: str | Sequence[str],
 ) -> tuple[list[np.ndarray], Any]:
     """Take a long data frame, a row a time step, apart into sequences.
 
     Parameters
     ----------
     frame : DataFrame
-        Of pandas, polars or another library that narwhals knows.
-    by : str or list of str
+        Of pandas, polars or another library that narwhals knows, in memory.
+    by : str or sequence of str
         The column, or the columns, that say to which sequence a row belongs.
     order : str, default=None
         The column (time, or a number) that sorts the steps of a sequence. None takes the rows of a
         sequence in the order that they have.
-    columns : str or list of str, default=None
-        The channels, in this order. None is all columns but `by` and `order`.
+    columns : str or sequence of str
+        The channels, in this order: a name, or names in a list, an array, an Index or a Series.
+        They must be named, as the frame may also hold what is to be predicted.
 
     Returns
     -------
@@ -36,13 +49,14 @@ def sequences_from_frame(
         The sequences, sorted by their ids, whatever the order of the rows: as `groupby` of pandas
         sorts them. float32 if all columns are, float64 otherwise; missing values are NaN.
     ids : Series or DataFrame
-        What ``frame[by]`` holds, once for each sequence: a Series for one column, a DataFrame for
-        a list.
+        What ``frame[by]`` holds, once for each sequence: a Series for one name, a DataFrame for
+        several.
 
     Raises
     ------
     TypeError
-        If `frame` is no DataFrame that is held in memory.
+        If `frame` is no DataFrame, or one that is not in memory, or if names are not a string or a
+        sequence of strings.
     ValueError
         If there is no such column, if `frame` has no rows, if a value of `by` or `order` is
         missing, if a value of `order` comes twice in a sequence, or if a channel does not hold
@@ -65,7 +79,7 @@ def sequences_from_frame(
     >>> frame = pd.DataFrame(
     ...     {"engine": [7, 4, 4, 7, 4], "cycle": [1, 2, 1, 2, 3], "heat": [0.5, 0.1, 0.0, 0.6, 0.2]}
     ... )
-    >>> X, ids = sequences_from_frame(frame, by="engine", order="cycle")
+    >>> X, ids = sequences_from_frame(frame, by="engine", order="cycle", columns="heat")
     >>> [x.ravel().tolist() for x in X]
     [[0.0, 0.1, 0.2], [0.5, 0.6]]
     >>> ids.tolist()
@@ -73,27 +87,27 @@ def sequences_from_frame(
     """
     nw = _narwhals()
     grouped = _group(frame, by, order)
-    if columns is None:
-        columns = [name for name in grouped.frame.columns if name not in {*grouped.by, order}]
-        if not columns:
-            raise ValueError("frame has no channels: all of its columns are in by or order.")
-    channels = grouped.frame.select(_names(columns, grouped.frame))
+    channels = grouped.frame.select(_names(columns, grouped.frame, "columns"))
     for name, dtype in channels.schema.items():
         if not (dtype.is_numeric() or dtype == nw.Boolean):
             raise ValueError(
-                f"Column {name!r} is of dtype {dtype}; channels are numbers. Encode it, or leave "
-                "it out of `columns`."
+                f"Column {short(name)} is of dtype {dtype}; channels are numbers. Encode it, or "
+                "leave it out of `columns`."
             )
     single = all(dtype == nw.Float32 for dtype in channels.schema.values())
-    numbers = channels.select(nw.all().cast(nw.Float32 if single else nw.Float64)).to_numpy()
-    ids = grouped.ids if isinstance(by, list | tuple) else grouped.ids[by]
+    # one by one: of columns of several dtypes with missing values, pandas makes one of objects
+    channels = channels.select(nw.all().cast(nw.Float32 if single else nw.Float64))
+    dtype = np.float32 if single else np.float64
+    numbers = np.column_stack([channels[name].to_numpy() for name in channels.columns])
+    numbers = np.ascontiguousarray(numbers, dtype=dtype)
+    ids = grouped.ids[by] if isinstance(by, str) else grouped.ids
     return grouped.split(numbers), ids.to_native()
 
 
 def labels_from_frame(
     frame: Any,
-    columns: str | list[str],
-    by: str | list[str],
+    columns: str | Sequence[str],
+    by: str | Sequence[str],
     order: str | None = None,
     *,
     per_step: bool = False,
@@ -104,9 +118,9 @@ def labels_from_frame(
     ----------
     frame : DataFrame
         As for `sequences_from_frame`.
-    columns : str or list of str
+    columns : str or sequence of str
         The column, or columns, of labels or of numbers to predict.
-    by : str or list of str
+    by : str or sequence of str
         As for `sequences_from_frame`.
     order : str, default=None
         As for `sequences_from_frame`.
@@ -138,7 +152,7 @@ def labels_from_frame(
     """
     grouped = _group(frame, by, order)
     labels = []
-    for name in _names(columns, grouped.frame):
+    for name in _names(columns, grouped.frame, "columns"):
         values = np.take(grouped.frame[name].to_numpy(), grouped.rows)
         missing = _missing(grouped.frame[name])[grouped.rows]
         if values.dtype == object:
@@ -150,19 +164,19 @@ def labels_from_frame(
                 row = np.argmax(differ)
                 one, other = values[row : row + 2].tolist()
                 raise ValueError(
-                    f"Column {name!r} is both {one!r} and {other!r} in the sequence "
+                    f"Column {short(name)} is both {short(one)} and {short(other)} in the sequence "
                     f"{grouped.describe(row)}; per_step=True takes a label a time step."
                 )
             values = values[grouped.starts]
         labels.append(values)
-    y = labels[0] if not isinstance(columns, list | tuple) else np.column_stack(labels)
+    y = labels[0] if isinstance(columns, str) else np.column_stack(labels)
     return np.split(y, grouped.starts[1:]) if per_step else y
 
 
 def predictions_to_frame(
     predictions: ArrayLike | list[np.ndarray],
     frame: Any,
-    by: str | list[str],
+    by: str | Sequence[str],
     order: str | None = None,
     *,
     names: str | Sequence[str] = "prediction",
@@ -177,7 +191,7 @@ def predictions_to_frame(
         (n_timesteps_i, k).
     frame : DataFrame
         As for `sequences_from_frame`.
-    by : str or list of str
+    by : str or sequence of str
         As for `sequences_from_frame`.
     order : str, default=None
         As for `sequences_from_frame`.
@@ -275,29 +289,34 @@ class _Grouped(NamedTuple):
     def describe(self, position: int) -> str:
         """Say to which sequence an entry of `rows` belongs."""
         row = int(self.rows[position])
-        return ", ".join(f"{name}={_entry(self.frame[name], row)!r}" for name in self.by)
+        entries = [f"{name:.40}={short(_entry(self.frame[name], row))}" for name in self.by]
+        return ", ".join(entries[:4] + ["…"] * (len(entries) > 4))
 
 
-def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
+def _group(frame: Any, by: str | Sequence[str], order: str | None) -> _Grouped:
     """Sort the rows of a frame by sequence and step."""
     nw = _narwhals()
-    frame = nw.from_native(frame, eager_only=True)
+    frame = _in_memory(frame)
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
         raise ValueError(
-            f"frame has a column {odd[0]!r}, whose name is no string; frame.rename(columns=str) "
-            "makes it one."
+            f"frame has a column {short(odd[0])}, whose name is no string; "
+            "frame.rename(columns=str) makes it one."
         )
-    keys = _names(by, frame)
-    steps = [] if order is None else _names(order, frame)
+    keys = _names(by, frame, "by")
+    if not isinstance(order, str | None):
+        raise TypeError(f"order must be the name of one column, got {short(order)}.")
+    steps = [] if order is None else _names(order, frame, "order")
+    if order in keys:
+        raise ValueError(f"Column {short(order)} is in by and is order; a sequence would be a row.")
     if not len(frame):
         raise ValueError("frame has no rows.")
     for name in keys + steps:
         missing = _missing(frame[name])
         if missing.any():
             raise ValueError(
-                f"Column {name!r} is missing in {missing.sum()} of {len(frame)} rows, the first of "
-                f"them row {np.argmax(missing)}; each needs one."
+                f"Column {short(name)} is missing in {missing.sum()} of {len(frame)} rows, the "
+                f"first of them row {np.argmax(missing)}; each needs one."
             )
     # sorts of frames are not stable in all libraries: the row as the last key makes them so
     row = nw.generate_temporary_column_name(8, frame.columns)
@@ -310,8 +329,8 @@ def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
         if twice.any():
             first = int(np.argmax(twice))
             raise ValueError(
-                f"Column {order!r} is {_entry(ordered[order], first)!r} twice in the sequence "
-                f"{grouped.describe(first)}: in rows {grouped.rows[first]} and "
+                f"Column {short(order)} is {short(_entry(ordered[order], first))} twice in the "
+                f"sequence {grouped.describe(first)}: in rows {grouped.rows[first]} and "
                 f"{grouped.rows[first + 1]}."
             )
     return grouped
@@ -328,14 +347,45 @@ def _narwhals() -> ModuleType:
     return narwhals
 
 
-def _names(columns: str | list[str], frame: Any) -> list[str]:
+def _in_memory(frame: Any) -> Any:
+    """Return the frame as narwhals' DataFrame."""
+    nw = _narwhals()
+    with suppress(TypeError):  # whose message may hold all of the data
+        frame = nw.from_native(frame)
+    if isinstance(frame, nw.DataFrame):
+        return frame
+    if not isinstance(frame, nw.LazyFrame):
+        raise TypeError(
+            f"frame must be a DataFrame of pandas, polars or another library that narwhals knows, "
+            f"got a {type(frame).__name__}."
+        )
+    native = frame.to_native()
+    remedies = ("collect", "compute", "pl", "to_pandas", "toPandas")
+    remedy = next((f"; frame.{name}() reads it" for name in remedies if hasattr(native, name)), "")
+    raise TypeError(f"frame is a {type(native).__name__}, whose rows are not in memory{remedy}.")
+
+
+def _names(columns: str | Sequence[str], frame: Any, argument: str) -> list[str]:
     """Return columns as a list, all of which the frame must have."""
-    names = list(columns) if isinstance(columns, list | tuple) else [columns]
+    if isinstance(columns, str):
+        names = [columns]
+    elif isinstance(columns, Iterable) and not isinstance(columns, Set | Mapping | bytes):
+        names = list(columns)
+    else:
+        names = [columns]
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise TypeError(
+            f"{argument} must be the name of a column, or several in a list, an array, an Index or "
+            f"a Series; got {short(odd[0])}."
+        )
     absent = [name for name in names if name not in frame.columns]
     if absent:
-        raise ValueError(f"frame has no column {absent[0]!r}; it has {frame.columns}.")
+        raise ValueError(
+            f"frame has no column {short(absent[0])}; it has {short(list(frame.columns))}."
+        )
     if len(set(names)) < len(names) or not names:
-        raise ValueError(f"Expected one or more different columns, got {names}.")
+        raise ValueError(f"{argument} must be one or more different columns, got {short(names)}.")
     return names
 
 
@@ -362,8 +412,10 @@ def _prediction_names(names: str | Sequence[str], values: np.ndarray, result: An
         names = [names] if n_columns == 1 else [f"{names}{i}" for i in range(n_columns)]
     names = [str(name) for name in names]
     if len(names) != n_columns:
-        raise ValueError(f"There are {n_columns} columns of predictions, but the names {names}.")
+        raise ValueError(
+            f"There are {n_columns} columns of predictions, but the names {short(names)}."
+        )
     taken = [name for name in names if name in result.columns]
     if taken:
-        raise ValueError(f"The name {taken[0]!r} of predictions is a column of by or order.")
+        raise ValueError(f"The name {short(taken[0])} of predictions is a column of by or order.")
     return names
