@@ -63,6 +63,7 @@ def undone(predictions, scaler, k):
 @pytest.mark.parametrize("pipeline", [False, True])
 def test_every_loss_and_horizon(wave, loss, horizon, pipeline):
     X, y = sliding_windows(wave, 6, horizon)
+    X = X if pipeline else (X - LEVEL) / SPREAD
     inner = gru(loss=loss)
     inner = make_pipeline(PerTimestep(StandardScaler()), inner) if pipeline else inner
     model = ScaledTargetRegressor(inner).fit(X, y)
@@ -242,9 +243,9 @@ def test_increasing_transformers_keep_quantiles(wave, transformer):
     [
         (FunctionTransformer(np.negative, np.negative), "is not increasing: it would turn quant"),
         (FunctionTransformer(np.reciprocal, np.reciprocal), "is not increasing"),
-        (FunctionTransformer(np.sin, np.arcsin), "is not increasing|does not undo"),
+        (FunctionTransformer(np.sin, np.arcsin, check_inverse=False), "is not increasing"),
         (FunctionTransformer(np.sqrt, np.square), "not increasing a little beyond the values"),
-        (FunctionTransformer(np.sqrt, lambda z: z), "does not undo its transform"),
+        (FunctionTransformer(np.sqrt, lambda z: z, check_inverse=False), "does not undo its"),
         (FunctionTransformer(np.log), "does not undo its transform"),
         (KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf"),
          "does not undo its transform"),
@@ -284,7 +285,8 @@ def test_it_clones_pickles_and_tunes(wave):
     ).fit(X, y)
     assert search.best_params_["regressor__max_iter"] == 40
     assert model.n_features_in_ == 6
-    assert not hasattr(again.set_params(regressor=Ridge()), "stream")
+    assert hasattr(model, "stream")
+    assert not hasattr(ScaledTargetRegressor(Ridge()), "stream")
     before = model.predict(X)
     with pytest.raises(ValueError, match="NaN"):
         model.fit(X, np.full(len(X), np.nan))
@@ -348,7 +350,7 @@ def test_errors(wave):
 
 @parametrize_with_checks([
     ScaledTargetRegressor(Ridge()),
-    ScaledTargetRegressor(gru(solver="lbfgs", max_iter=30, n_channels=1)),
+    ScaledTargetRegressor(GRURegressor(solver="lbfgs", dtype="float64")),
 ])  # fmt: skip
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

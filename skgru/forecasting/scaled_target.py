@@ -12,7 +12,11 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    has_fit_parameter,
+)
 
 from skgru.forecasting.predictions import check_order, innermost, outputs_of
 from skgru.metrics import flatten_steps
@@ -222,7 +226,7 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
                     f"{name} has shape {y.shape}; expected (n_samples,) or (n_samples, n_outputs). "
                     "Targets of every time step need return_sequences=True."
                 )
-            return _Rows(y.reshape(len(y), -1), np.ones(len(y), dtype=bool), y.shape, None)
+            return _Rows(y.reshape(len(y), -1), np.ones(len(y), dtype=bool), y.shape, by_step=False)
         items = ragged_items(y, name)
         if items is None:
             array = np.asarray(y, dtype=float)
@@ -239,7 +243,7 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
                 lengths = check_sequences(X, allow_nan=True).lengths[:, np.newaxis]
                 present = np.arange(array.shape[1]) < lengths
             known = present.ravel() & ~np.isnan(values).any(axis=1)
-            return _Rows(values, known, array.shape, None)
+            return _Rows(values, known, array.shape)
         items = [np.asarray(item, dtype=float) for item in items]
         values = np.concatenate(items)
         shape, values = values.shape, values.reshape(len(values), -1)
@@ -411,12 +415,23 @@ class _Rows:
         Which of them are targets: not missing, and not after the end of a sequence.
     shape : tuple of int
         Of y, or of all items of a list one after the other.
-    ends : ndarray of int or None
+    ends : ndarray of int, default=None
         Where to split the rows, if y was a list.
+    by_step : bool, default=True
+        Whether rows are time steps.
     """
 
-    def __init__(self, values: np.ndarray, known: np.ndarray, shape: tuple[int, ...], ends: Any):
+    def __init__(
+        self,
+        values: np.ndarray,
+        known: np.ndarray,
+        shape: tuple[int, ...],
+        ends: np.ndarray | None = None,
+        *,
+        by_step: bool = True,
+    ):
         self.values, self.known, self.shape, self.ends = values, known, shape, ends
+        self.by_step = by_step
 
     def in_form_of_y(self, known: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Return new values of the known rows in the form of y, the others NaN."""
@@ -430,6 +445,8 @@ class _Rows:
 
     def weights(self, sample_weight: ArrayLike) -> np.ndarray:
         """Return a weight for each row, given one for each sample or for each row."""
+        if not self.by_step:
+            return _check_sample_weight(sample_weight, self.values)
         items = ragged_items(sample_weight, "sample_weight")
         weights = np.concatenate(items) if items is not None else np.asarray(sample_weight)
         if items is not None or weights.ndim > 1 or len(weights) == len(self.values):
