@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run_snippets
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -484,3 +485,15 @@ def test_arrow_tables(driven):
     assert isinstance(forecast, pa.Table)
     assert forecast["day"].to_pylist() == days.date[60:69].tolist()
     np.testing.assert_allclose(forecast["load"].to_numpy(), series[60:69], atol=1e-9)
+
+
+# ---- the docs ------------------------------------------------------------------------------------
+
+
+def test_the_docs():
+    docs = run_snippets("integrations.rst", "Series with time stamps")
+    forecast, band, weekend = docs["forecast"], docs["band"], docs["weekend"]
+    assert forecast.index.tolist() == weekend.index[-14:].tolist()
+    assert forecast.name == "load"
+    assert np.abs(forecast - (900 - 300 * weekend[-14:])).max() < 60
+    np.testing.assert_array_equal(band[0.5], forecast)

@@ -138,6 +138,8 @@ def test_a_target_at_every_step(loss, k):
         targets = np.full((30, 8, *y[0].shape[1:]), filler)
         for i, (x, v) in enumerate(zip(X, y, strict=True)):
             padded[i, : len(x)], targets[i, : len(v)] = x, v
+        of_list = ScaledTargetRegressor(inner).fit(X, targets)
+        np.testing.assert_allclose(of_list.predict(X)[5], got[5], rtol=1e-9)
         same = ScaledTargetRegressor(inner).fit(padded, targets)
         np.testing.assert_allclose(same.transformer_.mean_, scaler.mean_)
         predicted = same.predict(padded)
@@ -342,6 +344,8 @@ def test_errors(wave):
         model.fit(X, np.zeros((len(X), 6, 2)))
     with pytest.raises(ValueError, match="it needs an entry for each time step"):
         ScaledTargetRegressor(gru(return_sequences=True)).fit(X, y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ScaledTargetRegressor(gru(return_sequences=True)).fit(X[..., None], X[1:])
     with pytest.raises(ValueError, match="Input y contains NaN"):
         model.fit(X, np.where(y > LEVEL, np.nan, y))
     with pytest.raises(ValueError, match="All targets in y are missing"):
@@ -350,7 +354,7 @@ def test_errors(wave):
 
 @parametrize_with_checks([
     ScaledTargetRegressor(Ridge()),
-    ScaledTargetRegressor(GRURegressor(solver="lbfgs", dtype="float64")),
+    ScaledTargetRegressor(gru(hidden_layer_sizes=16, solver="lbfgs", max_iter=100)),
 ])  # fmt: skip
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
