@@ -5,7 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from inspect import Parameter, signature
 from itertools import chain
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -18,7 +18,7 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skgru._combinations import architecture_of, check_combinations, check_same_model
 from skgru._validation import GivenValidation, validation_score
@@ -28,13 +28,15 @@ from skgru.model.network import Head, Layer, Network, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Labels, Outputs, from_state
 from skgru.persistence import Saved, unchanged_on_error
-from skgru.sequences import Aligned, Sequences, Targets, align, check_sequences
-from skgru.streaming import Stream, stream_of
+from skgru.sequences import Aligned, Sequences, Targets, align, check_features, check_sequences
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.training.fit import Fit, TrainingSet
 from skgru.training.history import History
 from skgru.training.stochastic import Solver
 from skgru.training.validation import hold_out
+
+if TYPE_CHECKING:
+    from skgru.streaming import Stream
 
 # fitted objects, and how each is made of its plain state in a saved model
 FITTED_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -43,7 +45,6 @@ FITTED_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "_history": History.from_state,
     "_solver": Solver.from_state,
 }
-
 
 NO_VALIDATION = GivenValidation()
 
@@ -207,7 +208,7 @@ class BaseGRU(
             sequences = self._check_X(given.X, reset=False, dtype=self.dtype)
             targets = self._check_targets(given.y, given.sample_weight, sequences)
         else:
-            training.samples, held_out = hold_out(
+            training.samples, training.held_out = hold_out(
                 targets,
                 split=self.validation_split,
                 fraction=self.validation_fraction,
@@ -217,7 +218,8 @@ class BaseGRU(
                 else None,
                 random_state=random_state,
             )
-            rows, sequences = targets.rows(held_out), training.sequences.take(held_out)
+            rows = targets.rows(training.held_out)
+            sequences = training.sequences.take(training.held_out)
             by_step = None if targets.sequences is None else sequences
             targets = Targets(targets.y[rows], targets.weights[rows], by_step)
         training.validation = sequences, targets
@@ -271,20 +273,16 @@ class BaseGRU(
         name = type(self).__name__
         n_channels = self.n_channels if reset else self._n_channels_of_table
         sequences = check_sequences(X, n_channels=n_channels, dtype=dtype, caller=name)
-        is_table = sequences.form == "table"
         if reset:
-            self._fitted_on_table, self._n_channels_of_table = is_table, n_channels
+            self._n_channels_of_table = n_channels
             self._n_channels_seen = sequences.n_channels
-            # of 3-D X, scikit-learn would take the number of time steps for that of features
-            validate_data(self, X if is_table else sequences.values, skip_check_array=True)
         elif sequences.n_channels != self._n_channels_seen:
-            unfolded = f" with n_channels={n_channels}" if is_table else ""
+            unfolded = f" with n_channels={n_channels}" if sequences.form == "table" else ""
             raise ValueError(
                 f"X has {sequences.n_channels} channels{unfolded}, but {name} was fitted on "
                 f"sequences of {self._n_channels_seen} channels."
             )
-        elif is_table and self._fitted_on_table:
-            validate_data(self, X, reset=False, skip_check_array=True)
+        check_features(self, X, sequences, reset=reset)
         return sequences
 
     # ---- the fitted model ----------------------------------------------------------------------
@@ -336,7 +334,7 @@ class BaseGRU(
         """
         return self._run(pool, X)[0]
 
-    def stream(self, n_streams: int = 1) -> Stream:
+    def stream(self, n_streams: int = 1) -> "Stream":
         """Predict after every time step, as sequences come in.
 
         Parameters
@@ -358,6 +356,8 @@ class BaseGRU(
         ValueError
             If the estimator is `bidirectional`, or `n_streams` is no positive integer.
         """
+        from skgru.streaming import stream_of  # most programs do without
+
         check_is_fitted(self, "_network")
         return stream_of(self._network.copy(), self._outputs, n_streams)
 

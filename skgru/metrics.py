@@ -1,4 +1,4 @@
-"""Scores of predictions at every time step, by any metric or scorer of scikit-learn."""
+"""Score predictions at every time step with scikit-learn's metrics and scorers."""
 
 from collections.abc import Callable
 from copy import copy
@@ -13,18 +13,18 @@ from sklearn.metrics._scorer import _BaseScorer, _cached_call, _Scorer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_response_method
 
-from skgru.sequences import ragged_items
+from skgru.sequences import read
 from skgru.sequences.targets import known_labels, missing_labels
 
 
 class StepScorer(_Scorer):
-    """A scorer over the time steps of all sequences: what `step_scorer` makes.
+    """Scorer that applies a metric to the time steps of all sequences; see `step_scorer`.
 
-    It is called as scikit-learn's own are: ``scorer(estimator, X, y, sample_weight=None)``. The
-    estimator predicts at every time step, or is a pipeline or a search that ends in one that does.
-    y has a target for each step, in any form that `fit` takes; steps whose target is missing do
-    not count. `sample_weight` has one weight per sequence, or one per step in a form that y may
-    have. Higher scores are better.
+    Like other scorers of scikit-learn it is called as
+    ``scorer(estimator, X, y, sample_weight=None)``. The estimator predicts at every time step, or
+    is a pipeline or a search that ends in such an estimator. y holds one target per time step, in
+    any form that `fit` accepts; missing ones are ignored. `sample_weight` holds one weight per
+    sequence, or one per time step in any form that y may have. Higher scores are better.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class StepScorer(_Scorer):
     def _score(
         self, method_caller: Any, estimator: Any, X: Any, y_true: ArrayLike, **kwargs: Any
     ) -> float:
-        """Score the steps as scikit-learn scores samples."""
+        """Score the time steps as scikit-learn scores samples."""
         method = _check_response_method(estimator, self._response_method).__name__
         weights = kwargs.pop("sample_weight", None)
         y, response, weights = flatten_steps(y_true, getattr(estimator, method)(X), weights)
@@ -52,34 +52,34 @@ class StepScorer(_Scorer):
 
 
 class _Steps:
-    """An estimator of single time steps, as scikit-learn's scorers see it.
+    """Present valid time steps to scikit-learn's scorers as samples.
 
     Parameters
     ----------
     estimator : estimator
-        Of sequences.
+        Estimator of sequences.
     method : str
-        The only method that this one has.
-    response : ndarray with a row for each step
-        What the method returns.
-    y : ndarray with a row for each step
+        Name of the only method.
+    response : ndarray of shape (n_known,) or (n_known, k)
+        Result of the method.
+    y : ndarray of shape (n_known,) or (n_known, k)
     """
 
     def __init__(self, estimator: Any, method: str, response: np.ndarray, y: np.ndarray):
         self._estimator = estimator
         if is_classifier(estimator):
-            # of a multilabel indicator, the classes of each label, as scikit-learn's forests say it
+            # for a multilabel indicator, the classes of each label, as in scikit-learn's forests
             several = y.ndim == 2
             self.classes_ = y.shape[1] * [np.array([0, 1])] if several else estimator.classes_
             kinds = np.asarray(self.classes_).dtype.kind, response.dtype.kind
             if method == "predict" and kinds[1] == "f" and kinds[0] in "biu":
-                # NaN in the padding has made floating-point numbers of them
+                # NaN in the padding turned the labels into floating-point numbers
                 response = response.astype(np.asarray(self.classes_).dtype)
 
         def respond(X: Any) -> np.ndarray:
             return response
 
-        respond.__name__ = method  # which scikit-learn asks for
+        respond.__name__ = method  # scikit-learn looks methods up by this name
         setattr(self, method, respond)
 
     def __sklearn_tags__(self) -> Any:
@@ -96,46 +96,44 @@ def step_scorer(
     greater_is_better: bool = True,
     **kwargs: Any,
 ) -> StepScorer:
-    """Make a scorer for predictions at every time step, for `scoring=` in a search.
+    """Make a scorer for predictions at every time step, for the `scoring` of a search.
 
-    scikit-learn's own metrics refuse a label for each time step, but where labels are 0 and 1 and
-    all sequences are as long: these they take for a multilabel indicator, and count a sequence as
-    right only if all its steps are.
+    scikit-learn's metrics do not accept one label per time step, with one exception. If all labels
+    are 0 or 1 and all sequences are equally long, the metrics take y for a multilabel indicator:
+    a sequence then counts as correct only if all of its time steps are.
 
     Parameters
     ----------
     scoring : str or callable
-        The name of one of scikit-learn's scorers, such as "f1" or "neg_mean_absolute_error"; a
-        scorer that `make_scorer` or `get_scorer` made; or a metric
-        ``score_func(y_true, y_pred, **kwargs)``.
+        Name of a scikit-learn scorer, such as "f1" or "neg_mean_absolute_error"; a scorer made by
+        `make_scorer` or `get_scorer`; or a metric ``score_func(y_true, y_pred, **kwargs)``.
     response_method : str or tuple of str, default=None
-        What a metric compares with y, as in `make_scorer`; None is "predict". Scorers know their
-        own.
+        Method whose result a metric compares with y, as in `make_scorer`. None means "predict".
+        Only for metrics: names and scorers have their own.
     greater_is_better : bool, default=True
-        Whether a metric is a score, and not a loss. Scorers know their own.
+        Whether a metric is a score, and not a loss. Only for metrics.
     **kwargs
-        Passed to the metric, such as ``pos_label="yes"`` or ``average="macro"``. They take
-        precedence over those of a scorer.
+        Keyword arguments of the metric, such as ``pos_label="yes"`` or ``average="macro"``. They
+        take precedence over those of a scorer.
 
     Returns
     -------
     StepScorer
-        A scorer like those of `make_scorer`, called as
-        ``scorer(estimator, X, y, sample_weight=None)``.
+        A callable ``scorer(estimator, X, y, sample_weight=None)``, as `make_scorer` returns.
 
     Raises
     ------
     ValueError
-        If scikit-learn has no scorer of this name, or if `response_method` or
-        `greater_is_better` contradicts a scorer.
+        If scikit-learn has no scorer with this name, or if `response_method` or
+        `greater_is_better` is passed with a scorer.
     TypeError
         If `scoring` is neither a name, nor a scorer, nor a metric.
 
     Notes
     -----
-    The score is that of the metric over the valid steps of all sequences, one after the other:
-    those that are not padding and whose target is not missing. Where a sequence ends, its
-    prediction says; what y holds after it does not count.
+    The score is the metric over the valid time steps of all sequences: those that are not padding
+    and whose target is not missing. The predictions determine where each sequence ends; entries of
+    y after the end are ignored.
 
     Examples
     --------
@@ -145,7 +143,7 @@ def step_scorer(
     >>> from skgru.metrics import step_scorer
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(n, 1)) for n in rng.integers(5, 20, size=60)]
-    >>> y = [(x[:, 0] > 0).astype(int) for x in X]  # a label for each step
+    >>> y = [(x[:, 0] > 0).astype(int) for x in X]  # one label per time step
     >>> gru = GRUClassifier(
     ...     8, return_sequences=True, learning_rate="cosine", max_iter=40, random_state=0
     ... )
@@ -158,12 +156,12 @@ def step_scorer(
     if isinstance(scoring, _BaseScorer):
         if not isinstance(scoring, _Scorer):
             raise TypeError(
-                f"step_scorer has no use for a {type(scoring).__name__}; give a metric."
+                f"step_scorer does not accept a {type(scoring).__name__}; pass a metric."
             )
         if response_method is not None or not greater_is_better:
             raise ValueError(
-                "scoring is a scorer, which has its own response_method and sign. Give its metric "
-                "instead, such as sklearn.metrics.f1_score, to choose them."
+                "scoring is a scorer, which has its own response_method and sign. To choose them, "
+                "pass a metric such as sklearn.metrics.f1_score."
             )
         scorer = copy(scoring)
     elif callable(scoring) and not hasattr(scoring, "fit"):
@@ -175,7 +173,7 @@ def step_scorer(
     else:
         raise TypeError(
             "scoring must be the name of a scorer, a scorer or a metric, got a "
-            f"{type(scoring).__name__}. Of several, make a dict of step scorers."
+            f"{type(scoring).__name__}. For several metrics, make a dict of step scorers."
         )
     made = StepScorer.__new__(StepScorer)
     vars(made).update(vars(scorer), _kwargs={**scorer._kwargs, **kwargs})
@@ -185,28 +183,29 @@ def step_scorer(
 def flatten_steps(
     y: ArrayLike, predictions: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Put targets and predictions of all valid time steps one after the other, for any metric.
+    """Concatenate the targets and predictions of all valid time steps, for any metric.
 
     Parameters
     ----------
     y : array-like
-        Of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape (T_i[, k]). NaN and
-        None mark missing targets.
+        Targets of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape
+        (n_timesteps_i[, k]). NaN and None mark missing targets.
     predictions : array-like
-        Of either form too, as `predict` or `predict_proba` returned them: they say how long each
-        sequence is. Of an array, steps at the end that are NaN or None are padding.
+        Predictions in either of these forms. They determine where each sequence ends: time steps
+        at the end of a row of an array are padding if they are NaN or None.
     sample_weight : array-like, default=None
-        One per sequence, or one per step in a form that y may have.
+        One weight per sequence, or one per time step in any form that y may have.
 
     Returns
     -------
-    y, predictions : ndarray with a row for each step whose target is not missing
-    sample_weight : ndarray or None
+    y, predictions : ndarray of shape (n_known,) or (n_known, k)
+        One row per time step whose target is not missing.
+    sample_weight : ndarray of shape (n_known,), or None
 
     Raises
     ------
     ValueError
-        If there are not as many sequences, or not as many steps.
+        If the numbers of sequences or of time steps differ, or if all targets are missing.
     """
     targets, padded = _sequences_of(y, "y")
     responses, padded_responses = _sequences_of(predictions, "predictions")
@@ -227,8 +226,8 @@ def flatten_steps(
                 "scorer needs both for every time step, as of return_sequences=True."
             )
         n_steps = _length(response) if padded_responses else len(response)
-        # an array for sequences of a list is as long as the longest of all, in y as in `fit`; one
-        # for an array has its steps
+        # as in `fit`, a padded y for a list of sequences is as long as the longest of them, and one
+        # for an array has the time steps of the array
         padding = padded and (not padded_responses or len(target) == len(response))
         surplus = target[n_steps:]
         if len(target) < n_steps or not (padding or missing_labels(surplus).all()):
@@ -253,12 +252,12 @@ def flatten_steps(
 
 
 def _sequences_of(values: Any, name: str) -> tuple[list[np.ndarray], bool]:
-    """Return an array per sequence, and whether they are the rows of one, of equal lengths."""
-    items = ragged_items(values, name)
-    return (list(np.asarray(values)), True) if items is None else (items, False)
+    """Return one array per sequence, and whether they are the rows of a single array."""
+    data = read(values, name, masked_as_missing=True)
+    return (data, False) if isinstance(data, list) else (list(map(np.asarray, data)), True)
 
 
 def _length(response: np.ndarray) -> int:
-    """Count the steps before the padding at the end."""
+    """Count the time steps before the padding at the end."""
     valid = np.flatnonzero(~missing_labels(response))
     return int(valid[-1]) + 1 if len(valid) else 0

@@ -9,12 +9,11 @@ from helpers import VARIANTS, one_by_one, reference_states
 from sklearn._loss.loss import HalfBinomialLoss
 
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Multinomial, Pinball, log_loss
-from skgru.model.network import Architecture, Network
 from skgru.model.buffers import Buffers
-from skgru.model.propagation import Dropout, Propagation
-from skgru.sequences import check_sequences
-from skgru.sequences.targets import Targets
+from skgru.model.network import Architecture, Network
+from skgru.model.propagation import Dropout, Examples, Propagation
 from skgru.model.workers import Workers
+from skgru.sequences import Targets, check_sequences
 
 ALONE = Workers(1)
 WHOLE = Dropout()  # none
@@ -115,10 +114,9 @@ def run(
         def empty(name, shape):
             return buffers.empty((i, name), shape)
 
-        passes = propagation(net, buffers.parameters, empty, dropout, shard=i)
-        return passes.value_and_gradient(
-            sequences, shards[i], targets, TOTAL, recording_loss, bptt_steps, views[i]
-        )
+        passes = propagation(net, buffers.parameters, empty, dropout=dropout, shard=i)
+        examples = Examples(sequences, shards[i], targets, TOTAL)
+        return passes.value_and_gradient(examples, recording_loss, bptt_steps, views[i])
 
     value = sum(workers.map(run_shard, range(n_shards)))
     return outputs, value, gradients.sum(axis=0)

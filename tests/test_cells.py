@@ -1,7 +1,6 @@
 """The recurrent units that `cell` names, as a user of the estimators meets them."""
 
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,33 +176,3 @@ def test_another_cell_cannot_go_on(ragged, before, after, name):
     np.testing.assert_array_equal(model.predict_proba(ragged[0]), expected)
     model.set_params(**before, **({"activation": "tanh"} if name == "activation" else {}))
     assert model.fit(*ragged).n_iter_ == 4
-
-
-# ---- models from before there were other cells ---------------------------------------------------
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
-def test_models_of_the_version_before_cells():
-    """A classifier and a bidirectional regressor of each step, pickled by that version."""
-    path = Path(__file__).parent / "data" / "before_cells.pkl"
-    saved = pickle.loads(path.read_bytes())
-    X, rng = saved["X"], np.random.default_rng(0)
-    for model, expected in zip(saved["models"], saved["predictions"], strict=True):
-        predict = getattr(model, "predict_proba", model.predict)
-        np.testing.assert_allclose(predict(X), expected, rtol=1e-6, atol=1e-6)
-        assert (model.cell, model.activation) == ("gru", "tanh")
-        assert repr(model).startswith(type(model).__name__)
-        assert "cell" not in repr(model)
-        y = np.asarray(expected)
-        if isinstance(model, GRUClassifier):
-            y = rng.integers(len(model.classes_), size=len(X))
-        again = pickle.loads(pickle.dumps(model))
-        np.testing.assert_array_equal(getattr(again, "predict_proba", again.predict)(X), predict(X))
-        # it goes on, is fitted anew, and alike where it is cloned
-        assert again.set_params(warm_start=True).fit(X, y).n_iter_ > model.n_iter_
-        copy = clone(model)
-        assert copy.get_params() == model.get_params()
-        copy.fit(X, y)
-        model.fit(X, y)
-        np.testing.assert_array_equal(copy.predict(X), model.predict(X))
-        model.set_params(cell="mgu", reset_after=False).fit(X, y)

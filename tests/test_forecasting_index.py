@@ -303,20 +303,21 @@ def test_values_that_are_no_numbers():
         sliding_windows(frame, 2)
     assert sliding_windows(frame.set_index("date"), 2)[0].shape == (7, 2, 1)
     for values, message in (
-        (days, "series holds dates; expected numbers"),
-        (days - days[0], "series holds time differences"),
-        (np.array(list("123456789")), "series holds text"),
-        (np.array(["1", 2.0, None], dtype=object), "series holds '1'; expected numbers"),
-        (numbers + 1j, "series holds complex numbers"),
+        (np.array(list("123456789")), "series has dtype <U1; arrays of"),
+        (np.array(["1", 2.0, None], dtype=object), "series holds '1' of type str"),
+        (numbers + 1j, "Complex data not supported: series"),
         (np.ma.masked_greater(numbers, 5), "series is nan at time step 6"),
         (pd.Series(numbers, index=days).mask(numbers == 4), r"at time step 4 \(2024-01-05"),
         (pd.Series([1, None, 3], dtype="Int64"), "series is nan at time step 1"),
-        (pd.Series(list("123")), "dtype (object|str); expected numbers|series holds '1'"),
+        (pd.Series(list("123")), "dtype str; expected numbers|series holds '1' of type str"),
         (pd.Series([1, pd.NA, 3], dtype=object), "series is nan at time step 1"),
         (pd.Series([], dtype=float), r"series has shape \(0,\): it is empty"),
     ):
         with pytest.raises(ValueError, match=message):
             sliding_windows(values, 1)
+    for dates in (days, days - days[0], pd.Series(days.date)):
+        with pytest.raises(TypeError, match="series .*: dates and durations are not numbers"):
+            sliding_windows(dates, 1)
     for several in ({"a": numbers}, {1, 2}, iter([numbers])):
         with pytest.raises(TypeError, match="several series are a list of them"):
             sliding_windows(several, 1)

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skgru import GRUClassifier, GRURegressor
+from skgru.model.workers import Workers, n_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -151,20 +152,35 @@ def test_under_a_search(backend):
 
 
 def test_n_jobs_means_what_it_means_in_scikit_learn():
-    gru = GRUClassifier()
-    assert gru._n_threads() == 1
-    assert gru.set_params(n_jobs=3)._n_threads() == 3
-    assert gru.set_params(n_jobs=-1)._n_threads() == joblib.cpu_count()
+    assert n_threads(None) == 1
+    assert n_threads(3) == 3
+    assert n_threads(-1) == joblib.cpu_count()
     with joblib.parallel_config(n_jobs=2):
-        assert gru.set_params(n_jobs=None)._n_threads() == 2
+        assert n_threads(None) == 2
     with pytest.raises(ValueError, match="n_jobs == 0"):
-        gru.set_params(n_jobs=0).fit(np.zeros((4, 3)), [0, 1, 0, 1])
+        GRUClassifier(n_jobs=0).fit(np.zeros((4, 3)), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_fits_and_predictions_have_so_many_threads(monkeypatch, n_jobs):
+    made = []
+
+    class Recorder(Workers):
+        def __init__(self, n_threads):
+            made.append(n_threads)
+            super().__init__(n_threads)
+
+    monkeypatch.setattr("skgru.base.Workers", Recorder)
+    X, y = sequences(LENGTHS["ragged"])
+    gru = GRURegressor(4, max_iter=1, n_jobs=n_jobs).fit(X, y)
+    gru.predict(X)
+    gru.transform(X)
+    assert made == [n_jobs] * 3
 
 
 def test_a_worker_of_loky_takes_no_more_than_its_share_of_the_cores():
-    gru = GRUClassifier(n_jobs=64)
     with joblib.parallel_config("loky", n_jobs=2):
-        threads = joblib.Parallel()(joblib.delayed(gru._n_threads)() for _ in range(2))
+        threads = joblib.Parallel()(joblib.delayed(n_threads)(64) for _ in range(2))
     assert max(threads) <= max(1, joblib.cpu_count() // 2)
 
 
@@ -180,9 +196,9 @@ def test_the_cores_of_a_cluster_are_not_ours():
 
     with joblib.parallel_config(Cluster(), n_jobs=-1):
         assert joblib.effective_n_jobs() == 1000
-        assert GRUClassifier()._n_threads() == 1
-        assert GRUClassifier(n_jobs=-1)._n_threads() <= joblib.cpu_count()
-        assert GRUClassifier(n_jobs=2)._n_threads() <= 2
+        assert n_threads(None) == 1
+        assert n_threads(-1) <= joblib.cpu_count()
+        assert n_threads(2) <= 2
 
 
 def test_pickle_of_a_model_fitted_with_threads():

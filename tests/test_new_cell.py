@@ -1,6 +1,7 @@
 """A cell of one's own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -117,20 +118,15 @@ def test_a_cell_is_one_file_and_one_line(tmp_path):
     path = os.pathsep.join([str(tmp_path), str(ROOT / "tests")])
     result = run_python(TESTS_OF_ALL_CELLS, PYTHONPATH=path, SKGRU_ISA=None)
     assert result.returncode == 0, result.stdout + result.stderr
-    for name in (
-        "test_forward_matches_reference[portable-toy-17-9-5-ragged]",
-        "test_backward_matches_reference[portable-17-30-5-True-ragged-toy]",
-        *(
-            f"{name}-(2, 3)-{top}-{both}]"
-            for name in (
-                "test_gradient_of_every_parameter[toy",
-                "test_outputs_match_reference[float64-1e-12-toy",
-            )
-            for top in ("last", "steps")
-            for both in (False, True)
-        ),
-    ):
-        assert f"{name} PASSED" in result.stdout, name
+    passed = set(re.findall(r"::(test_\w+)\[.*toy.* PASSED", result.stdout))
+    assert passed >= {
+        "test_forward_matches_reference",
+        "test_backward_matches_reference",
+        "test_gradients_match_central_differences",
+        "test_steps_match_reference",
+        "test_gradient_of_every_parameter",
+        "test_outputs_match_reference",
+    }
 
     result = run_python(USE, PYTHONPATH=str(tmp_path), PYTHONWARNINGS="ignore", SKGRU_ISA=None)
     assert result.stdout.split() == [str(2 * 8 + 8 * 8 + 8 + 9), "True", "True"], result.stderr

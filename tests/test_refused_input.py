@@ -101,7 +101,7 @@ def test_bad_targets():
         classifier().fit(X3, [0.5, 1.5, 0.2, 0.1])
     with pytest.raises(ValueError, match=r"y has shape \(4, 4\) .* must be a multilabel indicator"):
         classifier().fit(X3, 2 * np.eye(4))
-    with pytest.raises(ValueError, match="class_weight is for one label a sample"):
+    with pytest.raises(ValueError, match="class_weight is for one label per sample"):
         classifier(class_weight="balanced").fit(X3, np.eye(4))
     with pytest.raises(ValueError, match="NaN"):
         regressor().fit(X3, [0, 1, np.nan, 2])

@@ -10,8 +10,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
-from skgru.frames import short
 from skgru.outputs import Outputs, Quantiles
+from skgru.sequences import short
 
 
 def innermost(estimator: Any) -> Any:

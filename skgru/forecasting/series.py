@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
 
 from skgru.forecasting.times import Times, check_stamps, locate, pandas, regular
-from skgru.frames import short
+from skgru.sequences import numbers, read, short
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,8 +300,8 @@ def _narwhals_column(column: Any, name: str) -> np.ndarray:
             f"Column {short(column.name)} of {name} is of dtype {column.dtype}; expected numbers."
         )
     single = column.dtype == nw.Float32
-    numbers = column.cast(nw.Float32 if single else nw.Float64).to_numpy()
-    return np.asarray(numbers, dtype=np.float32 if single else np.float64)
+    values = column.cast(nw.Float32 if single else nw.Float64).to_numpy()
+    return np.asarray(values, dtype=np.float32 if single else np.float64)
 
 
 def _dates(column: Any, name: str) -> Any:
@@ -344,28 +343,8 @@ def _side_by_side(columns: list[np.ndarray], n_rows: int) -> np.ndarray:
 
 def _numbers(given: Any, name: str) -> np.ndarray:
     """Return an array-like as floating-point numbers, missing ones NaN."""
-    if isinstance(given, np.ma.MaskedArray):
-        given = given.astype(np.result_type(given.dtype, np.float32)).filled(np.nan)
-    kind = getattr(given, "dtype", None) and given.dtype.kind
-    if kind is None:
-        given = np.asarray(given)
-        kind = given.dtype.kind
-    if kind == "O":
-        odd = [v for v in np.ravel(given) if isinstance(v, str | bytes) or np.ndim(v)]
-        if odd:
-            raise ValueError(f"{name} holds {short(odd[0])}; expected numbers.")
-        if "pandas" in sys.modules:  # whose NA is no number
-            given = np.where(pandas().isna(given), np.nan, given)
-    elif kind not in "biuf":
-        what = {"M": "dates", "m": "time differences", "c": "complex numbers"}.get(kind, "text")
-        raise ValueError(f"{name} holds {what}; expected numbers.")
-    return check_array(
-        given,
-        dtype=[np.float64, np.float32],
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_all_finite=False,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        input_name=name,
-    )
+    array = read(given, name, masked_as_missing=True)
+    if isinstance(array, list):
+        raise ValueError(f"{name} is ragged; expected one value for each time step and channel.")
+    array = numbers(array, name)
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight
 
-from skgru.sequences import check_sequences, ragged_items
+from skgru.sequences import check_sequences, numbers, ragged_items, read
 
 MAX_CHECKED = 1000  # values of y that a transformer is tried on
 
@@ -78,9 +78,12 @@ def read_rows(X: Any, y: ArrayLike, name: str, *, by_step: bool, caller: str) ->
     caller : str
         For messages.
     """
+    data = read(y, name, masked_as_missing=by_step)
     if not by_step:
+        if not isinstance(data, list):
+            data = numbers(data, name)
         y = check_array(
-            y, ensure_2d=False, allow_nd=True, dtype=[np.float64, np.float32], input_name=name,
+            data, ensure_2d=False, allow_nd=True, dtype=[np.float64, np.float32], input_name=name,
             estimator=caller,
         )  # fmt: skip
         if y.ndim > 2:
@@ -89,9 +92,8 @@ def read_rows(X: Any, y: ArrayLike, name: str, *, by_step: bool, caller: str) ->
                 "Targets of every time step need return_sequences=True."
             )
         return Rows(y.reshape(len(y), -1), np.ones(len(y), dtype=bool), y.shape, by_step=False)
-    items = ragged_items(y, name)
-    if items is None:
-        array = np.asarray(y, dtype=float)
+    if not isinstance(data, list):
+        array = numbers(data, name).astype(float)
         if array.ndim not in (2, 3):
             raise ValueError(
                 f"{name} has shape {array.shape}; with return_sequences=True it needs an entry "
@@ -107,7 +109,7 @@ def read_rows(X: Any, y: ArrayLike, name: str, *, by_step: bool, caller: str) ->
             present = np.arange(array.shape[1]) < lengths
         known = present.ravel() & ~np.isnan(values).any(axis=1)
         return Rows(values, known, array.shape)
-    items = [np.asarray(item, dtype=float) for item in items]
+    items = [numbers(item, name).astype(float) for item in data]
     values = np.concatenate(items)
     shape, values = values.shape, values.reshape(len(values), -1)
     ends = np.cumsum([len(item) for item in items])[:-1]

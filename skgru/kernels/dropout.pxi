@@ -1,16 +1,19 @@
-"""Dropout whose mask is a function of a seed: no generator to share, no mask to keep."""
+"""Dropout whose mask is a function of a seed, so that neither it nor a generator is kept.
+
+Uses no other .pxi file.
+"""
 
 
 def dropout(
     const real[:, ::1] x,                    # IN   (n, D)
     unsigned long long seed,
-    double rate,                             # IN   in [0, 1): the share of numbers that become 0
+    double rate,                             # IN   in [0, 1)   of the numbers that become 0
     real[:, ::1] y,                          # OUT  (n, D)    may be x
 ):
-    """Set numbers to 0 at random and divide the others by (1 - rate), by one mask a seed.
+    """Set numbers to 0 at random and divide the others by (1 - rate).
 
-    The mask of number i is a hash of (seed, i), a finalizer of two rounds over 32 bits
-    (C. Wellons' "lowbias32"), so that the way back draws the mask of the way there anew.
+    Whether number i is kept is a hash of seed and i: two rounds of the 32-bit finalizer "lowbias32"
+    (C. Wellons). The backward pass calls it with the same seed and so gets the same mask.
     """
     cdef:
         Py_ssize_t size = x.shape[0] * x.shape[1], first = 0, i, n
@@ -25,7 +28,7 @@ def dropout(
         raise ValueError("x and y must be (n, D)")
     threshold = <unsigned int>(rate * 4294967296.0)
     scale = <real>(1 / (1 - rate))
-    # splitmix64 (Steele et al. 2014): seeds next to each other have keys far from each other
+    # splitmix64 (Steele et al. 2014): neighbouring seeds get unrelated keys
     seed = (seed + 1) * 0x9E3779B97F4A7C15u
     seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9u
     seed = (seed ^ (seed >> 27)) * 0x94D049BB133111EBu
@@ -45,6 +48,7 @@ def dropout(
 
 
 cdef inline unsigned int _hash(unsigned int x, unsigned int key) noexcept nogil:
+    """Hash 32 bits, with a key between the two rounds."""
     x ^= x >> 16
     x *= 0x7FEB352Du
     x ^= x >> 15

@@ -1,4 +1,33 @@
-"""All kernels as one module, of one dtype and for one instruction set (see setup.py)."""
+"""All kernels as one module, built once per dtype and instruction set (see setup.py).
+
+Each .pxi file names in its first lines the other .pxi files that it uses.
+
+The letters of the mathematics, in all files:
+
+    B    sequences of a minibatch
+    T    time steps of the longest sequence
+    N    rows of a packed minibatch: one per sequence and time step
+    M    time steps of all sequences before they are packed
+    D    channels: inputs of a layer
+    H    units of a layer
+    K    outputs of a linear layer
+    G    gates of a cell, the candidate counted as one: blocks of H columns in W, U and b
+    P    blocks of H numbers that a cell saves per row for the backward pass: its G gates first
+    S    parts of a state: 1 for h, 2 for h and a cell state
+
+    x    inputs                         W    input weights (D, GH)
+    h    hidden state                   U    recurrent weights (H, GH)
+    q    query of the attention         b    bias (GH)
+    L    loss                           c    bias (H) of a candidate's own recurrent product; in
+    σ    sigmoid                             equations of the LSTM, the cell state
+    ⊙    elementwise product
+
+    t    time step                      k    sequence, that is, row within a time step
+    i, j unit, column or element        n    rows of a time step; in loops over the numbers of
+                                             a row, how many of them are in this vector
+
+A name d_something is ∂L/∂something. A comment at an argument says IN, OUT or INOUT, and its shape.
+"""
 
 from cpython.buffer cimport (
     PyBUF_RECORDS_RO,
@@ -12,30 +41,30 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from skgru.kernels._simd cimport (
+    CACHE_LINE_BYTES,
     LANES,
-    LINE,
-    MAX_TERMS,
+    MAX_PRODUCTS,
     PANEL,
-    add_transposed,
+    Product,
+    TransposedProduct,
+    add_transposed_matmul,
+    align_to_cache_line,
     divide,
-    first_line,
     flush_denormals,
-    get,
-    in_lines,
-    multiply,
-    pack,
-    packed_size,
-    put,
+    heaviside,
+    load,
+    matmul,
+    pack_panels,
+    panels_size,
     real,
-    rectified,
+    relu,
     restore_denormals,
+    round_to_cache_line,
     sigmoid,
     square_root,
-    step,
-    sum,
-    tangent,
-    term,
-    transposed,
+    store,
+    sum_lanes,
+    tanh,
     vec,
     zeros,
 )
@@ -43,13 +72,15 @@ from skgru.kernels._simd cimport (
 import numpy
 
 include "vectors.pxi"
-include "minibatch.pxi"
+include "packing.pxi"
+include "cell.pxi"
+include "layer_step.pxi"
 include "recurrence.pxi"
 include "linear.pxi"
 include "pooling.pxi"
 include "dropout.pxi"
-include "update.pxi"
-include "stream.pxi"
+include "optimizers.pxi"
+include "streaming.pxi"
 
 include "cells/cifg.pxi"
 include "cells/gru.pxi"

@@ -1,8 +1,8 @@
-/* What Cython cannot express: vectors, σ and tanh of them, and a product kept in registers.
+/* What Cython cannot express: vectors, σ and tanh of vectors, and matrix products in registers.
  *
- * The build sets SKGRU_REAL (float or double) and, with the instruction set it compiles for, the
- * width of a vector: 64 bytes with AVX-512, 32 with AVX, 16 with SSE or NEON. A compiler without
- * GCC's vector extensions gets "vectors" of one number, and the same code.
+ * The build sets SKGRU_REAL (float or double). The instruction set that it compiles for decides the
+ * size of a vector: 64 bytes with AVX-512, 32 with AVX, 16 with SSE or NEON. Without the vector
+ * extensions of GCC and Clang, the same code has vectors of one number.
  */
 #ifndef SKGRU_SIMD_H
 #define SKGRU_SIMD_H
@@ -23,7 +23,7 @@ typedef SKGRU_REAL real;
 
 #if defined(__GNUC__) && !defined(SKGRU_PORTABLE)
 #define SKGRU_VECTORS
-#if defined(SKGRU_VECTOR_BYTES) /* any width works, if only with several registers a vector */
+#if defined(SKGRU_VECTOR_BYTES) /* any size works, with several registers per vector if need be */
 #elif defined(__AVX512F__)
 #define SKGRU_VECTOR_BYTES 64
 #elif defined(__AVX__)
@@ -47,9 +47,9 @@ enum {
 #else
     LANES = 1,
 #endif
-    PANEL = 2 * LANES, /* columns of a product that are computed together */
+    PANEL = 2 * LANES, /* columns of a matrix product that are computed together */
 #if defined(__AVX512F__) || defined(__aarch64__)
-    BLOCK = 12 /* rows of a product that are computed together, with 32 registers */
+    BLOCK = 12 /* rows that are computed together, with 32 registers */
 #else
     BLOCK = 6 /* with 16 */
 #endif
@@ -62,20 +62,20 @@ INLINE vec zeros(void)
     return (vec){0};
 }
 
-INLINE vec load(const real *p)
+INLINE vec load_vector(const real *p)
 {
     vec v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-INLINE void store(real *p, vec v)
+INLINE void store_vector(real *p, vec v)
 {
     memcpy(p, &v, sizeof v);
 }
 
-/* Of the first n < LANES numbers at p alone; load_part gives 0 for the others. At the end of each
- * row of most widths, hence with masks where the processor has them. */
+/* Load and store the first n < LANES numbers at p; load_part gives 0 for the others. Most rows end
+ * with such a part, so that masks are used where the processor has them. */
 #if defined(SKGRU_VECTORS) && SKGRU_VECTOR_BYTES == 64 && defined(__AVX512F__)
 INLINE vec load_part(const real *p, ptrdiff_t n)
 {
@@ -114,12 +114,12 @@ INLINE vec load_part(const real *p, ptrdiff_t n)
     real buffer[LANES] = {0};
     for (ptrdiff_t i = 0; i < n; i++)
         buffer[i] = p[i];
-    return load(buffer);
+    return load_vector(buffer);
 }
 INLINE void store_part(real *p, vec v, ptrdiff_t n)
 {
     real buffer[LANES];
-    store(buffer, v);
+    store_vector(buffer, v);
     for (ptrdiff_t i = 0; i < n; i++)
         p[i] = buffer[i];
 }
@@ -127,7 +127,7 @@ INLINE void store_part(real *p, vec v, ptrdiff_t n)
 
 /* ---- σ and tanh ------------------------------------------------------------------------------ */
 
-/* max and min that give NaN where x is NaN */
+/* max and min that return NaN where x is NaN */
 #if !defined(SKGRU_VECTORS)
 #define EXTREME(op, bound, x) extreme_##op(bound, x)
 INLINE vec extreme_max(vec bound, vec x)
@@ -172,7 +172,7 @@ INLINE vec clamp(vec x, real bound)
     return EXTREME(min, zeros() + bound, EXTREME(max, zeros() - bound, x));
 }
 
-/* 2ⁿ of n in the lowest bits of a number as exponential() makes them */
+/* 2ⁿ, with n in the lowest bits of `shifted` as exponential() puts it there */
 INLINE vec power_of_2(vec shifted)
 {
 #if defined(SKGRU_VECTORS)
@@ -194,18 +194,18 @@ INLINE vec power_of_2(vec shifted)
 #endif
 }
 
-/* exp(x) = 2ⁿ (1 + p) for |x| <= 87 (float) or 708 (double); returns p and sets 2ⁿ.
+/* Return p and set 2ⁿ so that exp(x) = 2ⁿ (1 + p), for |x| <= 87 (float) or 708 (double).
  *
- * x = n ln 2 + r with |r| <= ln 2 / 2, and p = r + r² q(r), where q is the polynomial with the
- * least relative error of p there: 2^-26 in float, 2^-55 in double.
+ * x = n ln 2 + r with |r| <= ln 2 / 2, and p = r + r² q(r). The polynomial q minimizes the maximum
+ * relative error of p: 2^-26 in float, 2^-55 in double.
  */
 INLINE vec exponential(vec x, vec *power)
 {
     const real log2_e = (real)1.4426950408889634;
-    /* ln 2 in two parts, n times the first exact */
+    /* ln 2 in two parts; n times the first is exact */
     const real ln2_high = SKGRU_IS_DOUBLE ? (real)6.93147180369123816490e-01 : (real)0.693359375;
     const real ln2_low = SKGRU_IS_DOUBLE ? (real)1.90821492927058770002e-10 : (real)-2.12194440e-4;
-    /* 1.5 * 2^(bits of the fraction): a sum with it has its integer part in the lowest bits */
+    /* 1.5 * 2^(bits of the fraction): adding it puts the integer part into the lowest bits */
     const real to_integer = SKGRU_IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0;
     vec shifted = x * log2_e + to_integer;
     vec n = shifted - to_integer;
@@ -231,7 +231,7 @@ INLINE vec exponential(vec x, vec *power)
     return q * r * r + r;
 }
 
-/* 1 / (1 + exp(-x)), no less than 1 / exp(87) (float) or 1 / exp(708) (double) */
+/* 1 / (1 + exp(-x)), at least 1 / exp(87) (float) or 1 / exp(708) (double) */
 INLINE vec sigmoid(vec x)
 {
     vec power;
@@ -240,7 +240,7 @@ INLINE vec sigmoid(vec x)
 }
 
 /* (exp(2x) - 1) / (exp(2x) + 1), with the relative accuracy of exp(2x) - 1 around 0 */
-INLINE vec tangent(vec x)
+INLINE vec vec_tanh(vec x)
 {
     vec power;
     vec p = exponential(clamp(x + x, 44), &power); /* tanh(22) is 1 in double, tanh(9.1) in float */
@@ -249,13 +249,13 @@ INLINE vec tangent(vec x)
 }
 
 /* max(x, 0), NaN where x is */
-INLINE vec rectified(vec x)
+INLINE vec relu(vec x)
 {
     return EXTREME(max, zeros(), x);
 }
 
 /* 1 where x > 0, else 0 */
-INLINE vec step(vec x)
+INLINE vec heaviside(vec x)
 {
 #if defined(SKGRU_VECTORS)
     return (vec)((x > 0) & (ivec)(zeros() + 1));
@@ -264,9 +264,9 @@ INLINE vec step(vec x)
 #endif
 }
 
-/* ---- for the updates -------------------------------------------------------------------------- */
+/* ---- for the optimizers ---------------------------------------------------------------------- */
 
-/* as Cython would cast the numerator to one number */
+/* x / y; Cython's own division casts the numerator to one number */
 INLINE vec divide(vec x, vec y)
 {
     return x / y;
@@ -275,47 +275,48 @@ INLINE vec divide(vec x, vec y)
 INLINE vec square_root(vec x)
 {
     real numbers[LANES];
-    store(numbers, x);
+    store_vector(numbers, x);
     for (int i = 0; i < LANES; i++)
         numbers[i] = SKGRU_IS_DOUBLE ? (real)sqrt(numbers[i]) : (real)sqrtf((float)numbers[i]);
-    return load(numbers);
+    return load_vector(numbers);
 }
 
-INLINE double sum(vec x)
+INLINE double sum_lanes(vec x)
 {
     real numbers[LANES];
     double total = 0;
-    store(numbers, x);
+    store_vector(numbers, x);
     for (int i = 0; i < LANES; i++)
         total += numbers[i];
     return total;
 }
 
-/* ---- products -------------------------------------------------------------------------------- */
+/* ---- matrix products ------------------------------------------------------------------------- */
 
-/* Σ_k a[i, k] panel[k, j] of one factor pair: a (rows, depth) has its rows `row_stride` and its
- * columns `k_stride` numbers apart, panel (depth, columns) is contiguous. */
+/* A product A B: Σ_k a[i, k] panel[k, j]. In a (rows, depth), rows are `row_stride` and columns
+ * `k_stride` numbers apart; panel (depth, columns) is contiguous. */
 typedef struct {
     const real *a, *panel;
     ptrdiff_t depth, row_stride, k_stride;
-} term;
+} Product;
 
-/* c (rows, n_vecs * LANES) = c0 (NULL: 0) + the sum of the terms, added up in the order of k whatever the
- * number of rows, so that the bits of a row do not depend on its neighbours. */
-INLINE void block_of(const int rows, const int n_vecs, const term *terms, const int n_terms,
-                     const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
+/* c (rows, n_vecs * LANES) = c0 (NULL: 0) + the sum of the products. Each number is a sum in the
+ * order of k whatever the number of rows: the bits of a row do not depend on the other rows. */
+INLINE void matmul_unrolled(const int rows, const int n_vecs, const Product *products,
+                            const int n_products, const real *c0, ptrdiff_t c0_stride, real *c,
+                            ptrdiff_t c_stride)
 {
     vec total[BLOCK][2];
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < n_vecs; v++)
             total[i][v] = zeros();
-    for (int t = 0; t < n_terms; t++) {
-        const real *a = terms[t].a, *panel = terms[t].panel;
-        const ptrdiff_t row_stride = terms[t].row_stride, k_stride = terms[t].k_stride;
-        for (ptrdiff_t k = terms[t].depth; k > 0; k--) {
+    for (int t = 0; t < n_products; t++) {
+        const real *a = products[t].a, *panel = products[t].panel;
+        const ptrdiff_t row_stride = products[t].row_stride, k_stride = products[t].k_stride;
+        for (ptrdiff_t k = products[t].depth; k > 0; k--) {
             vec b[2];
             UNROLL for (int v = 0; v < n_vecs; v++)
-                b[v] = load(panel + v * LANES);
+                b[v] = load_vector(panel + v * LANES);
             UNROLL for (int i = 0; i < rows; i++)
                 UNROLL for (int v = 0; v < n_vecs; v++)
                     total[i][v] += a[i * row_stride] * b[v];
@@ -325,16 +326,17 @@ INLINE void block_of(const int rows, const int n_vecs, const term *terms, const 
     }
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < n_vecs; v++)
-            store(c + i * c_stride + v * LANES,
-                  c0 ? load(c0 + i * c0_stride + v * LANES) + total[i][v] : total[i][v]);
+            store_vector(c + i * c_stride + v * LANES,
+                         c0 ? load_vector(c0 + i * c0_stride + v * LANES) + total[i][v]
+                            : total[i][v]);
 }
 
-INLINE void block_rows(int rows, const int n_vecs, const term *terms, const int n_terms,
-                       const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
+INLINE void matmul_rows(int rows, const int n_vecs, const Product *products, const int n_products,
+                        const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
 {
 #define CASE(n) \
     case n: \
-        block_of(n, n_vecs, terms, n_terms, c0, c0_stride, c, c_stride); \
+        matmul_unrolled(n, n_vecs, products, n_products, c0, c0_stride, c, c_stride); \
         break;
     switch (rows) {
         CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
@@ -345,14 +347,14 @@ INLINE void block_rows(int rows, const int n_vecs, const term *terms, const int 
 #undef CASE
 }
 
-/* c (rows, columns) = c0 + the terms; rows <= BLOCK, columns <= PANEL */
-static void block(int rows, ptrdiff_t columns, const term *terms, int n_terms,
-                  const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
+/* c (rows, columns) = c0 + the products; rows <= BLOCK, columns <= PANEL */
+static void matmul_block(int rows, ptrdiff_t columns, const Product *products, int n_products,
+                         const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
 {
     if (columns == PANEL) {
-        block_rows(rows, 2, terms, n_terms, c0, c0_stride, c, c_stride);
+        matmul_rows(rows, 2, products, n_products, c0, c0_stride, c, c_stride);
     } else {
-        /* the last columns, by way of a whole block */
+        /* the last columns are computed in a whole block */
         real whole[BLOCK * PANEL] = {0};
         const ptrdiff_t stride = columns > LANES ? PANEL : LANES;
         for (int i = 0; i < rows; i++) {
@@ -360,30 +362,30 @@ static void block(int rows, ptrdiff_t columns, const term *terms, int n_terms,
                 whole[i * stride + j] = c0[i * c0_stride + j];
         }
         if (columns > LANES)
-            block_rows(rows, 2, terms, n_terms, whole, stride, whole, stride);
+            matmul_rows(rows, 2, products, n_products, whole, stride, whole, stride);
         else
-            block_rows(rows, 1, terms, n_terms, whole, stride, whole, stride);
+            matmul_rows(rows, 1, products, n_products, whole, stride, whole, stride);
         for (int i = 0; i < rows; i++)
             memcpy(c + i * c_stride, whole + i * stride, columns * sizeof(real));
     }
 }
 
-/* The same of one row and several panels, which follow each other: with the sums of one panel alone
- * each addition would wait for the one before. */
-INLINE void panels_of(const int n_panels, const term *terms, const int n_terms, const real *c0,
-                      real *c)
+/* The same for one row and several consecutive panels: with one panel there would be too few
+ * independent sums, and each addition would wait for the one before. */
+INLINE void matmul_panels(const int n_panels, const Product *products, const int n_products,
+                          const real *c0, real *c)
 {
     vec total[4][2];
     UNROLL for (int p = 0; p < n_panels; p++)
         UNROLL for (int v = 0; v < 2; v++)
             total[p][v] = zeros();
-    for (int t = 0; t < n_terms; t++) {
-        const real *a = terms[t].a, *panel = terms[t].panel;
-        const ptrdiff_t k_stride = terms[t].k_stride, depth = terms[t].depth;
+    for (int t = 0; t < n_products; t++) {
+        const real *a = products[t].a, *panel = products[t].panel;
+        const ptrdiff_t k_stride = products[t].k_stride, depth = products[t].depth;
         for (ptrdiff_t k = depth; k > 0; k--) {
             UNROLL for (int p = 0; p < n_panels; p++)
                 UNROLL for (int v = 0; v < 2; v++)
-                    total[p][v] += *a * load(panel + p * depth * PANEL + v * LANES);
+                    total[p][v] += *a * load_vector(panel + p * depth * PANEL + v * LANES);
             a += k_stride;
             panel += PANEL;
         }
@@ -391,20 +393,21 @@ INLINE void panels_of(const int n_panels, const term *terms, const int n_terms, 
     UNROLL for (int p = 0; p < n_panels; p++)
         UNROLL for (int v = 0; v < 2; v++) {
             const ptrdiff_t j = p * PANEL + v * LANES;
-            store(c + j, c0 ? load(c0 + j) + total[p][v] : total[p][v]);
+            store_vector(c + j, c0 ? load_vector(c0 + j) + total[p][v] : total[p][v]);
         }
 }
 
-/* c (1, columns) = c0 + the terms, for as many columns as are returned: 0 of less than 2 PANEL */
-static ptrdiff_t block_of_one_row(ptrdiff_t columns, const term *terms, int n_terms,
-                                  const real *c0, real *c)
+/* c (1, columns) = c0 + the products, for the first columns; return how many, 0 if fewer than
+ * 2 PANEL are left */
+static ptrdiff_t matmul_one_row(ptrdiff_t columns, const Product *products, int n_products,
+                                const real *c0, real *c)
 {
     if (columns >= 4 * PANEL) {
-        panels_of(4, terms, n_terms, c0, c);
+        matmul_panels(4, products, n_products, c0, c);
         return 4 * PANEL;
     }
     if (columns >= 2 * PANEL) {
-        panels_of(2, terms, n_terms, c0, c);
+        matmul_panels(2, products, n_products, c0, c);
         return 2 * PANEL;
     }
     return 0;
@@ -412,8 +415,9 @@ static ptrdiff_t block_of_one_row(ptrdiff_t columns, const term *terms, int n_te
 
 /* ---- denormals ------------------------------------------------------------------------------- */
 
-/* Let this thread take and give 0 for denormals: they slow arithmetic down a hundredfold, and
- * gradients that vanish become them. Returns what restore_denormals needs. */
+/* Flush denormals to zero in this thread, as operands and as results; return what
+ * restore_denormals needs. They slow arithmetic down a hundredfold, and vanishing gradients become
+ * denormal. */
 INLINE uint64_t flush_denormals(void)
 {
 #if defined(__SSE2__)

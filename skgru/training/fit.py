@@ -14,13 +14,16 @@ from skgru.outputs import Outputs
 from skgru.sequences import Sequences, Targets
 from skgru.training.callbacks import FitTasks
 from skgru.training.divergence import Guard
-from skgru.training.history import History, Patience
+from skgru.training.history import MIN_UPDATES, History, Patience
 from skgru.training.lbfgs import fit_lbfgs, merge_equal
 from skgru.training.objective import Objective
 from skgru.training.optimizers import OPTIMIZERS, Optimizer
 from skgru.training.schedules import SCHEDULES, Constant
 from skgru.training.stochastic import Solver, StochasticFit
 from skgru.training.validation import Validation
+
+# With fewer samples held out, early stopping only finds out how long to train.
+FEW_HELD_OUT = 100
 
 # Rows of outputs that a loss without gradient takes at a time.
 LOSS_ROWS = 65_536
@@ -49,6 +52,8 @@ class TrainingSet:
     score : callable or None
         Takes the network and returns its score on the validation set, higher is better; None is
         the negative loss.
+    held_out : ndarray of int or None
+        Those to validate on, if they are among the sequences.
     """
 
     sequences: Sequences
@@ -56,6 +61,7 @@ class TrainingSet:
     samples: np.ndarray
     validation: tuple[Sequences, Targets] | None = None
     score: Callable[[Network], float] | None = None
+    held_out: np.ndarray | None = None
 
 
 @dataclass
@@ -106,15 +112,43 @@ class Fit:
         y, weights = self._known_targets(training)
         constant = self.outputs.loss.best_constant(y, weights)
         if fresh:
-            head = self.network.views(self.network.parameters).head
-            head.b[:] = constant
+            self._start_head(constant)
         if self.settings.solver == "lbfgs":
             self._minimize(training)
             return True
         reference = None
         if not incremental:
             reference = float(np.average(self._row_losses(y, constant), weights=weights))
-        return self._run_epochs(training, reference, incremental)
+        max_iter = 1 if incremental else self.settings.max_iter
+        validation = self._validation(training)
+        finished = self._run_epochs(training, validation, reference, max_iter)
+        few = training.held_out is not None and len(training.held_out) < FEW_HELD_OUT
+        if fresh and few and validation.kept_epoch:
+            self._train_again(training, validation.kept_epoch, constant, reference)
+        return finished
+
+    def _train_again(
+        self, training: TrainingSet, n_epochs: int, constant: np.ndarray, reference: float
+    ) -> None:
+        """Train anew for as many epochs as validated best, on the samples held out too.
+
+        A small set cannot do without them (Goodfellow et al. 2016, algorithm 7.2).
+        """
+        samples = np.sort(np.concatenate([training.samples, training.held_out]))
+        n_updates = -(-len(samples) // self._batch_size(len(samples)))
+        n_epochs = min(max(n_epochs, -(-MIN_UPDATES // n_updates)), self.settings.max_iter)
+        if self.settings.verbose:
+            print(f"Training once more, on all samples, for {n_epochs} epochs.")
+        scores = self.history.validation_scores
+        self.history.__init__(validation_scores=scores)
+        self.network.initialize(self.random_state)
+        self._start_head(constant)
+        self.solver, self.tasks = None, FitTasks()
+        everything = TrainingSet(training.sequences, training.targets, samples)
+        self._run_epochs(everything, None, reference, n_epochs)
+
+    def _start_head(self, constant: np.ndarray) -> None:
+        self.network.views(self.network.parameters).head.b[:] = constant
 
     def _known_targets(self, training: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
         """Return targets of positive weight, in double precision, and their weights."""
@@ -144,16 +178,20 @@ class Fit:
         )
 
     def _run_epochs(
-        self, training: TrainingSet, guard_reference: float | None, incremental: bool
+        self,
+        training: TrainingSet,
+        validation: Validation | None,
+        reference: float | None,
+        max_iter: int,
     ) -> bool:
+        """Train for at most so many epochs; without a reference, unguarded (`partial_fit`)."""
         settings = self.settings
-        n_samples, batch_size = len(training.samples), settings.batch_size
-        batch_size = auto_batch_size(n_samples) if batch_size == "auto" else batch_size
-        batch_size = min(batch_size, n_samples)
+        n_samples = len(training.samples)
+        batch_size = self._batch_size(n_samples)
         if self.solver is None:
-            n_updates = settings.max_iter * -(-n_samples // batch_size)
+            n_updates = max_iter * -(-n_samples // batch_size)
             self.solver = self._new_solver(n_updates)
-        if incremental and self.solver.schedule.needs_plan:
+        if reference is None and self.solver.schedule.needs_plan:
             # the number of epochs is unknown, or all planned ones have passed
             warmup = 0 if self.history.n_updates else settings.warmup_updates
             self.solver.schedule = Constant(settings.learning_rate_init, warmup)
@@ -168,9 +206,13 @@ class Fit:
             verbose=settings.verbose,
             tasks=self.tasks,
             new_optimizer=self._new_optimizer,
-            validation=self._validation(training),
-            guard=None if guard_reference is None else Guard(objective, guard_reference),
-        ).run(1 if incremental else settings.max_iter)
+            validation=validation,
+            guard=None if reference is None else Guard(objective, reference),
+        ).run(max_iter)
+
+    def _batch_size(self, n_samples: int) -> int:
+        size = self.settings.batch_size
+        return min(auto_batch_size(n_samples) if size == "auto" else size, n_samples)
 
     def _objective(self, training: TrainingSet, penalty_in_loss: bool) -> Objective:
         settings = self.settings

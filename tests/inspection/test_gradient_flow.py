@@ -5,13 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 import reference
-from helpers import VARIANTS, reference_outputs, reference_states
+from helpers import VARIANTS, central_differences, reference_outputs, reference_states
 from inspection_helpers import EPS, LENGTHS, X, every_cell, fitted, readings, targets
 from sklearn.exceptions import ConvergenceWarning
 
 from skgru import GRUClassifier
 from skgru.inspection import gradient_flow
 from skgru.model.workers import Workers
+from skgru.training.objective import Objective
 
 # ---- the flow of the gradient ------------------------------------------------------------------
 
@@ -102,7 +103,15 @@ def test_what_steps_add_is_the_whole_gradient(cell, shape):
     flow = gradient_flow(model, X, y, return_gradients=True)
     sequences = model._check_X(X, reset=False, dtype="float64")
     checked = model._check_targets(y, None, sequences)
-    objective = model._objective(model._network, sequences, checked, np.arange(4), Workers(1))
+    objective = Objective(
+        network=model._network,
+        loss=model._outputs.loss,
+        sequences=sequences,
+        targets=checked,
+        samples=np.arange(4),
+        alpha=model.alpha,
+        workers=Workers(1),
+    )
     value, gradient, _ = objective.minibatch(np.arange(4))
     assert flow.loss == pytest.approx(value, rel=1e-12)
     whole = [w for layer in model._network.views(gradient).layers for w in layer]
@@ -136,7 +145,7 @@ def test_what_a_step_adds_is_central_differences_of_its_weights(cell, shape):
                 moved = lambda _, *call: (0, d_U if call == at else 0)  # noqa: E731
                 return half_squared_error(model, moved=moved, samples=running)[0]
 
-            numeric = reference.central_differences(loss, d_U)
+            numeric = central_differences(loss, d_U)
             assert np.abs(layer.gradients["U"][t] - numeric).max() <= 1e-6 * max(
                 np.abs(numeric).max(), 1e-3
             )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+from helpers import relative_error
 
 from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
 from skgru.model.network import Layer
@@ -35,7 +36,7 @@ def test_standard_form_is_the_same_function(name, dtype):
     h_0 = np.random.default_rng(2).normal(size=n_states * H).astype(dtype)
     expected = reference.forward(name, x, h_0, *layer)
     actual = reference.forward(as_operator, x, h_0, gates.W, gates.U, gates.b, c)
-    assert reference.relative_error(actual, expected) < 10 * np.finfo(dtype).eps
+    assert relative_error(actual, expected) < 10 * np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru_reset_after", "lstm"])

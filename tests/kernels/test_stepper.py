@@ -6,12 +6,13 @@ On every instruction set that this build and this processor have.
 import numpy as np
 import pytest
 import reference
-from helpers import known, random_layer
+from helpers import known, random_layer, relative_error
 from reference import CELLS
 from scipy.special import expit, softmax
 
 from skgru.kernels import kernels_for
 from skgru.model.pooling import POOLINGS
+from skgru.sequences import Packed
 
 DTYPES = ["float32", "float64"]
 
@@ -45,7 +46,8 @@ def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, X):
     for t in range(T):
         steps = batch_sizes[: t + 1]
         so_far = POOLINGS[pooling](kernels, np.full(n, t + 1), query, x.shape[1])
-        so_far.add(x[: n * (t + 1)], steps, x[n * t : n * (t + 1)].copy(), 0)
+        states = Packed(x[: n * (t + 1)], steps)
+        so_far.add(states, x[n * t : n * (t + 1)].copy(), 0)
         kernels.linear_forward(so_far.pooled(), *head, y[t])
     return y, np.hstack(ends)
 
@@ -89,7 +91,7 @@ def test_steps_match_reference(isa, cell):
             x = states[:, :H]
         want = x @ W.astype(float) + b.astype(float)
         got = np.array([stepper.outputs(x_t) for x_t in X])
-        assert reference.relative_error(got, want) <= tolerance
+        assert relative_error(got, want) <= tolerance
 
 
 @pytest.fixture

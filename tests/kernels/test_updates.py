@@ -15,12 +15,12 @@ def tolerance(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_shares", [1, 3])
 @pytest.mark.parametrize(("P", "n_weights"), [(1, 0), (3, 3), (50, 17), (3000, 2900)])
-def test_penalised_gradient(isa, P, n_weights, n_shares, dtype):
+def test_penalized_gradient(isa, P, n_weights, n_shares, dtype):
     rng = np.random.default_rng(0)
     shares = rng.normal(size=(n_shares, P)).astype(dtype)
     parameters = rng.normal(size=P).astype(dtype)
     gradient = np.full(P, np.nan, dtype)
-    norm, squared = kernels_for(dtype, isa).penalised_gradient(
+    norm, squared = kernels_for(dtype, isa).penalized_gradient(
         shares, parameters, n_weights, 0.25, gradient
     )
     want = shares.sum(axis=0) + 0.25 * np.where(np.arange(P) < n_weights, parameters, 0)
@@ -35,7 +35,7 @@ def test_the_norm_tells_of_every_entry_that_is_not_finite(isa, i, bad):
     shares = np.zeros((2, 1000), np.float32)
     shares[1, i] = bad
     zeros = np.zeros(1000, np.float32)
-    norm, _ = kernels_for("float32", isa).penalised_gradient(shares, zeros, 500, 0.0, zeros.copy())
+    norm, _ = kernels_for("float32", isa).penalized_gradient(shares, zeros, 500, 0.0, zeros.copy())
     assert not np.isfinite(norm)
 
 
@@ -56,4 +56,4 @@ def test_update_shapes_are_checked(isa):
         (shares, p, 3, 0.0, short),
     ):
         with pytest.raises(ValueError, match="must be"):
-            kernels.penalised_gradient(*bad)
+            kernels.penalized_gradient(*bad)

@@ -13,8 +13,8 @@ from network_helpers import (
     run,
 )
 
-from skgru.model.network import Network
 from skgru.model.inference import pool, predict
+from skgru.model.network import Network
 from skgru.model.propagation import Dropout
 
 

@@ -30,8 +30,8 @@ from network_helpers import (
     run,
 )
 
-from skgru.model.network import Architecture, Network
 from skgru.model.inference import attention_weights, pool, predict
+from skgru.model.network import Architecture, Network
 from skgru.model.propagation import Dropout
 from skgru.sequences import check_sequences
 
@@ -42,7 +42,7 @@ from skgru.sequences import check_sequences
     ("cell", "sizes", "top", "bidirectional"),
     cells_with(
         list(product(SIZES, TOPS, [False, True])),
-        [((4,), "last", False), *product([(2, 3)], ["last", "steps"], [False, True])],
+        [((4,), "last", False), *product([(2, 3)], ["last", "attention", "steps"], [False, True])],
     ),
 )
 def test_gradient_of_every_parameter(cell, sizes, top, bidirectional):

@@ -90,5 +90,5 @@ def test_poisson_predicts_positive_means():
     assert abs(model.predict(X).mean() / y.mean() - 1) < 0.1
     with pytest.raises(ValueError, match="needs y >= 0"):
         model.fit(X, y - 1)
-    with pytest.raises(ValueError, match="a y > 0 among them"):
+    with pytest.raises(ValueError, match="needs y with a mean above 0"):
         model.fit(X, 0 * y)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skgru import GRURegressor
+from skgru.model.inference import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -34,7 +35,7 @@ def test_quantiles_do_not_cross(sums, quantiles, steps, n_targets):
         assert predicted.shape == (*rows.shape, len(quantiles))
         in_order = predicted[..., np.argsort(quantiles)]
         assert (np.diff(in_order, axis=-1) >= 0).all()
-        raw = model._outputs(X)[0].reshape(len(rows), -1, len(quantiles))
+        raw = model._run(predict, X)[0].reshape(len(rows), -1, len(quantiles))
         assert (np.diff(raw[..., np.argsort(quantiles)], axis=-1) < 0).any()  # it had to be sorted
     assert -1 < model.score(X, y) < 1
 

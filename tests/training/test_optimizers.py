@@ -1,10 +1,18 @@
 """Updates of the optimizers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from skgru.training.optimizers import SGD, Adam, AdamW
+
+
+def made(optimizer, parameters, *, n_weights=0, **settings):
+    """An optimizer of an estimator with these settings, for these parameters."""
+    network = SimpleNamespace(parameters=parameters, n_weights=n_weights)
+    return optimizer.from_settings(SimpleNamespace(**settings), network)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -14,10 +22,11 @@ def test_updates_are_those_of_scikit_learn(name, dtype):
     ours = rng.normal(size=20).astype(dtype)
     theirs = [ours.copy()]
     if name == "adam":
-        optimizer, reference = Adam(ours, 0.9, 0.99, 1e-8), AdamOptimizer(theirs, 0.1, 0.9, 0.99)
+        optimizer = made(Adam, ours, beta_1=0.9, beta_2=0.99, epsilon=1e-8)
+        reference = AdamOptimizer(theirs, 0.1, 0.9, 0.99)
     else:
         nesterov = name == "nesterov"
-        optimizer = SGD(ours, 0.8, nesterov)
+        optimizer = made(SGD, ours, momentum=0.8, nesterovs_momentum=nesterov)
         reference = SGDOptimizer(theirs, 0.1, "constant", 0.8, nesterov)
     for _ in range(10):
         gradient = rng.normal(size=20).astype(dtype)
@@ -29,7 +38,9 @@ def test_updates_are_those_of_scikit_learn(name, dtype):
 def test_adamw_decays_weights_by_themselves():
     start = np.arange(1.0, 5.0)
     plain, decayed = start.copy(), start.copy()
-    adam, adamw = Adam(plain, 0.9, 0.99, 1e-8), AdamW(decayed, 0.9, 0.99, 1e-8, 3, decay=0.5)
+    settings = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8}
+    adam = made(Adam, plain, **settings)
+    adamw = made(AdamW, decayed, n_weights=3, alpha=0.5, **settings)
     for gradient in np.random.default_rng(0).normal(size=(5, 4)):
         before = decayed.copy()
         adam.update(plain, gradient, 1.0, 0.1)

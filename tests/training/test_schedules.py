@@ -16,10 +16,10 @@ def classifier(**parameters):
 def test_schedules_of_updates():
     constant = Constant(0.8, 4)
     np.testing.assert_allclose([constant.next() for _ in range(6)], [0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
-    cosine = Cosine(0.8, 0, 4)
+    cosine = Cosine(0.8, 0, n_updates_planned=4)
     want = 0.4 * (1 + np.cos(np.pi * np.arange(6).clip(max=4) / 4))
     np.testing.assert_allclose([cosine.next() for _ in range(6)], want, atol=1e-15)
-    risen = Cosine(0.8, 2, 6)
+    risen = Cosine(0.8, 2, n_updates_planned=6)
     want = [0.4, 0.8, *0.4 * (1 + np.cos(np.pi * np.arange(4) / 4))]
     np.testing.assert_allclose([risen.next() for _ in range(6)], want)
 
@@ -28,12 +28,12 @@ def test_schedules():
     scaling = InverseScaling(0.5, 0, power_t=0.5)
     scaling.end_epoch(99)
     assert scaling.learning_rate == 0.5 / 10
-    assert not scaling.go_on()
+    assert not scaling.continues_after_plateau()
     adaptive = Adaptive(1e-5, 0)
-    assert adaptive.go_on()
+    assert adaptive.continues_after_plateau()
     assert adaptive.learning_rate == 1e-5 / 5
-    assert adaptive.go_on()
-    assert not adaptive.go_on()
+    assert adaptive.continues_after_plateau()
+    assert not adaptive.continues_after_plateau()
 
 
 @ignore_convergence

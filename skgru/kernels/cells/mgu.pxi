@@ -1,92 +1,94 @@
-"""The minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): one gate, in both places.
+"""The minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU whose two gates are one.
 
-Columns in the order f | h̃:
+Uses cell.pxi. Gates in the order f | h̃:
 
-    f_t = σ(x_t W_f + h_{t-1} U_f + b_f)                 f=0 keeps the past
-    h̃_t = tanh(x_t W_h + (f_t ⊙ h_{t-1}) U_h + b_h)
+    f_t = σ(x_t W_f + h_{t-1} U_f + b_f)                 forget gate; f=0 keeps h_{t-1}
+    h̃_t = tanh(x_t W_h + (f_t ⊙ h_{t-1}) U_h + b_h)      candidate
     h_t = (1 - f_t) ⊙ h_{t-1} + f_t ⊙ h̃_t
 """
 
 
-cdef void _mgu_gates(const row* r) noexcept nogil:
-    """σ of what `saved` holds as f; f ⊙ past."""
+cdef void _mgu_forward_gates(const CellStep* step) noexcept nogil:
+    """Compute f and the gated state f ⊙ recurrent input."""
     cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        real* saved = r.saved
-        const real* past = r.past
-        real* inner = r.inner
+        Py_ssize_t H = step.H, j = 0, n
+        real* saved = step.saved
+        const real* recurrent_input = step.recurrent_input
+        real* gated_state = step.gated_state
         vec f
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = sigmoid(get(saved + j, n))
-        put(saved + j, f, n)
-        put(inner + j, f * get(past + j, n), n)
+        f = sigmoid(load(saved + j, n))
+        store(saved + j, f, n)
+        store(gated_state + j, f * load(recurrent_input + j, n), n)
         j += LANES
 
 
-cdef void _mgu_update(const row* r) noexcept nogil:
-    """tanh of what `saved` holds as h̃; the new state."""
+cdef void _mgu_forward(const CellStep* step) noexcept nogil:
+    """Compute h̃ and h."""
     cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        real* saved = r.saved
-        const real* h_prev = r.h_prev
-        real* h = r.h
+        Py_ssize_t H = step.H, j = 0, n
+        real* saved = step.saved
+        const real* h_prev = step.h_prev
+        real* h = step.h
         vec f, candidate
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = get(saved + j, n)
-        candidate = tangent(get(saved + H + j, n))
-        put(saved + H + j, candidate, n)
-        put(h + j, (1 - f) * get(h_prev + j, n) + f * candidate, n)
+        f = load(saved + j, n)
+        candidate = tanh(load(saved + H + j, n))
+        store(saved + H + j, candidate, n)
+        store(h + j, (1 - f) * load(h_prev + j, n) + f * candidate, n)
         j += LANES
 
 
-cdef void _mgu_backward(const row* r) noexcept nogil:
-    """Go back through the new state: a_h, δ ⊙ (1 - f), and of f what takes no product."""
+cdef void _mgu_backward(const CellStep* step) noexcept nogil:
+    """Compute the gradients of h̃ and of h_{t-1} where f keeps it; begin with that of f."""
     cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        const real* saved = r.saved
-        const real* h_prev = r.h_prev
-        const real* d = r.d
-        real* delta = r.delta
-        real* a = r.a
+        Py_ssize_t H = step.H, j = 0, n
+        const real* saved = step.saved
+        const real* h_prev = step.h_prev
+        const real* d_output = step.d_output
+        real* d_h = step.d_h
+        real* d_gates = step.d_gates
         vec f, candidate, total
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = get(saved + j, n)
-        candidate = get(saved + H + j, n)
-        total = _state_gradient(delta, d, j, n)
-        put(a + j, total * (candidate - get(h_prev + j, n)), n)
-        put(a + H + j, total * f * (1 - candidate * candidate), n)
-        put(delta + j, total * (1 - f), n)
+        f = load(saved + j, n)
+        candidate = load(saved + H + j, n)
+        total = _total_gradient(d_h, d_output, j, n)
+        store(d_gates + j, total * (candidate - load(h_prev + j, n)), n)  # not through σ yet
+        store(d_gates + H + j, total * f * (1 - candidate * candidate), n)
+        store(d_h + j, total * (1 - f), n)
         j += LANES
 
 
-cdef void _mgu_backward_gates(const row* r) noexcept nogil:
-    """Go back through f ⊙ past, given its gradient q: a_f and δ + q ⊙ f."""
+cdef void _mgu_backward_gates(const CellStep* step) noexcept nogil:
+    """Complete the gradient of f; add that of h_{t-1} in the gated state, which is recomputed."""
     cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        const real* saved = r.saved
-        const real* past = r.past
-        const real* q = r.d_inner
-        const real* mask = r.mask
-        real* delta = r.delta
-        real* a = r.a
-        real* inner = r.inner
-        vec f, h, d_inner
+        Py_ssize_t H = step.H, j = 0, n
+        const real* saved = step.saved
+        const real* recurrent_input = step.recurrent_input
+        const real* d_gated_state = step.d_gated_state
+        const real* mask = step.mask
+        real* d_h = step.d_h
+        real* d_gates = step.d_gates
+        real* gated_state = step.gated_state
+        vec f, h, d
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        f = get(saved + j, n)
-        h = get(past + j, n)
-        d_inner = get(q + j, n)
-        put(a + j, (get(a + j, n) + d_inner * h) * f * (1 - f), n)
-        put(inner + j, f * h, n)
-        d_inner = d_inner * f
+        f = load(saved + j, n)
+        h = load(recurrent_input + j, n)
+        d = load(d_gated_state + j, n)
+        store(d_gates + j, (load(d_gates + j, n) + d * h) * f * (1 - f), n)
+        store(gated_state + j, f * h, n)
+        d = d * f
         if mask != NULL:
-            d_inner = d_inner * get(mask + j, n)
-        put(delta + j, get(delta + j, n) + d_inner, n)
+            d = d * load(mask + j, n)
+        store(d_h + j, load(d_h + j, n) + d, n)
         j += LANES
 
 
-_add_cell("mgu", cell(2, OF_INNER, 0, 1, -1,
-                      _mgu_gates, _mgu_update, _mgu_backward, _mgu_backward_gates))
+_add_cell("mgu", Cell(
+    n_gates=2, n_extra=0, n_states=1, forget=-1, candidate=GATED,
+    forward_gates=_mgu_forward_gates, forward=_mgu_forward,
+    backward=_mgu_backward, backward_gates=_mgu_backward_gates))

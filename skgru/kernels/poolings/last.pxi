@@ -1,3 +1,6 @@
-"""Last: the state of the last step, which `layer_forward` returns as it is."""
+"""The state of the last time step, which `layer_forward` returns as `h_last`.
+
+Uses pooling.pxi.
+"""
 
 _add_pooling("last", Pooling(n_vectors=0, n_numbers=0, has_query=False, step=NULL))

@@ -1,4 +1,6 @@
-"""Maximum of each unit over the time steps of a sequence.
+"""The maximum of each unit over the time steps.
+
+Uses pooling.pxi.
 
 Streaming state: maximum (H), number of steps (1).
 """
@@ -7,11 +9,11 @@ Streaming state: maximum (H), number of steps (1).
 def max_forward(
     const real[:, ::1] states,               # IN   (N, H)
     const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
-    int first_step,                          # IN   the number of the window's first step
-    real[:, ::1] highest,                    # INOUT (B, H)
-    int[:, ::1] at_step,                     # INOUT (B, H)   where it was, the first of several
+    int first_step,                          # IN   number of the window's first time step
+    real[:, ::1] highest,                    # INOUT (B, H)   the maximum so far, at first -inf
+    int[:, ::1] at_step,                     # INOUT (B, H)   its time step, the first if tied
 ):
-    """Raise each sequence's highest states to those of these steps."""
+    """Update the maximum of each unit and sequence, and the time step that it is from."""
     cdef:
         Py_ssize_t t, i, H = states.shape[1], row = 0
         const real* h
@@ -40,7 +42,7 @@ def max_backward(
     int first_step,
     real[:, ::1] d_states,                   # OUT  (N, H)
 ):
-    """Give the gradient of a highest state to the step where it was."""
+    """Copy the gradient of a maximum to the time step that it is from; the others get 0."""
     cdef:
         Py_ssize_t t, i, H = d_states.shape[1], row = 0
         const real* d
@@ -62,7 +64,7 @@ def max_backward(
 cdef void _max_step(
     Py_ssize_t H, const real* h, const real* query, real* state, real* pooled
 ) noexcept nogil:
-    """Add a state; write the maximum so far."""
+    """Update and write the maximum so far."""
     cdef:
         Py_ssize_t i
         bint is_first = state[H] == 0

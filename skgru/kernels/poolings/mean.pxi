@@ -1,4 +1,6 @@
-"""Mean over the time steps of a sequence: the kernels sum, the caller divides.
+"""The mean over the time steps. The two passes sum; dividing by the lengths is up to the caller.
+
+Uses pooling.pxi and vectors.pxi.
 
 Streaming state: total (H), number of steps (1).
 """
@@ -9,7 +11,7 @@ def sum_steps(
     const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
     real[:, ::1] total,                      # INOUT (B, H)
 ):
-    """Add the states of each sequence to its total."""
+    """Add the states of all time steps of each sequence."""
     cdef Py_ssize_t t, H = states.shape[1], row = 0
     _check_pooling(states.shape, batch_sizes, total.shape)
     with nogil:
@@ -23,7 +25,7 @@ def repeat_steps(
     const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
     real[:, ::1] d_states,                   # OUT  (N, H)
 ):
-    """Give every step of a sequence the gradient of its total."""
+    """Copy the gradient of the total to every time step of a sequence."""
     cdef Py_ssize_t t, H = d_states.shape[1], row = 0
     _check_pooling(d_states.shape, batch_sizes, d_total.shape)
     with nogil:
@@ -35,7 +37,7 @@ def repeat_steps(
 cdef void _mean_step(
     Py_ssize_t H, const real* h, const real* query, real* state, real* pooled
 ) noexcept nogil:
-    """Add a state; write the mean so far."""
+    """Add h; write the mean so far."""
     cdef:
         Py_ssize_t i
         real n_steps = state[H] + 1

@@ -109,8 +109,8 @@ def test_activity_of_one_direction(bidirectional, series):
         ),
         (
             {"cell": "lstm"},
-            "input_gate forget_gate output_gate candidate hidden memory",
-            "gate state memory",
+            "input_gate forget_gate output_gate candidate hidden cell_state",
+            "gate state cell_state",
             "forget gate",
         ),
         (

@@ -1,23 +1,26 @@
-"""Between sequences one after the other and packed ones: time steps gathered, and put back."""
+"""Packed minibatches: pack the time steps of sequences, unpack them, reverse them in time.
+
+Uses no other .pxi file. The package's docstring says what a packed minibatch is.
+"""
 
 
 def pack_steps(
     const real[:, ::1] values,               # IN   (M, D)    all steps of all sequences
-    const Py_ssize_t[::1] starts,            # IN   (B,)      the row of each one's first step
-    const Py_ssize_t[::1] lengths,           # IN   (B,)      never growing
+    const Py_ssize_t[::1] starts,            # IN   (B,)      row in values of each first step
+    const Py_ssize_t[::1] lengths,           # IN   (B,)      never increasing
     real[:, ::1] x,                          # OUT  (N, D)    N: the sum of the lengths
-    Py_ssize_t[::1] batch_sizes,             # OUT  (T,)      T: the length of the longest
+    Py_ssize_t[::1] batch_sizes,             # OUT  (T,)      T: the longest length
 ):
-    """Copy step 0 of every sequence, then step 1 of those that have one, and so on."""
-    cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row, running
+    """Pack sequences: copy step 0 of each, then step 1 of those that have one, and so on."""
+    cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row, n
     _check_sequences(values.shape, starts, lengths, x.shape, batch_sizes.shape[0])
     with nogil:
-        running = B
+        n = B
         for t in range(lengths[0]):
-            while lengths[running - 1] <= t:
-                running -= 1
-            batch_sizes[t] = running
-        # a sequence at a time, as they lie far from each other and may not be in the cache
+            while lengths[n - 1] <= t:
+                n -= 1
+            batch_sizes[t] = n
+        # sequence by sequence, as each is contiguous in values and may not be in the cache
         for k in range(B):
             row = k
             for t in range(lengths[k]):
@@ -29,9 +32,9 @@ def unpack_steps(
     const real[:, ::1] x,                    # IN   (N, D)
     const Py_ssize_t[::1] starts,            # IN   (B,)
     const Py_ssize_t[::1] lengths,           # IN   (B,)
-    real[:, ::1] values,                     # OUT  (M, D)    the steps of other sequences are left
+    real[:, ::1] values,                     # OUT  (M, D)    other steps are left as they are
 ):
-    """Put packed steps where `pack_steps` takes them from."""
+    """Copy packed time steps to where `pack_steps` takes them from."""
     cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row = 0
     _check_sequences(values.shape, starts, lengths, x.shape, lengths[0] if lengths.shape[0] else 0)
     with nogil:
@@ -44,12 +47,12 @@ def unpack_steps(
 
 
 def reverse_steps(
-    const real[:, :] x,                      # IN   (N, D)    packed; rows may lie apart
+    const real[:, :] x,                      # IN   (N, D)    packed; rows may be strided
     const Py_ssize_t[::1] batch_sizes,       # IN   (T,)
     real[:, :] y,                            # OUT  (N, D)    packed; INOUT if `add`
     bint add,
 ):
-    """Copy every sequence from its last step to its first, or add it so; y must not overlap x."""
+    """Copy, or add, every sequence with its time steps reversed; y must not overlap x."""
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], T = batch_sizes.shape[0]
         Py_ssize_t k, t, j, forward, backward, length
@@ -84,15 +87,15 @@ cdef int _check_sequences(
     const Py_ssize_t* values, const Py_ssize_t[::1] starts, const Py_ssize_t[::1] lengths,
     const Py_ssize_t* x, Py_ssize_t T,
 ) except -1:
-    """Raise ValueError unless sequences lie within the values and fit the packed array."""
+    """Raise ValueError unless the sequences are within values and fill the packed array."""
     cdef Py_ssize_t rows = 0, k
     if starts.shape[0] == 0 or lengths.shape[0] != starts.shape[0] or lengths[0] != T:
         raise ValueError("starts, lengths and batch_sizes must be (B,), (B,) and (T,)")
     for k in range(starts.shape[0]):
         if not (0 <= starts[k] and 0 < lengths[k] <= values[0] - starts[k]):
-            raise ValueError(f"sequence {k} does not lie within the values")
+            raise ValueError(f"sequence {k} is not within the values")
         if k and lengths[k] > lengths[k - 1]:
-            raise ValueError("sequences must be given the longest first")
+            raise ValueError("sequences must be sorted from long to short")
         if lengths[k] > x[0] - rows:  # before their sum could overflow
             raise ValueError("the packed array must be (N, D)")
         rows += lengths[k]
@@ -102,13 +105,13 @@ cdef int _check_sequences(
 
 
 cdef int _check_packed(Py_ssize_t n_rows, const Py_ssize_t[::1] batch_sizes) except -1:
-    """Raise ValueError unless so many rows can be sequences packed so."""
+    """Raise ValueError unless batch_sizes are those of a packed minibatch of n_rows rows."""
     cdef Py_ssize_t rows = 0, t
     if batch_sizes.shape[0] == 0:
         raise ValueError("there must be at least one time step")
     for t in range(batch_sizes.shape[0]):
         if batch_sizes[t] < 1 or batch_sizes[t] > batch_sizes[max(t - 1, 0)]:
-            raise ValueError("batch_sizes must be positive and never grow")
+            raise ValueError("batch_sizes must be positive and never increase")
         if batch_sizes[t] > n_rows - rows:  # before their sum could overflow
             raise ValueError(f"batch_sizes add up to more than {n_rows} rows")
         rows += batch_sizes[t]
