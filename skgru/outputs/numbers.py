@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Loss, Pinball
 from skgru.outputs.base import Outputs
+from skgru.sequences import numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +182,15 @@ def encode_numbers(y: ArrayLike, n_targets: int, dtype: DTypeLike, caller: str) 
 
 
 def _matrix(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=caller)
+    if isinstance(y, np.ndarray):
+        y = numbers(y, "y")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=caller)
+    if y.ndim > 2:
+        raise ValueError(
+            f"y has {y.ndim} dimensions (shape {y.shape}); expected one or two. For numbers of "
+            "every time step, set return_sequences=True."
+        )
     if y.ndim != 2 or y.shape[1] == 1:
         y = column_or_1d(y, warn=warn)[:, np.newaxis]
     return y
