@@ -62,6 +62,8 @@ class Labels(Outputs):
 
     @staticmethod
     def _column(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
+        if (dtype := getattr(y, "dtype", None)) is not None and dtype.kind in "cV":
+            raise ValueError(f"y has dtype {dtype}, of which there are no labels.")
         y = column_or_1d(y, warn=warn)
         _check_one_type(y)
         assert_all_finite(y, estimator_name=caller, input_name="y")
@@ -214,9 +216,7 @@ def check_kind(outputs: Labels | Multilabel, y: ArrayLike, caller: str) -> None:
 
 
 def _check_one_type(y: np.ndarray) -> None:
-    """Raise for labels that no array holds as they are, and for those that cannot be classes."""
-    if y.dtype.kind in "cV":
-        raise ValueError(f"y has dtype {y.dtype}, of which there are no labels.")
+    """Raise for objects that have no common type, or one of which there are no labels."""
     if y.dtype != object:
         return
     examples = {type(value): value for value in y}

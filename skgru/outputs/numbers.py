@@ -59,7 +59,7 @@ class Numbers(Outputs):
         """Return R²."""
         from sklearn.metrics import r2_score  # at the top, it would slow `import skgru` down
 
-        return float(r2_score(y, predictions, sample_weight=weights))
+        return float(r2_score(numbers(y, "y"), predictions, sample_weight=weights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +126,7 @@ class Quantiles(Outputs):
         """Return D², the share of the pinball loss explained, as mean over the quantiles."""
         from sklearn.metrics import d2_pinball_score  # as above
 
-        y = np.asarray(y)
-        y = y.reshape(len(y), -1)
+        y = numbers(y, "y").reshape(len(y), -1)
         predictions = predictions.reshape(len(y), y.shape[1], -1)
         scores = [
             d2_pinball_score(y, predictions[:, :, i], alpha=quantile, sample_weight=weights)
@@ -185,7 +184,14 @@ def _matrix(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
     if isinstance(y, np.ndarray):
         y = numbers(y, "y")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=caller)
+        y = check_array(
+            y,
+            ensure_2d=False,
+            allow_nd=True,
+            dtype=np.float64,
+            input_name="y",
+            estimator=caller,
+        )
     if y.ndim > 2:
         raise ValueError(
             f"y has {y.ndim} dimensions (shape {y.shape}); expected one or two. For numbers of "
