@@ -227,41 +227,41 @@ ROOT = Path(__file__).parents[1]
 TOY = '''"""A leaky unit: h_t = (h_{t-1} + tanh(x_t W + h_{t-1} U + b)) / 2."""
 
 
-cdef void _toy_update(const row* r) noexcept nogil:
+cdef void _toy_forward(const CellStep* step) noexcept nogil:
     cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        real* g = r.g
-        const real* h_prev = r.h_prev
-        real* h = r.h
+        Py_ssize_t H = step.H, j = 0, n
+        real* saved = step.saved
+        const real* h_prev = step.h_prev
+        real* h = step.h
         vec candidate
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        candidate = tangent(get(g + j, n))
-        put(g + j, candidate, n)
-        put(h + j, (get(h_prev + j, n) + candidate) / 2, n)
+        candidate = tanh(load(saved + j, n))
+        store(saved + j, candidate, n)
+        store(h + j, (load(h_prev + j, n) + candidate) / 2, n)
         j += LANES
 
 
-cdef void _toy_backward(const row* r) noexcept nogil:
+cdef void _toy_backward(const CellStep* step) noexcept nogil:
     cdef:
-        Py_ssize_t H = r.H, j = 0, n
-        const real* g = r.g
-        const real* d = r.d
-        real* delta = r.delta
-        real* a = r.a
+        Py_ssize_t H = step.H, j = 0, n
+        const real* saved = step.saved
+        const real* d_output = step.d_output
+        real* d_h = step.d_h
+        real* d_gates = step.d_gates
         vec candidate, total
     while j < H:
         n = min(<Py_ssize_t>LANES, H - j)
-        candidate = get(g + j, n)
-        total = get(delta + j, n)
-        if d != NULL:
-            total = total + get(d + j, n)
-        put(a + j, total * (1 - candidate * candidate) / 2, n)
-        put(delta + j, total / 2, n)
+        candidate = load(saved + j, n)
+        total = _total_gradient(d_h, d_output, j, n)
+        store(d_gates + j, total * (1 - candidate * candidate) / 2, n)
+        store(d_h + j, total / 2, n)
         j += LANES
 
 
-_add_cell("toy", cell(1, OF_PAST, 0, 1, -1, NULL, _toy_update, _toy_backward, NULL))
+_add_cell("toy", Cell(
+    n_gates=1, n_extra=0, n_states=1, forget=-1, candidate=JOINT,
+    forward_gates=NULL, forward=_toy_forward, backward=_toy_backward, backward_gates=NULL))
 '''
 # on a machine whose instruction sets are unknown there are the portable kernels alone
 BUILD = """
@@ -312,9 +312,9 @@ def test_a_cell_is_one_file_and_one_line(tmp_path):
     built = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "data")
     shutil.copytree(ROOT / "skgru", tmp_path / "skgru", ignore=built)
     kernels = tmp_path / "skgru" / "kernels"
-    (kernels / "toy.pxi").write_text(TOY, encoding="utf-8")
+    (kernels / "cells" / "toy.pxi").write_text(TOY, encoding="utf-8")
     with (kernels / "kernels.pyx").open("a", encoding="utf-8") as file:
-        file.write('include "toy.pxi"\n')
+        file.write('include "cells/toy.pxi"\n')
     build = subprocess.run(
         [sys.executable, "-c", BUILD], cwd=tmp_path, capture_output=True, text=True, check=False
     )
