@@ -18,7 +18,7 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skgru._combinations import architecture_of, check_combinations, check_same_model
 from skgru._validation import GivenValidation, validation_score
@@ -28,7 +28,7 @@ from skgru.model.network import Head, Layer, Network, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Labels, Outputs, from_state
 from skgru.persistence import Saved, unchanged_on_error
-from skgru.sequences import Aligned, Sequences, Targets, align, check_sequences
+from skgru.sequences import Aligned, Sequences, Targets, align, check_features, check_sequences
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.training.fit import Fit, TrainingSet
 from skgru.training.history import History
@@ -273,20 +273,16 @@ class BaseGRU(
         name = type(self).__name__
         n_channels = self.n_channels if reset else self._n_channels_of_table
         sequences = check_sequences(X, n_channels=n_channels, dtype=dtype, caller=name)
-        is_table = sequences.form == "table"
         if reset:
-            self._fitted_on_table, self._n_channels_of_table = is_table, n_channels
+            self._n_channels_of_table = n_channels
             self._n_channels_seen = sequences.n_channels
-            # of 3-D X, scikit-learn would take the number of time steps for that of features
-            validate_data(self, X if is_table else sequences.values, skip_check_array=True)
         elif sequences.n_channels != self._n_channels_seen:
-            unfolded = f" with n_channels={n_channels}" if is_table else ""
+            unfolded = f" with n_channels={n_channels}" if sequences.form == "table" else ""
             raise ValueError(
                 f"X has {sequences.n_channels} channels{unfolded}, but {name} was fitted on "
                 f"sequences of {self._n_channels_seen} channels."
             )
-        elif is_table and self._fitted_on_table:
-            validate_data(self, X, reset=False, skip_check_array=True)
+        check_features(self, X, sequences, reset=reset)
         return sequences
 
     # ---- the fitted model ----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""From series to windows and back: supervised learning on time series."""
+"""Forecast time series with regressors: windows, and predictions over several steps."""
 
 from numbers import Integral
 from typing import Any
@@ -19,60 +19,60 @@ def sliding_windows(
     *,
     exog: ArrayLike | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut series into windows and the values that follow each of them.
+    """Cut time series into windows and the values that follow each window.
 
     Parameters
     ----------
     series : array-like of shape (n_timesteps,) or (n_timesteps, n_channels), or several of them
-        Oldest value first, at equal distances in time. Several series are a list or tuple of
-        arrays, of any lengths, or an array of shape (n_series, n_timesteps, n_channels); no window
-        reaches from one into the next.
+        Values at equal distances in time, oldest first. Several series are a list or tuple of
+        arrays, of any lengths, or an array of shape (n_series, n_timesteps, n_channels). No window
+        spans two series.
     window : int
-        Time steps in a window.
+        Number of time steps in a window.
     horizon : int, default=1
-        Time steps after a window that are to be forecast.
+        Number of time steps to forecast after each window.
     step : int, default=1
-        Time steps from the start of one window to that of the next.
+        Number of time steps between the starts of consecutive windows.
     exog : array-like, default=None
-        Channels that are known in advance (calendar, prices, a weather forecast) and are not to
-        be forecast: of shape (n_timesteps,) or (n_timesteps, n_exog), for the same time steps as
-        the series; of several series, as many of them.
+        Exogenous channels that are known in advance (calendar, prices, a weather forecast) and need
+        no forecast, of shape (n_timesteps,) or (n_timesteps, n_exog), for the time steps of the
+        series. For several series, a list with one array per series.
 
     Returns
     -------
     X : ndarray of shape (n_windows, window) or (n_windows, window, n_channels)
-        The windows in order of time, oldest value first, those of the first series before those
-        of the second. float32 stays float32, all other numbers become float64. With `exog`, always
-        of shape (n_windows, window, n_channels + n_exog): a step of a window holds the series at
-        its own time and `exog` `horizon` steps later, so that the last steps of a window hold the
-        exog of the very steps that are to be forecast.
+        The windows in order of time, oldest value first; those of the first series come before
+        those of the second. float32 stays float32, all other dtypes become float64. With `exog`,
+        the shape is always (n_windows, window, n_channels + n_exog): each time step of a window
+        holds the series at that time and `exog` at `horizon` steps later. The last steps of a
+        window thus hold the exogenous values of the time steps to forecast.
     y : ndarray of shape (n_windows,), or (n_windows, horizon * n_channels)
-        The values of the series after each window; all channels of the nearest time step first.
-        One-dimensional if there is one value only.
+        The values of the series after each window: all channels of the nearest time step, then
+        those of the next. One-dimensional if there is only one value per window.
 
     Raises
     ------
     ValueError
-        If `window`, `horizon` or `step` is less than 1, if a series is too short for one window
-        and its horizon, has NaN or infinity, or has more than two dimensions, if series differ in
-        their channels, or if `exog` has other time steps than the series.
+        If `window`, `horizon` or `step` is less than 1, if a series is shorter than
+        `window + horizon`, contains NaN or infinity, or has more than two dimensions, if the
+        series differ in their channels, or if `exog` differs from the series in its time steps.
     TypeError
         If `window`, `horizon` or `step` is not an integer.
 
     See Also
     --------
-    recursive_forecast : Forecast with a regressor that was fitted on such windows.
+    recursive_forecast : Forecast with a regressor that was fitted on these windows.
 
     Notes
     -----
     Both arrays are contiguous copies: X takes about `window / step` times the memory of the series.
-    A window whose horizon would reach beyond the series is left out, so that a series of T steps
-    has ``(T - window - horizon) // step + 1`` windows: with the counts of several series,
-    ``np.repeat(names, counts)`` are groups for scikit-learn's splitters.
+    A window is left out if its horizon ends after the series. A series of T steps thus has
+    ``(T - window - horizon) // step + 1`` windows. With these counts for several series,
+    ``np.repeat(names, counts)`` gives the groups for scikit-learn's splitters.
 
-    Channels that help but are neither known in advance nor of interest belong to the series;
-    ``y.reshape(len(y), horizon, n_channels)[:, :, 0]`` are the targets of the first channel alone,
-    for a regressor that forecasts the whole horizon at once.
+    Put channels that help the forecast, but are not known in advance, into the series. If you need
+    forecasts of the first channel only, ``y.reshape(len(y), horizon, n_channels)[:, :, 0]`` are its
+    targets, for a regressor that forecasts the whole horizon at once.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def sliding_windows(
     array([4., 5.])
     >>> weekday = [0, 1, 2, 3, 4]
     >>> X, y = sliding_windows([1, 2, 3, 4, 5], window=3, exog=weekday)
-    >>> X[0]  # the last step says on which day the forecast one will be
+    >>> X[0]  # the last step holds the weekday of the value to forecast
     array([[1., 1.],
            [2., 2.],
            [3., 3.]])
@@ -116,53 +116,53 @@ def recursive_forecast(
     window: int | None = None,
     exog: ArrayLike | None = None,
 ) -> np.ndarray:
-    """Forecast series step by step, each prediction becoming the newest observation.
+    """Forecast time series recursively: each prediction becomes the newest observation.
 
     Parameters
     ----------
     regressor : estimator
-        A fitted regressor that takes windows as `sliding_windows` makes them, and predicts the
-        time steps after a window: one, or as many as its horizon was.
+        A regressor fitted on windows of `sliding_windows`. It predicts as many time steps after a
+        window as the horizon of these windows.
     history : array-like of shape (n_timesteps,) or (n_timesteps, n_channels), or several of them
-        The observations to start from, oldest first. Several series, as in `sliding_windows`, are
-        forecast side by side, with one call of `predict` for all.
+        Observations to start from, oldest first. Several series, as in `sliding_windows`, are
+        forecast together, with one call of `predict` for all of them.
     steps : int
-        Time steps to forecast. It need not be a multiple of the regressor's horizon: what is
-        predicted beyond `steps` is cut off.
+        Number of time steps to forecast. It need not be a multiple of the regressor's horizon:
+        predictions beyond `steps` are dropped.
     window : int, default=None
-        Time steps of the windows that the regressor was fitted on; the last `window` of the
-        history are used. None takes the whole history as the window.
+        Number of time steps in the windows that the regressor was fitted on; the last `window`
+        steps of the history are used. If None, the whole history is the window.
     exog : array-like, default=None
-        If the windows had them, the channels known in advance: of the time steps of the history
-        and, after them, of those to forecast (up to the next multiple of the regressor's horizon);
-        of several series, as many of them.
+        Exogenous channels, if the windows had them: for the time steps of the history, followed by
+        the time steps to forecast (up to the next multiple of the regressor's horizon). For several
+        series, a list with one array per series.
 
     Returns
     -------
     forecast : ndarray of shape (steps,) or (steps, n_channels)
-        As many channels as the history has. Of several series, (n_series, steps) or (n_series,
-        steps, n_channels).
+        The forecast of every channel of the history. For several series, the shape is
+        (n_series, steps) or (n_series, steps, n_channels).
 
     Raises
     ------
     ValueError
-        If `steps` or `window` is less than 1, if a history is shorter than the window, has NaN
-        or infinity, or has more than two dimensions, if histories differ in their channels, or in
-        length without a `window`, if `exog` does not reach far enough, or if the regressor does
-        not predict all channels.
+        If `steps` or `window` is less than 1, if a history is shorter than the window, contains
+        NaN or infinity, or has more than two dimensions, if the histories differ in their channels,
+        if they differ in length and `window` is None, if `exog` is too short, or if the regressor
+        does not predict all channels.
     TypeError
         If `steps` or `window` is not an integer.
 
     See Also
     --------
-    sliding_windows : The windows to fit the regressor on.
+    sliding_windows : Make the windows to fit the regressor on.
 
     Notes
     -----
-    Known as the recursive or iterated strategy [1]_. At each call of `predict` the window, always
-    of the same length, moves along by the regressor's horizon. Errors are fed back with the
-    predictions, so that they may grow with the distance; a regressor fitted with
-    `horizon=steps` forecasts all steps at once instead.
+    This is the recursive or iterated strategy [1]_. After each call of `predict`, the window moves
+    on by the regressor's horizon. Errors are fed back with the predictions and may grow with the
+    number of steps. A regressor fitted with `horizon=steps` avoids this: it forecasts all steps at
+    once.
 
     References
     ----------
@@ -206,7 +206,7 @@ def recursive_forecast(
         ]
         n_known = min(len(k) for k in from_window)
         known = np.stack([k[:n_known] for k in from_window])
-        # which exog a window needs depends on the horizon, which only a prediction tells
+        # the horizon decides which exog a window needs, and only a prediction shows the horizon
         horizon = _predict(regressor, _beside(values, known[:, :window]), channels).shape[1]
         needed = -(-steps // horizon) * horizon
         if n_known < window + needed:
@@ -225,23 +225,23 @@ def recursive_forecast(
 
 
 def lags_to_sequences(X: ArrayLike, n_lags: int) -> np.ndarray:
-    """Turn rows of lags, the newest first, into sequences, the oldest first.
+    """Convert rows of lags, newest first, to sequences, oldest first.
 
-    skforecast makes such tables out of series: lag 1 in the first column, lag 2 in the second, and
-    behind the lags what is known of the time to forecast (exogenous variables, calendar features).
+    skforecast makes such tables from time series: lag 1 is in the first column, lag 2 in the
+    second. After the lags come exogenous variables and calendar features of the step to forecast.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_lags + n_exog)
-        Columns lag 1, lag 2, …, then the others.
+        Lag 1, lag 2, and so on, then the other columns.
     n_lags : int
-        Columns that are lags.
+        Number of columns that are lags.
 
     Returns
     -------
     sequences : ndarray of shape (n_samples, n_lags, 1 + n_exog)
-        The lags from the last to the first as channel 0, and the other columns, the same at each
-        step, as the channels after it.
+        Channel 0 holds the lags from the last to the first. Each of the other columns is a channel
+        with the same value at every time step.
 
     Raises
     ------
@@ -274,23 +274,23 @@ def lags_to_sequences(X: ArrayLike, n_lags: int) -> np.ndarray:
 
 
 def _windows(series: list[np.ndarray], window: int, step: int) -> np.ndarray:
-    """Copy the windows of all series: (n_windows, window[, n_channels])."""
-    # sliding_window_view puts the window's axis last
+    """Return the windows of all series as a copy of shape (n_windows, window[, n_channels])."""
+    # sliding_window_view makes the time steps of a window the last axis
     pieces = [np.moveaxis(sliding_window_view(s, window, axis=0)[::step], -1, 1) for s in series]
-    # concatenate always copies, while ascontiguousarray alone may return a read-only view of the
-    # caller's own series
+    # ascontiguousarray alone may return a read-only view of the user's series; concatenate always
+    # copies
     return np.ascontiguousarray(np.concatenate(pieces))
 
 
 def _beside(series: np.ndarray, exog: np.ndarray) -> np.ndarray:
-    """Put as many steps of exog as the series has behind its channels."""
+    """Append the exogenous channels to those of the series, for the same time steps."""
     if series.ndim < exog.ndim:
         series = series[..., np.newaxis]
     return np.concatenate([series, exog.astype(series.dtype)], axis=-1)
 
 
 def _predict(regressor: Any, windows: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
-    """Predict the steps after each window: (n_series, horizon[, n_channels])."""
+    """Predict the time steps after each window, of shape (n_series, horizon[, n_channels])."""
     predicted = np.asarray(regressor.predict(windows)).reshape(len(windows), -1)
     if predicted.shape[1] % np.prod(channels, dtype=int):
         raise ValueError(
@@ -301,7 +301,7 @@ def _predict(regressor: Any, windows: np.ndarray, channels: tuple[int, ...]) -> 
 
 
 def _check_several(series: ArrayLike, name: str) -> tuple[dict[str, np.ndarray], bool]:
-    """Return series by their names in messages, and whether there is but one, not in a list."""
+    """Return the series by name (for messages), and whether a single one was passed."""
     items = ragged_items(series, name)
     if items is None and np.ndim(series) == 3:
         items = list(series)
@@ -323,7 +323,10 @@ def _check_several(series: ArrayLike, name: str) -> tuple[dict[str, np.ndarray],
 def _check_exog(
     exog: ArrayLike, several: dict[str, np.ndarray], name: str, *, future: bool = False
 ) -> list[np.ndarray]:
-    """Return the exog of each series, (n_timesteps, n_exog), the future's after the history's."""
+    """Return the exog of each series, of shape (n_timesteps, n_exog).
+
+    With `future`, each may be longer than its series.
+    """
     known, _ = _check_several(exog, "exog")
     if len(known) != len(several):
         raise ValueError(f"exog holds {len(known)} arrays, {name} {len(several)} series.")
@@ -338,7 +341,7 @@ def _check_exog(
 
 
 def _check_series(series: ArrayLike, name: str) -> np.ndarray:
-    """Return a one- or two-dimensional series as finite floating-point numbers."""
+    """Validate a one- or two-dimensional series; return it as a floating-point array."""
     series = check_array(
         series,
         dtype=[np.float64, np.float32],

@@ -1,4 +1,4 @@
-"""Sequences out of long data frames, and predictions back into frames."""
+"""Convert long data frames to sequences, and predictions to data frames."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -16,47 +16,46 @@ def sequences_from_frame(
     order: str | None = None,
     columns: str | list[str] | None = None,
 ) -> tuple[list[np.ndarray], Any]:
-    """Take a long data frame, a row a time step, apart into sequences.
+    """Split a long data frame, with one row per time step, into sequences.
 
     Parameters
     ----------
     frame : DataFrame
-        Of pandas, polars or another library that narwhals knows.
+        A pandas or polars data frame, or one of another library that narwhals supports.
     by : str or list of str
-        The column, or the columns, that say to which sequence a row belongs.
+        Column or columns that identify the sequence of each row.
     order : str, default=None
-        The column (time, or a number) that sorts the steps of a sequence. None takes the rows of a
-        sequence in the order that they have.
+        Column (a time or a number) that sorts the time steps within a sequence. If None, the rows
+        of each sequence keep their order.
     columns : str or list of str, default=None
-        The channels, in this order. None is all columns but `by` and `order`.
+        Columns that become the channels, in this order. If None, all columns but `by` and `order`.
 
     Returns
     -------
     X : list of ndarray of shape (n_timesteps_i, n_channels)
-        The sequences, sorted by their ids, whatever the order of the rows: as `groupby` of pandas
-        sorts them. float32 if all columns are, float64 otherwise; missing values are NaN.
+        The sequences, sorted by their ids as pandas' `groupby` sorts them. The dtype is float32 if
+        all columns are float32, and float64 otherwise. Missing values are NaN.
     ids : Series or DataFrame
-        What ``frame[by]`` holds, once for each sequence: a Series for one column, a DataFrame for
-        a list.
+        The values of ``frame[by]`` for each sequence: a Series if `by` is a string, a DataFrame if
+        it is a list.
 
     Raises
     ------
     TypeError
-        If `frame` is no DataFrame that is held in memory.
+        If `frame` is not a data frame, or is a lazy one.
     ValueError
-        If there is no such column, if `frame` has no rows, if a value of `by` or `order` is
-        missing, if a value of `order` comes twice in a sequence, or if a channel does not hold
-        numbers.
+        If a column does not exist, if `frame` has no rows, if a value of `by` or `order` is
+        missing, if a value of `order` occurs twice in a sequence, or if a channel is not numeric.
 
     See Also
     --------
-    labels_from_frame : The y of these sequences.
-    predictions_to_frame : The way back.
+    labels_from_frame : Extract the y of these sequences.
+    predictions_to_frame : Convert predictions for these sequences to a data frame.
 
     Notes
     -----
-    Needs narwhals, which scikit-learn brings from version 1.9 on. Levels of a pandas index become
-    columns by ``frame.reset_index()``.
+    This function needs narwhals, which scikit-learn 1.9 and newer depend on. To use levels of a
+    pandas index as columns, call ``frame.reset_index()`` first.
 
     Examples
     --------
@@ -98,35 +97,35 @@ def labels_from_frame(
     *,
     per_step: bool = False,
 ) -> np.ndarray | list[np.ndarray]:
-    """Take the y of the sequences of `sequences_from_frame` out of the same data frame.
+    """Extract the y that belongs to the sequences of `sequences_from_frame`.
 
     Parameters
     ----------
     frame : DataFrame
         As for `sequences_from_frame`.
     columns : str or list of str
-        The column, or columns, of labels or of numbers to predict.
+        Column or columns with the labels or numbers to predict.
     by : str or list of str
         As for `sequences_from_frame`.
     order : str, default=None
         As for `sequences_from_frame`.
     per_step : bool, default=False
-        Whether y holds a label a time step, for `return_sequences=True`, instead of one a
+        Whether to return one label per time step, for `return_sequences=True`, instead of one per
         sequence.
 
     Returns
     -------
     y : ndarray of shape (n_sequences,) or (n_sequences, n_columns), or list of ndarray
-        In the order of `sequences_from_frame`. With `per_step`, an array of shape
-        (n_timesteps_i,) or (n_timesteps_i, n_columns) for each sequence, in which missing labels
-        are NaN, or None where labels are no numbers.
+        The labels, in the order of `sequences_from_frame`. With `per_step`, a list with one array
+        of shape (n_timesteps_i,) or (n_timesteps_i, n_columns) per sequence. A missing label is
+        NaN, or None if the labels are not numbers.
 
     Raises
     ------
     TypeError
         As `sequences_from_frame`.
     ValueError
-        As `sequences_from_frame`; also if, without `per_step`, a sequence has more than one label.
+        As `sequences_from_frame`, and if a sequence has several labels and `per_step` is False.
 
     Examples
     --------
@@ -151,7 +150,7 @@ def labels_from_frame(
                 one, other = values[row : row + 2].tolist()
                 raise ValueError(
                     f"Column {name!r} is both {one!r} and {other!r} in the sequence "
-                    f"{grouped.describe(row)}; per_step=True takes a label a time step."
+                    f"{grouped.describe(row)}; per_step=True returns one label per time step."
                 )
             values = values[grouped.starts]
         labels.append(values)
@@ -167,14 +166,14 @@ def predictions_to_frame(
     *,
     names: str | Sequence[str] = "prediction",
 ) -> Any:
-    """Put predictions for the sequences of `sequences_from_frame` beside their ids.
+    """Convert predictions for the sequences of `sequences_from_frame` to a data frame.
 
     Parameters
     ----------
     predictions : array-like, or list of ndarray
-        What an estimator returned for these sequences: of shape (n_sequences,) or (n_sequences,
-        k); or, a prediction a time step, a list of arrays of shape (n_timesteps_i,) or
-        (n_timesteps_i, k).
+        Predictions of an estimator for these sequences. One prediction per sequence has shape
+        (n_sequences,) or (n_sequences, k). One prediction per time step is a list of arrays of
+        shape (n_timesteps_i,) or (n_timesteps_i, k).
     frame : DataFrame
         As for `sequences_from_frame`.
     by : str or list of str
@@ -182,24 +181,24 @@ def predictions_to_frame(
     order : str, default=None
         As for `sequences_from_frame`.
     names : str or sequence of str, default="prediction"
-        Of the columns of predictions; of k columns, one name each (``model.classes_``, say), or
-        one that is numbered.
+        Names of the columns that hold the predictions. For k columns, either k names (for instance
+        ``model.classes_``) or one name, to which the number of the column is appended.
 
     Returns
     -------
     DataFrame
-        Of the library that `frame` is of. A row a sequence, in the order of
-        `sequences_from_frame`, of ids and predictions; or, a prediction a time step, ids, `order`
-        and predictions for each row of `frame`, in its order and with its index, so that the two
-        can be joined.
+        A data frame of the same library as `frame`. For one prediction per sequence, it has one row
+        per sequence with the ids and the predictions, in the order of `sequences_from_frame`. For
+        one prediction per time step, it has the rows of `frame`, in the same order and with the
+        same index, with the ids, `order` and the predictions; the two can then be joined.
 
     Raises
     ------
     TypeError
         As `sequences_from_frame`.
     ValueError
-        As `sequences_from_frame`; also if there are not as many predictions as sequences or
-        steps, or not as many `names` as columns.
+        As `sequences_from_frame`, and if the number of predictions differs from the number of
+        sequences or time steps, or the number of `names` from the number of columns.
 
     Examples
     --------
@@ -233,7 +232,7 @@ def predictions_to_frame(
         result = grouped.frame.select(grouped.by + ([] if order is None else [order]))
     values = values.reshape(len(values), -1)
     for name, column in zip(_prediction_names(names, values, result), values.T, strict=True):
-        # polars would keep an array of objects as such, but makes strings of a list of them
+        # polars keeps an array of objects as objects, but converts a list of them to strings
         column = column.tolist() if column.dtype == object else np.ascontiguousarray(column)
         series = nw.new_series(name, column, backend=nw.get_native_namespace(result))
         result = result.with_columns(series)
@@ -241,17 +240,18 @@ def predictions_to_frame(
 
 
 class _Grouped(NamedTuple):
-    """The rows of a frame, sequence after sequence.
+    """Rows of a data frame, grouped by sequence.
 
     Attributes
     ----------
     frame : narwhals.DataFrame
-        As it came.
+        The data frame of the user.
     by : list of str
     rows : ndarray of int, shape (n_rows,)
-        Rows of the frame, those of the first sequence in their order, then those of the second.
+        Indices of the rows: those of the first sequence in order of time, then those of the second,
+        and so on.
     starts : ndarray of int, shape (n_sequences,)
-        Where in `rows` each sequence begins.
+        Position in `rows` of the first time step of each sequence.
     """
 
     frame: Any
@@ -265,15 +265,15 @@ class _Grouped(NamedTuple):
 
     @property
     def ids(self) -> Any:
-        """A row of `by` a sequence."""
+        """Return a data frame with the values of `by` for each sequence."""
         return _narwhals().maybe_reset_index(self.frame.select(self.by)[self.rows[self.starts]])
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """Sort rows of values as the sequences are, and cut them apart."""
+        """Split values, with one row per row of the data frame, into one array per sequence."""
         return np.split(np.take(values, self.rows, axis=0), self.starts[1:])
 
     def describe(self, position: int) -> str:
-        """Say to which sequence an entry of `rows` belongs."""
+        """Name the sequence of an entry of `rows`, for error messages."""
         row = int(self.rows[position])
         return ", ".join(f"{name}={_entry(self.frame[name], row)!r}" for name in self.by)
 
@@ -299,7 +299,7 @@ def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
                 f"Column {name!r} is missing in {missing.sum()} of {len(frame)} rows, the first of "
                 f"them row {np.argmax(missing)}; each needs one."
             )
-    # sorts of frames are not stable in all libraries: the row as the last key makes them so
+    # sorting is not stable in every library; with the row number as the last key, it is
     row = nw.generate_temporary_column_name(8, frame.columns)
     ordered = frame.select(keys + steps).with_row_index(row).sort(*keys, *steps, row)
     starts = np.ones(len(frame), dtype=bool)
@@ -329,7 +329,7 @@ def _narwhals() -> ModuleType:
 
 
 def _names(columns: str | list[str], frame: Any) -> list[str]:
-    """Return columns as a list, all of which the frame must have."""
+    """Return column names as a list; raise if the data frame lacks one of them."""
     names = list(columns) if isinstance(columns, list | tuple) else [columns]
     absent = [name for name in names if name not in frame.columns]
     if absent:
@@ -345,18 +345,18 @@ def _missing(column: Any) -> np.ndarray:
 
 
 def _entry(column: Any, row: int) -> Any:
-    """Return an entry as a number of Python's, which messages are easier to read with."""
+    """Return an entry as a Python scalar, which messages print without its NumPy type."""
     return column[row : row + 1].to_list()[0]
 
 
 def _changes(column: Any) -> np.ndarray:
-    """Where a column differs from the row before; one entry less than there are rows."""
+    """Return whether each row but the first differs from the previous one."""
     values = column.to_numpy()
     return values[1:] != values[:-1]
 
 
 def _prediction_names(names: str | Sequence[str], values: np.ndarray, result: Any) -> list[str]:
-    """Return a name for each column of predictions."""
+    """Return one name per column of predictions."""
     n_columns = values.shape[1]
     if isinstance(names, str):
         names = [names] if n_columns == 1 else [f"{names}{i}" for i in range(n_columns)]

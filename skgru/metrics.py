@@ -1,4 +1,4 @@
-"""Scores of a label or a number for each time step, by any metric of scikit-learn."""
+"""Score predictions at every time step with scikit-learn's metrics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from skgru.sequences.targets import known_labels, missing_labels
 
 
 class StepScorer:
-    """A metric over the time steps of all sequences: the scorer that `step_scorer` makes.
+    """Scorer that applies a metric to the time steps of all sequences; see `step_scorer`.
 
     Parameters
     ----------
@@ -37,28 +37,29 @@ class StepScorer:
         Parameters
         ----------
         estimator : estimator
-            One that predicts at every time step, or a pipeline that ends in one.
+            An estimator that predicts at every time step, or a pipeline that ends in one.
         X : array-like
             Sequences.
         y : array-like
-            A target for each step, in any form that `fit` takes; missing ones count for nothing.
+            One target per time step, in any form that `fit` accepts. Missing ones are ignored.
         sample_weight : array-like, default=None
-            One weight a sequence, or one a step in a form that y may have.
+            One weight per sequence, or one per time step in any form that y may have.
 
         Returns
         -------
         score : float
-            The higher the better.
+            The score; higher is better.
 
         Raises
         ------
         ValueError
-            If y has not an entry for each prediction.
+            If the number of targets differs from the number of predictions.
         """
         predictions = getattr(estimator, self._response_method)(X)
         y, predictions, weights = flatten_steps(y, predictions, sample_weight)
         if self._response_method == "predict_proba" and predictions.shape[1:] == (2,):
-            predictions = predictions[:, 1]  # as scikit-learn's scorers do for two classes
+            # scikit-learn's scorers pass the second of two classes too
+            predictions = predictions[:, 1]
         weights = {} if weights is None else {"sample_weight": weights}
         return self._sign * self._score_func(y, predictions, **weights, **self._kwargs)
 
@@ -73,23 +74,23 @@ def step_scorer(
     greater_is_better: bool = True,
     **kwargs: Any,
 ) -> StepScorer:
-    """Make a scorer for predictions at every time step, for `scoring=` in a search.
+    """Make a scorer for predictions at every time step, for the `scoring` of a search.
 
-    scikit-learn's own metrics refuse a label for each time step, but where labels are 0 and 1 and
-    all sequences are as long: these they take for a multilabel indicator, and count a sequence as
-    right only if all its steps are.
+    scikit-learn's metrics do not accept one label per time step, with one exception. If all labels
+    are 0 or 1 and all sequences are equally long, the metrics take y for a multilabel indicator:
+    a sequence then counts as correct only if all of its time steps are.
 
     Parameters
     ----------
     scoring : str or callable
-        The name of one of scikit-learn's scorers, such as "accuracy" or
-        "neg_mean_absolute_error", or a metric ``score_func(y_true, y_pred, **kwargs)``.
+        Name of a scikit-learn scorer, such as "accuracy" or "neg_mean_absolute_error", or a metric
+        ``score_func(y_true, y_pred, **kwargs)``.
     response_method : {"predict", "predict_proba", "predict_log_proba"}, default="predict"
-        What a metric compares with y. Scorers know their own.
+        Method whose result the metric compares with y. Ignored if `scoring` is a name.
     greater_is_better : bool, default=True
-        Whether a metric is a score, and not a loss. Scorers know their own.
+        Whether the metric is a score, and not a loss. Ignored if `scoring` is a name.
     **kwargs
-        Passed to a metric.
+        Keyword arguments of the metric.
 
     Returns
     -------
@@ -99,7 +100,7 @@ def step_scorer(
     Raises
     ------
     ValueError
-        If scikit-learn has no scorer of this name.
+        If scikit-learn has no scorer with this name.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def step_scorer(
     >>> from skgru.metrics import step_scorer
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(n, 1)) for n in rng.integers(5, 20, size=60)]
-    >>> y = [(x[:, 0] > 0).astype(int) for x in X]  # a label for each step
+    >>> y = [(x[:, 0] > 0).astype(int) for x in X]  # one label per time step
     >>> gru = GRUClassifier(
     ...     8, return_sequences=True, learning_rate="cosine", max_iter=40, random_state=0
     ... )
@@ -126,39 +127,42 @@ def step_scorer(
 
 
 def _first_known(methods: tuple[str, ...]) -> str:
-    """Of the methods that a scorer accepts, the one that the estimators have."""
+    """Return the first of a scorer's methods that the estimators have."""
     return next(m for m in methods if m in ("predict_proba", "predict"))
 
 
 def flatten_steps(
     y: ArrayLike, predictions: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Put targets and predictions of all time steps one after the other, for any metric.
+    """Concatenate the targets and predictions of all time steps, for any metric.
 
     Parameters
     ----------
     y : array-like
-        Of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape (T_i[, k]).
+        Targets of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape
+        (n_timesteps_i[, k]).
     predictions : array-like
-        Of either form too; of the shorter of the two the end counts as padding.
+        Predictions in either of these forms. Where the targets of a sequence end before its
+        predictions, the remaining predictions are ignored as padding.
     sample_weight : array-like, default=None
-        One a sequence, or one a step.
+        One weight per sequence, or one per time step.
 
     Returns
     -------
-    y, predictions : ndarray with a row for each step whose target is not missing
-    sample_weight : ndarray or None
+    y, predictions : ndarray of shape (n_known,) or (n_known, k)
+        One row per time step whose target is not missing.
+    sample_weight : ndarray of shape (n_known,), or None
 
     Raises
     ------
     ValueError
-        If there are not as many sequences, or if a target lies after the last prediction.
+        If the numbers of sequences differ, or if a known target has no prediction.
     """
     if len(y) != len(predictions):
         raise ValueError(f"y has {len(y)} sequences, the predictions are for {len(predictions)}.")
     if sample_weight is not None and len(sample_weight) != len(y):
         raise ValueError(f"sample_weight has {len(sample_weight)} entries for {len(y)} sequences.")
-    rows: tuple[list, list, list] = ([], [], [])
+    parts: tuple[list, list, list] = ([], [], [])
     for i, (target, prediction) in enumerate(zip(y, predictions, strict=True)):
         target, prediction = np.asarray(target), np.asarray(prediction)
         if not target.ndim or not prediction.ndim:
@@ -172,10 +176,10 @@ def flatten_steps(
                 f"y[{i}] has {len(target)} steps, its prediction has {len(prediction)}."
             )
         known = np.flatnonzero(~missing_labels(target[:n_steps]))
-        rows[0].append(target[known])
-        rows[1].append(prediction[known])
+        parts[0].append(target[known])
+        parts[1].append(prediction[known])
         if sample_weight is not None:
             weight = np.asarray(sample_weight[i])
-            rows[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
-    targets, predicted, weights = (np.concatenate(r) if r else None for r in rows)
+            parts[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
+    targets, predicted, weights = (np.concatenate(p) if p else None for p in parts)
     return known_labels(targets, ...), known_labels(predicted, ...), weights

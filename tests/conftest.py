@@ -4,7 +4,7 @@ import pytest
 from skgru.kernels import instruction_sets
 
 # so that a failed assertion shows its values there, too
-pytest.register_assert_rewrite("network_helpers", "display_helpers")
+pytest.register_assert_rewrite("network_helpers", "display_helpers", "c_helpers")
 
 
 @pytest.fixture(params=instruction_sets())

@@ -1,6 +1,8 @@
 """Sequences of any form and length as one type, and the targets that belong to them."""
 
+from skgru.sequences.containers import numbers, read, short
 from skgru.sequences.forms import Sequences, check_sequences, ragged_items
+from skgru.sequences.names import check_features
 from skgru.sequences.packing import Packed, Span
 from skgru.sequences.targets import Aligned, Targets, align
 
@@ -11,6 +13,10 @@ __all__ = [
     "Span",
     "Targets",
     "align",
+    "check_features",
     "check_sequences",
+    "numbers",
     "ragged_items",
+    "read",
+    "short",
 ]

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 from sklearn.utils.validation import check_array
 
+from skgru.sequences.containers import joined, numbers, read
+from skgru.sequences.labels import padding_of
+from skgru.sequences.names import check_columns, check_order_of_columns
 from skgru.sequences.packing import Span
 
 
@@ -99,21 +102,20 @@ class Sequences:
         Returns
         -------
         ndarray of shape (n_samples, n_timesteps[, k]) for a table or an array, with a missing
-        label (NaN, or None if there are no numbers) where shorter sequences have ended; a list
-        of arrays of shape (T_i[, k]) for a list.
+        label (see `padding_of`) where shorter sequences have ended; a list of arrays of shape
+        (T_i[, k]) for a list.
         """
         if self.form == "list":
             return np.split(values, self.starts[1:])
         shape = (len(self), self.n_timesteps, *values.shape[1:])
         if self.lengths.min() == self.n_timesteps:
             return values.reshape(shape)
-        numbers = values.dtype.kind in "biuf"
-        dtype = np.result_type(values.dtype, np.float16) if numbers else object
-        padded = np.full(shape, np.nan if numbers else None, dtype=dtype)
+        dtype, missing = padding_of(values)
+        padded = np.full(shape, missing, dtype=dtype)
         padded[self._present] = values
         return padded
 
-    def rows_by_step(self, y: Any, name: str) -> np.ndarray:
+    def rows_by_step(self, y: Any, name: str, *, masked_as_missing: bool = False) -> np.ndarray:
         """Return y, given in the form of `by_step`, as one row for each time step.
 
         Parameters
@@ -124,31 +126,33 @@ class Sequences:
             sequence are not looked at.
         name : str
             Of y, for messages.
+        masked_as_missing : bool, default=False
+            Whether masked values are missing ones; otherwise they are refused.
 
         Returns
         -------
         ndarray of shape (sum of lengths,) or (sum of lengths, k)
+            Objects, if sequences have values of several types.
 
         Raises
         ------
         ValueError
             If there are not as many sequences and steps as X has.
         """
-        items = ragged_items(y, name)
-        if items is None:
-            array = np.asarray(y)
-            if array.ndim not in (2, 3):
+        items = read(y, name, masked_as_missing=masked_as_missing)
+        if isinstance(items, np.ndarray):
+            if items.ndim not in (2, 3):
                 raise ValueError(
-                    f"{name} has {array.ndim} dimensions (shape {array.shape}); with "
+                    f"{name} has {items.ndim} dimensions (shape {items.shape}); with "
                     "return_sequences=True it needs an entry for each time step: (n_samples, "
                     "n_timesteps), (n_samples, n_timesteps, k) or a list of arrays."
                 )
-            if array.shape[:2] != (len(self), self.n_timesteps):
+            if items.shape[:2] != (len(self), self.n_timesteps):
                 raise ValueError(
-                    f"{name} has {array.shape[0]} sequences of {array.shape[1]} steps, X has "
+                    f"{name} has {items.shape[0]} sequences of {items.shape[1]} steps, X has "
                     f"{len(self)} of {self.n_timesteps}."
                 )
-            return array[self._present]
+            return items[self._present]
         if len(items) != len(self):
             raise ValueError(f"{name} has {len(items)} sequences, X has {len(self)}.")
         for i, (item, length) in enumerate(zip(items, self.lengths, strict=True)):
@@ -159,7 +163,7 @@ class Sequences:
                 )
             if len(item) != length:
                 raise ValueError(f"{name}[{i}] has {len(item)} steps, X[{i}] has {length}.")
-        return np.concatenate(items)
+        return joined(items)
 
 
 def check_sequences(
@@ -204,31 +208,41 @@ def check_sequences(
     TypeError
         If X is sparse or holds objects that are not numbers.
     """
-    items = ragged_items(X, "X")
-    if items is not None:
-        array, lengths = _from_items(items)
-        sequences = Sequences(_numbers(array, dtype, caller), lengths, lengths.max(), "list")
+    read_x = read(X, "X")
+    if isinstance(read_x, list):
+        check_columns(X)
+        array, lengths = _from_items(read_x, n_channels)
+        sequences = Sequences(_converted(array, dtype, caller), lengths, lengths.max(), "list")
     else:
-        array = _numbers(X, dtype, caller)
+        if read_x.ndim not in (2, 3):
+            raise ValueError(_dimensions_message(read_x))
+        array = _converted(numbers(read_x, "X"), dtype, caller)
         if array.ndim == 2:
+            check_order_of_columns(X, n_channels)
             sequences = _from_table(array, n_channels)
-        elif array.ndim == 3:
-            sequences = _from_array(array)
         else:
-            raise ValueError(
-                f"X has {array.ndim} dimensions (shape {array.shape}); expected (n_samples, "
-                "n_timesteps, n_channels), (n_samples, n_timesteps * n_channels) or a list of "
-                "(n_timesteps, n_channels) arrays."
-            )
+            sequences = _from_array(array)
     _check_finite(sequences, allow_nan, caller)
     return sequences
 
 
-def _numbers(X: Any, dtype: DTypeLike | None, caller: str) -> np.ndarray:
-    """Return X as a C-contiguous floating-point array; values are not looked at."""
-    # "numeric", as a conversion to `dtype` in one go would read the string "1.5" as a number
-    X = check_array(
-        X, dtype="numeric", allow_nd=True, ensure_all_finite=False, input_name="X", estimator=caller
+def _dimensions_message(X: np.ndarray) -> str:
+    if X.ndim == 1:
+        return (
+            f"Expected 2D array, got 1D array of shape {X.shape} instead. Reshape your data: "
+            "X.reshape(1, -1) is one sequence, X.reshape(-1, 1) are sequences of one time step."
+        )
+    return (
+        f"X has {X.ndim} dimensions (shape {X.shape}); expected (n_samples, n_timesteps, "
+        "n_channels), (n_samples, n_timesteps * n_channels) or a list of (n_timesteps, "
+        "n_channels) arrays."
+    )
+
+
+def _converted(X: np.ndarray, dtype: DTypeLike | None, caller: str) -> np.ndarray:
+    """Return numbers as a C-contiguous floating-point array; values are not looked at."""
+    check_array(
+        X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=caller
     )
     if dtype is None:
         dtype = X.dtype if X.dtype.kind == "f" else np.float64
@@ -242,30 +256,11 @@ def ragged_items(X: Any, name: str) -> list[np.ndarray] | None:
 
     `name` is what messages call X.
     """
-    if not isinstance(X, list | tuple):
-        # one-dimensional object arrays, and Series whose cells are arrays
-        if getattr(X, "ndim", None) != 1 or getattr(X, "dtype", None) != np.dtype(object):
-            return None
-        X = list(X)
-        if not any(np.ndim(item) for item in X):
-            return None
-    elif not any(hasattr(item, "__array__") and np.ndim(item) for item in X):
-        # nested lists of numbers are an array, unless their lengths differ
-        try:
-            np.asarray(X)
-            return None
-        except ValueError:
-            pass
-    items = []
-    for i, item in enumerate(X):
-        try:
-            items.append(np.asarray(item))
-        except ValueError as error:
-            raise ValueError(f"{name}[{i}] is not an array: {error}") from error
-    return items
+    items = read(X, name)
+    return items if isinstance(items, list) else None
 
 
-def _from_items(items: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _from_items(items: list[np.ndarray], n_channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Concatenate separate sequences."""
     for i, item in enumerate(items):
         if item.ndim not in (1, 2):
@@ -277,13 +272,27 @@ def _from_items(items: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError(
                 f"X[{i}] is empty (shape {item.shape}); a sequence needs at least one time step."
             )
-    columns = [item.reshape(len(item), -1) for item in items]
+    if n_channels > 1 and any(item.ndim == 1 for item in items):
+        raise ValueError(
+            f"X is a list of 1-D sequences, which have one channel, but n_channels={n_channels}. "
+            f"Stack rows of n_timesteps * n_channels values, np.stack(X), or give arrays of shape "
+            f"(n_timesteps, {n_channels})."
+        )
+    columns = [numbers(item, f"X[{i}]").reshape(len(item), -1) for i, item in enumerate(items)]
+    lengths = np.array([len(item) for item in columns], dtype=np.intp)
     widths = np.array([item.shape[1] for item in columns])
-    usual = np.bincount(widths).argmax()
+    usual = np.unique_counts(widths)
+    usual = usual.values[usual.counts.argmax()]
     odd = np.flatnonzero(widths != usual)
     if len(odd):
-        raise ValueError(f"X[{odd[0]}] has {widths[odd[0]]} channels, the others have {usual}.")
-    return np.concatenate(columns), np.array([len(item) for item in columns], dtype=np.intp)
+        message = f"X[{odd[0]}] has {widths[odd[0]]} channels, the others have {usual}."
+        if np.ptp(lengths) == 0 and lengths[0] < widths.min():
+            message += (
+                f" All have {lengths[0]} time steps: if the channels came first, transpose each, "
+                "[x.T for x in X]."
+            )
+        raise ValueError(message)
+    return np.concatenate(columns), lengths
 
 
 def _from_table(X: np.ndarray, n_channels: int) -> Sequences:

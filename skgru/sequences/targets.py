@@ -1,19 +1,16 @@
 """Targets: a row of numbers and a weight for each sequence, or for each time step."""
 
 from dataclasses import dataclass
-from math import prod
-from types import EllipsisType
+from numbers import Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _num_samples,
-    check_consistent_length,
-)
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
+from skgru.sequences.containers import numbers, read, short
 from skgru.sequences.forms import Sequences
+from skgru.sequences.labels import known_labels, missing_labels, missing_values
 from skgru.sequences.packing import Span
 
 
@@ -115,14 +112,14 @@ def align(
     ------
     ValueError
         If lengths differ, if a weight is negative or not finite, or if all labels are missing.
+    TypeError
+        If y or the weights are no array-like.
     """
     if not by_step:
-        check_consistent_length(sequences, y)
-        weights = _check_sample_weight(
-            sample_weight, sequences, dtype=np.float64, ensure_non_negative=True, copy=True
-        )
-        return Aligned(y, weights, slice(None), None)
-    rows, weights = sequences.rows_by_step(y, "y"), step_weights(sample_weight, sequences)
+        rows = _rows_of_sequences(y, sequences)
+        return Aligned(rows, sequence_weights(sample_weight, sequences), slice(None), None)
+    rows = sequences.rows_by_step(y, "y", masked_as_missing=True)
+    weights = step_weights(sample_weight, sequences)
     missing = missing_labels(rows)
     if missing.all():
         raise ValueError("All labels in y are missing (NaN or None).")
@@ -130,41 +127,57 @@ def align(
     return Aligned(known_labels(rows, ~missing), weights, ~missing, sequences)
 
 
-def missing_labels(y: np.ndarray) -> np.ndarray:
-    """Find the rows that are missing: NaN or None in all columns.
+def _rows_of_sequences(y: Any, sequences: Sequences) -> np.ndarray:
+    """Return y as an array with a row for each sequence, none of them missing."""
+    rows = read(y, "y")
+    if isinstance(rows, list):
+        if len({item.shape for item in rows}) > 1:
+            raise ValueError(
+                "y is a list of arrays of different lengths, while the estimator predicts once "
+                "per sequence; for one label or number per time step, set return_sequences=True."
+            )
+        rows = np.stack([_as_known(item) for item in rows]) if len(rows) else np.empty(0)
+    check_consistent_length(sequences.lengths, rows)
+    return _as_known(rows)
+
+
+def _as_known(rows: np.ndarray) -> np.ndarray:
+    """Make plain labels of objects; strings stay objects, as scikit-learn leaves them."""
+    if rows.dtype.kind in "OmM":
+        missing = missing_values(rows)
+        if missing.any():
+            example = short(rows[missing][0])
+            raise ValueError(
+                f"Input y contains NaN or another missing value ({example}); only labels of time "
+                "steps, with return_sequences=True, may be missing."
+            )
+    if rows.dtype != object or all(isinstance(value, str) for value in rows.flat):
+        return rows
+    return known_labels(rows, ...)
+
+
+def sequence_weights(sample_weight: Any, sequences: Sequences) -> np.ndarray:
+    """Return the weight of every sequence.
 
     Parameters
     ----------
-    y : ndarray of shape (n_rows,) or (n_rows, k)
+    sample_weight : array-like of shape (n_samples,), float or None
+    sequences : Sequences
 
     Returns
     -------
-    ndarray of bool, shape (n_rows,)
-
-    Raises
-    ------
-    ValueError
-        If a part of a row is missing.
+    ndarray of shape (n_samples,), float64
     """
-    if y.dtype == object:
-        missing = np.equal(y, None) | np.not_equal(y, y)
-    elif y.dtype.kind == "f":
-        missing = np.isnan(y)
-    else:
-        missing = np.zeros(y.shape, dtype=bool)
-    missing = missing.astype(bool).reshape(len(y), prod(y.shape[1:]))
-    parts = np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1))
-    if len(parts):
-        raise ValueError(
-            f"y has a step of which some outputs are missing and others are not: {y[parts[0]]}. "
-            "Either all outputs of a step must be missing, or none."
-        )
-    return missing.all(axis=1)
-
-
-def known_labels(y: np.ndarray, known: np.ndarray | EllipsisType) -> np.ndarray:
-    """Take the known rows; object arrays, which missing rows need, become plain labels again."""
-    return np.array(y[known].tolist()) if y.dtype == object else y[known]
+    weights = sample_weight
+    if not (weights is None or isinstance(weights, Number)):
+        weights = read(weights, "sample_weight")
+        if isinstance(weights, list):
+            raise ValueError(
+                "sample_weight is a list of arrays; without return_sequences=True, a sequence has "
+                "one weight."
+            )
+        weights = numbers(weights, "sample_weight")
+    return _checked_weights(weights, len(sequences))
 
 
 def step_weights(sample_weight: Any, sequences: Sequences) -> np.ndarray:
@@ -172,7 +185,7 @@ def step_weights(sample_weight: Any, sequences: Sequences) -> np.ndarray:
 
     Parameters
     ----------
-    sample_weight : array-like or None
+    sample_weight : array-like, float or None
         Of shape (n_samples,), or in a form that y may have.
     sequences : Sequences
 
@@ -180,24 +193,26 @@ def step_weights(sample_weight: Any, sequences: Sequences) -> np.ndarray:
     -------
     ndarray of shape (sum of lengths,), float64
     """
-    if sample_weight is None or _is_flat(sample_weight):
-        n_samples = len(sequences)
-        if sample_weight is not None and _num_samples(sample_weight) != n_samples:
+    weights = sample_weight
+    if not (weights is None or isinstance(weights, Number)):
+        weights = read(weights, "sample_weight")
+    if isinstance(weights, list) or np.ndim(weights) > 1:
+        rows = numbers(sequences.rows_by_step(weights, "sample_weight"), "sample_weight")
+        return _checked_weights(rows, len(rows))
+    if isinstance(weights, np.ndarray):
+        if len(weights) != len(sequences):
             raise ValueError(
-                f"sample_weight has {_num_samples(sample_weight)} entries, X has {n_samples} "
-                "sequences."
+                f"sample_weight has {len(weights)} entries, X has {len(sequences)} sequences."
             )
-        weights = _check_sample_weight(
-            sample_weight, sequences, dtype=np.float64, ensure_non_negative=True
-        )
-        return np.repeat(weights, sequences.lengths)
-    rows = sequences.rows_by_step(sample_weight, "sample_weight")
-    return _check_sample_weight(rows, rows, dtype=np.float64, ensure_non_negative=True)
+        weights = numbers(weights, "sample_weight")
+    return np.repeat(_checked_weights(weights, len(sequences)), sequences.lengths)
 
 
-def _is_flat(sample_weight: Any) -> bool:
-    try:
-        array = np.asarray(sample_weight)
-    except ValueError:  # arrays of different lengths
-        return False
-    return array.ndim < 2 and array.dtype != object
+def _checked_weights(weights: np.ndarray | Number | None, n_rows: int) -> np.ndarray:
+    """Return finite weights of at least 0, one for each row."""
+    # scikit-learn checks the numbers of an array, and not a single one
+    if isinstance(weights, Number):
+        weights = np.full(n_rows, numbers(np.array([weights]), "sample_weight")[0])
+    return _check_sample_weight(
+        weights, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True, copy=True
+    )

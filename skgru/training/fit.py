@@ -14,7 +14,7 @@ from skgru.outputs import Outputs
 from skgru.sequences import Sequences, Targets
 from skgru.training.callbacks import FitTasks
 from skgru.training.divergence import Guard
-from skgru.training.history import History, Patience
+from skgru.training.history import MIN_UPDATES, History, Patience
 from skgru.training.lbfgs import fit_lbfgs, merge_equal
 from skgru.training.objective import Objective
 from skgru.training.optimizers import OPTIMIZERS, Optimizer
@@ -134,9 +134,11 @@ class Fit:
 
         A small set cannot do without them (Goodfellow et al. 2016, algorithm 7.2).
         """
+        samples = np.sort(np.concatenate([training.samples, training.held_out]))
+        n_updates = -(-len(samples) // self._batch_size(len(samples)))
+        n_epochs = min(max(n_epochs, -(-MIN_UPDATES // n_updates)), self.settings.max_iter)
         if self.settings.verbose:
             print(f"Training once more, on all samples, for {n_epochs} epochs.")
-        samples = np.sort(np.concatenate([training.samples, training.held_out]))
         scores = self.history.validation_scores
         self.history.__init__(validation_scores=scores)
         self.network.initialize(self.random_state)
@@ -184,9 +186,8 @@ class Fit:
     ) -> bool:
         """Train for at most so many epochs; without a reference, unguarded (`partial_fit`)."""
         settings = self.settings
-        n_samples, batch_size = len(training.samples), settings.batch_size
-        batch_size = auto_batch_size(n_samples) if batch_size == "auto" else batch_size
-        batch_size = min(batch_size, n_samples)
+        n_samples = len(training.samples)
+        batch_size = self._batch_size(n_samples)
         if self.solver is None:
             n_updates = max_iter * -(-n_samples // batch_size)
             self.solver = self._new_solver(n_updates)
@@ -208,6 +209,10 @@ class Fit:
             validation=validation,
             guard=None if reference is None else Guard(objective, reference),
         ).run(max_iter)
+
+    def _batch_size(self, n_samples: int) -> int:
+        size = self.settings.batch_size
+        return min(auto_batch_size(n_samples) if size == "auto" else size, n_samples)
 
     def _objective(self, training: TrainingSet, penalty_in_loss: bool) -> Objective:
         settings = self.settings

@@ -6,18 +6,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from skgru.sequences import Targets
+
+# Level of the test whether an epoch validates worse than the best one.
+SIGNIFICANCE = 0.05
 
 
 @dataclass
 class Validation:
     """Scores of the epochs, and the parameters of the best one.
 
-    With the loss as score, an epoch counts as equal to the best one as long as its mean loss is
-    less than one standard error above it, over the paired differences of all samples. Of equal
-    epochs the latest is kept: a few samples do not take a well-trained network back to its
-    beginning.
+    With the loss as score, an epoch counts as equal to the best one unless its mean loss is
+    significantly higher (one-sided paired t-test over the samples, at 5 %). Of equal epochs the
+    latest is kept: a few samples do not take a well-trained network back to its beginning.
 
     Parameters
     ----------
@@ -65,22 +68,22 @@ class Validation:
             )
         self.n_epochs += 1
         if self.stops:
-            equal = score >= self._best_score or self._within_error(losses)
+            equal = score >= self._best_score or not self._is_worse(losses)
             if score > self._best_score:
                 self._best_score, self._best_losses = score, losses
             if equal:
                 self._kept, self.kept_epoch = self.parameters.copy(), self.n_epochs
         return score
 
-    def _within_error(self, losses: np.ndarray | None) -> bool:
-        """Return whether the losses are less than a standard error above those of the best."""
+    def _is_worse(self, losses: np.ndarray | None) -> bool:
+        """Return whether the losses are significantly higher than those of the best epoch."""
         if losses is None or len(losses) < 2 or not np.isfinite(losses).all():
-            return False
+            return True
         differences = losses - self._best_losses
-        mean = differences.sum()
-        # of a weighted mean, as Σ (w_i (d_i - mean))²
-        error = np.sqrt(np.sum((differences - self.shares * mean) ** 2))
-        return bool(mean <= error)
+        mean, n = differences.sum(), len(losses)
+        # standard error of a weighted mean, as Σ (w_i (d_i - mean))²
+        error = np.sqrt(np.sum((differences - self.shares * mean) ** 2) * n / (n - 1))
+        return bool(mean > stdtrit(n - 1, 1 - SIGNIFICANCE) * error)
 
     def restore(self) -> None:
         """Return to the parameters of the epoch that was kept."""

@@ -12,7 +12,7 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.datasets import load_japanese_vowels, load_sunspots
 from skgru.forecasting import sliding_windows
 from skgru.interop import register_skl2onnx
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -163,6 +163,85 @@ def test_transformer_alone(ragged):
     (transformed,) = run(skl2onnx.to_onnx(model, initial_types=types), X, dtype=np.float64)
     assert transformed.dtype == np.float32
     np.testing.assert_allclose(transformed, model.transform(X), rtol=0, atol=1e-5)
+
+
+# ---- patches ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (4, 3), (3, 3), (12, 5)])
+@pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
+def test_patches(ragged, size, stride, pooling):
+    X, y = ragged
+    X = [np.tile(x, (1 + i % 3, 1)) for i, x in enumerate(X)]
+    steps = [PerTimestep(StandardScaler()), Patches(size, stride)]
+    pipeline = make_pipeline(*steps, gru(pooling=pooling, bidirectional=True)).fit(X, y)
+    model = convert(pipeline, [None, None, 2], lengths=True, options=WITHOUT_MAP)
+    values, lengths = padded(X)
+    values[np.arange(values.shape[1]) >= lengths[:, np.newaxis]] = np.nan
+    for shorter in (len(X), 5, 1):
+        label, probabilities = run(model, values[:shorter], lengths[:shorter])
+        expected = pipeline.predict_proba(X[:shorter])
+        assert label.tolist() == pipeline.predict(X[:shorter]).tolist()
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    model = convert(pipeline, [None, None, 2], options=WITHOUT_MAP)
+    for n_steps in (1, 2, 3, 4, 9, 20):
+        alike = np.random.default_rng(0).normal(size=(4, n_steps, 2))
+        label, probabilities = run(model, alike)
+        assert label.tolist() == pipeline.predict(alike).tolist()
+        expected = pipeline.predict_proba(alike)
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+
+
+def test_a_transformer_of_patches(ragged):
+    X, y = ragged
+    patches = [Patches(4, 2), PerTimestep(PCA(3)), Patches(2, 1)]
+    pipeline = make_pipeline(PerTimestep(StandardScaler()), *patches, gru()).fit(X, y)
+    model = convert(pipeline, [None, None, 2], lengths=True, options=WITHOUT_MAP)
+    label, probabilities = run(model, *padded(X))
+    assert label.tolist() == pipeline.predict(X).tolist()
+    np.testing.assert_allclose(probabilities, pipeline.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_a_number_each_patch(ragged):
+    X = ragged[0]
+    patches = Patches(3, 2).fit(X)
+    y = [x.sum(axis=1) for x in patches.transform(X)]
+    pipeline = make_pipeline(patches, gru(GRURegressor, return_sequences=True)).fit(X, y)
+    model = convert(pipeline, [None, None, 2], lengths=True)
+    (numbers,) = run(model, *padded(X))
+    numbers = numbers.reshape(len(X), -1)
+    for own, expected in zip(numbers, pipeline.predict(X), strict=True):
+        np.testing.assert_allclose(own[: len(expected)], expected, rtol=0, atol=1e-5)
+        assert np.isnan(own[len(expected) :]).all()
+
+
+def test_patches_alone(ragged):
+    X = np.stack([x for x in ragged[0] if len(x) == 5])
+    model = Patches(3, 2).fit(X)
+    for shape in ([None, None, 2], [None, 5, 2], [len(X), 5, 2]):
+        (transformed,) = run(convert(model, shape), X)
+        np.testing.assert_array_equal(transformed, model.transform(X.astype(np.float32)))
+
+
+def test_patches_of_tables():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(3, 2, size=(40, 24)), rng.integers(3, size=40)
+    patches = Patches(5, 2, n_channels=3).fit(X)
+    (transformed,) = run(convert(patches, [None, 24]), X)
+    np.testing.assert_array_equal(transformed, patches.transform(X.astype(np.float32)))
+    pipeline = make_pipeline(StandardScaler(), patches, gru(n_channels=15)).fit(X, y)
+    label, probabilities = run(convert(pipeline, [None, 24], options=WITHOUT_MAP), X)
+    assert (label == pipeline.predict(X)).all()
+    np.testing.assert_allclose(probabilities, pipeline.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_what_is_computed_of_whole_sequences(ragged):
+    X, y = ragged
+    for transformer in (StandardScaler(), np.tanh):
+        pipeline = make_pipeline(PerSequence(transformer), gru()).fit(X, y)
+        for lengths in (False, True):
+            with pytest.raises(NotImplementedError, match="PerSequence has no form in ONNX"):
+                convert(pipeline, [None, None, 2], lengths=lengths)
 
 
 # ---- tables ----------------------------------------------------------------------------------

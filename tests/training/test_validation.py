@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import log_loss, make_scorer
 from sklearn.model_selection import GroupShuffleSplit, LeaveOneGroupOut
 
@@ -121,20 +122,45 @@ def test_of_equal_scores_the_latest_is_kept():
     assert kept_epochs([0.5, 0.7, 0.7, 0.6, 0.7, 0.69]) == [0, 1, 2, 2, 4, 4]
 
 
-def test_within_a_standard_error_the_latest_is_kept():
+def test_what_is_not_significantly_worse_is_kept():
     rng = np.random.default_rng(0)
     best = rng.uniform(0.5, 1.5, size=200) / 200
-    noise = rng.normal(size=200) / 200
-    noise -= noise.mean()  # of standard error 1 / √200 ≈ 0.071
-    near, far = best + noise + 0.05 / 200, best + noise + 0.1 / 200
-    assert kept_epochs([2 * best, best, near, far, best + 1e-9]) == [0, 1, 2, 2, 4 - 2]
+    noise = rng.normal(size=200)
+    noise = (noise - noise.mean()) / noise.std(ddof=1) / 200  # its mean has a standard error
+    critical = stats.t.ppf(0.95, 199) / np.sqrt(200) / 200
+    near, far = best + noise + 0.99 * critical, best + noise + 1.01 * critical
+    assert kept_epochs([2 * best, best, near, far]) == [0, 1, 2, 2]
+    assert stats.ttest_rel(near, best, alternative="greater").pvalue > 0.05
+    assert stats.ttest_rel(far, best, alternative="greater").pvalue < 0.05
     assert kept_epochs([best, best + 0.001 / 200]) == [0, 0]  # no noise, no doubt
 
 
-def test_two_samples_do_not_bring_the_beginning_back(ragged):
+def test_two_samples_do_not_bring_the_beginning_back():
     """A network that fits well is kept, though two held-out samples liked the beginning better."""
-    first, last = np.array([0.3, 0.4]), np.array([0.0, 1.0])
-    assert kept_epochs([first, last]) == [0, 1]
+    for last in ([0.0, 1.0], [0.4, 0.6]):
+        assert kept_epochs([np.array([0.3, 0.4]), np.array(last)]) == [0, 1]
+
+
+def test_few_held_out_samples_only_tell_how_long_to_train(ragged):
+    """The network is trained anew on all samples, for as many epochs."""
+    X, y = ragged
+    how = {"hidden_layer_sizes": 4, "random_state": 0, "max_iter": 300}
+    model = GRUClassifier(early_stopping=True, **how).fit(X, y)
+    assert model.t_ == 40 * model.n_iter_  # all samples
+    assert model.n_updates_ >= 1000
+    assert len(model.validation_scores_) >= model.n_iter_
+    # X_val is nobody's training data
+    model.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
+    assert model.t_ == 30 * model.n_iter_ == 30 * len(model.validation_scores_)
+
+
+def test_many_held_out_samples_choose_the_weights():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1010, 3, 1))
+    y = (X[:, :, 0].mean(axis=1) > 0).astype(int)
+    model = GRUClassifier(4, early_stopping=True, max_iter=3, random_state=0).fit(X, y)
+    assert model.t_ == 3 * 909
+    assert len(model.validation_scores_) == model.n_iter_ == 3
 
 
 # ---- what is held out ----------------------------------------------------------------------------

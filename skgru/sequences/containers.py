@@ -1,0 +1,451 @@
+"""Read X, y and weights of any container into NumPy arrays, or refuse them with the remedy.
+
+Nothing is read as something else: masks and dates do not become numbers, strings are not parsed,
+and integers that float64 cannot hold stay integers.
+"""
+
+import datetime
+import reprlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+# float64 holds all integers up to this one
+LARGEST_EXACT = 2**53
+
+_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+_LISTS = (list, tuple)
+_NUMBERS = {"bool", "int", "float"}
+_MAX_DEPTH = 64  # of NumPy's arrays
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 60
+
+
+def short(value: Any) -> str:
+    """Return a repr of at most about 100 characters, for messages."""
+    if isinstance(value, np.ndarray):
+        value = value.ravel()[:7].tolist() if value.ndim else value.item()
+    text = _REPR.repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def type_name(value: Any) -> str:
+    """Return the name of a type with its package, as `polars.LazyFrame`."""
+    cls = type(value)
+    package = cls.__module__.split(".")[0]
+    return cls.__qualname__ if package == "builtins" else f"{package}.{cls.__qualname__}"
+
+
+def read(data: Any, name: str, *, masked_as_missing: bool = False) -> np.ndarray | list[np.ndarray]:
+    """Return data as one array, or as a list with one array per sequence if that is its form.
+
+    Parameters
+    ----------
+    data : array-like
+        An array, a data frame or a column of one, or nested lists or tuples of them. One
+        dimension of arrays (a list, an object array, a Series) gives a list of arrays; nested
+        lists of numbers do if their lengths differ.
+    name : str
+        Of the data, for messages.
+    masked_as_missing : bool, default=False
+        Whether masked values become missing ones, NaN, NaT or None. Otherwise they are refused.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        With at least one dimension. Of dtype object where values of several types have no common
+        dtype that holds all of them exactly.
+
+    Raises
+    ------
+    ValueError
+        If values are masked, or if the data are ragged in another way.
+    TypeError
+        If the data are no array-like.
+    """
+    if not isinstance(data, _LISTS):
+        array = _array(data, name, masked_as_missing)
+        if array.ndim == 1 and array.dtype == object and any(map(_is_nested, array)):
+            return _items(array, name, masked_as_missing)
+        return array
+    if not any(_is_array(item) for item in data):
+        # nested lists of numbers are an array, unless their lengths differ
+        array = _regular(data, name, masked_as_missing)
+        if array is not None:
+            return array
+    return _items(data, name, masked_as_missing)
+
+
+def numbers(array: np.ndarray, name: str) -> np.ndarray:
+    """Return an array of booleans, integers or floating-point numbers with the same values.
+
+    Parameters
+    ----------
+    array : ndarray
+        As `read` returns it. None and NA become NaN.
+    name : str
+        Of the array, for messages.
+
+    Raises
+    ------
+    ValueError
+        If the array holds strings or complex numbers.
+    TypeError
+        If it holds dates, durations or other objects that are not numbers.
+    """
+    kind = array.dtype.kind
+    if kind in "biuf":
+        return array
+    if kind in "mM":
+        raise TypeError(_dates_message(name, f"has dtype {array.dtype}"))
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
+    if kind in "SUV":
+        raise ValueError(_strings_message(name, f"has dtype {array.dtype}"))
+    flat = array.ravel()
+    types = set(map(type, flat))
+    for cls in types:
+        if cls is type(np.ma.masked):
+            raise ValueError(f"{name} holds masked values; impute them.")
+        if issubclass(cls, (*_DATES, str, bytes)) or cls.__name__ == "NaTType":
+            example = short(next(value for value in flat if type(value) is cls))
+            message = _strings_message if issubclass(cls, str | bytes) else _dates_message
+            error = ValueError if issubclass(cls, str | bytes) else TypeError
+            raise error(message(name, f"holds {example} of type {cls.__name__}"))
+    try:
+        # objects that refuse a comparison, such as pandas.NA, are told by the name of their type
+        if any(cls.__name__ == "NAType" for cls in types):
+            flat = objects([None if type(v).__name__ == "NAType" else v for v in flat])
+        return flat.astype(np.float64).reshape(array.shape)
+    except OverflowError:
+        return np.array([_to_float(value) for value in flat]).reshape(array.shape)
+    except Exception as error:
+        cls = ValueError if isinstance(error, ValueError) else TypeError
+        raise cls(f"{name} holds objects that are not numbers: {str(error)[:150]}") from error
+
+
+def objects(values: Any) -> np.ndarray:
+    """Return a one-dimensional object array of values, each as it is."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values if isinstance(values, list) else list(values)
+    return array
+
+
+def joined(items: list[np.ndarray]) -> np.ndarray:
+    """Concatenate arrays, as objects if no dtype holds the values of all of them."""
+    kinds = {item.dtype.kind for item in items}
+    if len(kinds) == 1:
+        return np.concatenate(items)
+    if kinds <= set("biuf"):
+        array = np.concatenate(items)
+        if array.dtype.kind != "f" or not any(_exceeds_float64(item) for item in items):
+            return array
+    return np.concatenate([_as_objects(item) for item in items])
+
+
+def common_array(values: list[Any]) -> np.ndarray:
+    """Return objects as an array of their common type; of dtype object if they have none."""
+    kinds = {_kind(cls) for cls in set(map(type, values))}
+    if len(kinds) <= 1 or kinds <= _NUMBERS:
+        array = np.array(values)
+        # not of tuples, of which NumPy makes another dimension
+        if array.shape == (len(values),) and not _rounded(array, values):
+            return array
+    return objects(values)
+
+
+# ---- single arrays -------------------------------------------------------------------------------
+
+
+def _array(data: Any, name: str, masked_as_missing: bool) -> np.ndarray:
+    """Convert anything but lists."""
+    if isinstance(data, np.ma.MaskedArray):
+        return _unmasked(data, name, masked_as_missing)
+    if isinstance(data, np.matrix):
+        raise TypeError(
+            f"{name} is a numpy.matrix, which is not supported; use np.asarray({name})."
+        )
+    if issparse(data):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required. Use "
+            f"'{name}.toarray()' to convert to a dense numpy array."
+        )
+    _refuse_other_containers(data, name)
+    if not isinstance(data, np.ndarray) and (columns := _columns(data)) is not None:
+        return _of_columns(columns, name, masked_as_missing)
+    try:
+        array = np.asarray(data)
+    except Exception as error:  # of any class, as any library may have made the container
+        raise TypeError(_not_an_array(data, name)) from error
+    if array.ndim == 0:
+        raise TypeError(_not_an_array(data, name))
+    if array.dtype.kind == "T":
+        return array.astype(object)
+    if array.dtype.kind == "f" and not isinstance(data, np.ndarray):
+        return _exact(data, array)
+    return array
+
+
+def _exact(data: Any, array: np.ndarray) -> np.ndarray:
+    """Undo a conversion of large integers to floats, which columns with missing values undergo."""
+    if array.ndim != 1 or not (np.abs(array) > LARGEST_EXACT).any():
+        return array
+    for method in ("to_list", "to_pylist", "tolist"):
+        if hasattr(data, method):
+            values = getattr(data, method)()
+            return objects(values) if any(isinstance(v, int) for v in values) else array
+    return array
+
+
+def _unmasked(data: np.ma.MaskedArray, name: str, masked_as_missing: bool) -> np.ndarray:
+    mask = np.ma.getmaskarray(data)
+    if not mask.any():
+        return np.asarray(data)
+    if not masked_as_missing:
+        raise ValueError(
+            f"{name} is a masked array with {int(mask.sum())} masked values, which would be read "
+            f"as if they were not masked. Use {name}.filled(...) with values of your choice, or "
+            "impute them."
+        )
+    array = np.asarray(data)
+    if array.dtype.kind == "f":
+        return np.where(mask, np.array(np.nan, dtype=array.dtype), array)
+    array = _as_objects(array)
+    array[mask] = None
+    return array
+
+
+def _refuse_other_containers(data: Any, name: str) -> None:
+    """Raise TypeError for containers that NumPy would take for a single object."""
+    if type(data).__name__ in ("dict_keys", "dict_values", "dict_items"):
+        remedy = f"pass an array or a list, such as list({name})"
+    elif isinstance(data, Mapping):
+        remedy = f"pass an array or a list, such as list({name}.values())"
+    elif isinstance(data, Set) and not hasattr(data, "__array__"):
+        remedy = "it has no order; pass an array or a list"
+    elif isinstance(data, Iterator):
+        remedy = f"pass an array or a list, such as list({name})"
+    elif hasattr(data, "collect") and not hasattr(data, "__array__"):
+        remedy = f"call {name}.collect() first"
+    elif type(data).__name__ == "DuckDBPyRelation":
+        remedy = f"call {name}.df() first"
+    elif isinstance(data, str | bytes):
+        remedy = "pass an array or a list"
+    else:
+        return
+    raise TypeError(f"{name} is a {type_name(data)}, which is no array-like: {remedy}.")
+
+
+def _not_an_array(data: Any, name: str) -> str:
+    if np.isscalar(data) or isinstance(data, np.ndarray):
+        return f"{name} is a single value ({short(data)}); expected an array or a list."
+    if type(data).__module__.startswith("awkward"):
+        return (
+            f"{name} is an {type_name(data)} of lists of different lengths; pass a list of "
+            f"arrays, such as [np.asarray(x) for x in {name}]."
+        )
+    iterable = isinstance(data, Iterable)
+    remedy = f", such as [np.asarray(x) for x in {name}]" if iterable else ""
+    return (
+        f"{name} is a {type_name(data)}, which is no array-like; pass an array or a list{remedy}."
+    )
+
+
+# ---- data frames ---------------------------------------------------------------------------------
+
+
+def _columns(data: Any) -> list[tuple[Any, Any]] | None:
+    """Return names and columns of a data frame that is no plain array, otherwise None."""
+    if _is_of("pandas", "DataFrame", data):
+        kinds = {d.kind if isinstance(d, np.dtype) else None for d in data.dtypes}
+        if kinds <= set("iuf") or kinds == {"b"}:
+            return None
+        return [(data.columns[i], data.iloc[:, i]) for i in range(data.shape[1])]
+    if _is_of("polars", "DataFrame", data):
+        return list(zip(data.columns, data.get_columns(), strict=True))
+    if _is_of("pyarrow", "Table", data) or _is_of("pyarrow", "RecordBatch", data):
+        return list(zip(data.schema.names, data.columns, strict=True))
+    return None
+
+
+def _is_of(package: str, cls: str, data: Any) -> bool:
+    module = sys.modules.get(package)
+    return module is not None and isinstance(data, getattr(module, cls, ()))
+
+
+def _of_columns(columns: list[tuple[Any, Any]], name: str, masked_as_missing: bool) -> np.ndarray:
+    """Put columns side by side: some libraries make numbers of dates that stand beside numbers."""
+    if not columns:
+        return np.empty((0, 0))
+    arrays = []
+    for label, column in columns:
+        array = _array(column, f"{name}[{short(label)}]", masked_as_missing)
+        if array.ndim > 1 or (array.dtype == object and any(map(_is_nested, array))):
+            raise ValueError(
+                f"{name} has a column of arrays, {short(label)}; pass the column itself, "
+                f"{name}[{short(label)}], for an array per sequence."
+            )
+        arrays.append(array)
+    if {array.dtype.kind for array in arrays} <= set("biuf"):
+        return np.column_stack(arrays)
+    return np.column_stack([_as_objects(array) for array in arrays])
+
+
+# ---- lists ---------------------------------------------------------------------------------------
+
+
+def _regular(data: list | tuple, name: str, masked_as_missing: bool) -> np.ndarray | None:
+    """Return nested lists of equal lengths as an array, others as None."""
+    types, has_masks = _leaves(data)
+    if has_masks:
+        data = _without_masks(data, name, masked_as_missing)
+        types, _ = _leaves(data)
+    kinds = {_kind(cls) for cls in types}
+    # of 1 beside "a", NumPy would make "1", and numbers of booleans beside NaN
+    mixed = len(kinds) > 1 and (not kinds <= _NUMBERS or kinds == {"bool", "float"})
+    try:
+        array = np.array(data, dtype=object if mixed else None)
+        if array.dtype.kind == "f" and "int" in kinds:
+            exact = np.array(data, dtype=object)
+            array = exact if _rounded(array, exact.flat) else array
+    except ValueError:
+        return None
+    except Exception as error:
+        raise TypeError(f"{name} holds values that make no array: {str(error)[:150]}") from error
+    if array.dtype == object and any(isinstance(value, _LISTS) for value in array.flat):
+        return None
+    return array.astype(object) if array.dtype.kind == "T" else array
+
+
+def _rounded(array: np.ndarray, values: Iterable[Any]) -> bool:
+    """Return whether NumPy has made floats of integers that no float equals."""
+    return (
+        array.dtype.kind == "f"
+        and bool((abs(array) > LARGEST_EXACT).any())
+        and any(isinstance(v, int | np.integer) and abs(int(v)) > LARGEST_EXACT for v in values)
+    )
+
+
+def _leaves(data: list | tuple, depth: int = 1) -> tuple[set[type], bool]:
+    """Return the types of all values in nested lists, and whether there are masked arrays."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"lists are nested more than {_MAX_DEPTH} deep.")
+    types, has_masks = set(map(type, data)), False
+    for cls in list(types):
+        if issubclass(cls, _LISTS):
+            types.discard(cls)
+            for item in data:
+                if type(item) is cls:
+                    inner, masks = _leaves(item, depth + 1)
+                    types |= inner
+                    has_masks |= masks
+        elif issubclass(cls, np.ma.MaskedArray):
+            has_masks = True
+    return types, has_masks
+
+
+def _without_masks(data: Any, name: str, masked_as_missing: bool) -> Any:
+    """Replace masked arrays in nested lists by plain ones."""
+    if isinstance(data, _LISTS):
+        return [_without_masks(item, name, masked_as_missing) for item in data]
+    if not isinstance(data, np.ma.MaskedArray):
+        return data
+    if data.ndim == 0:
+        if np.ma.getmaskarray(data).any() and masked_as_missing:
+            return None
+        return _unmasked(data, name, masked_as_missing)[()]
+    return _unmasked(data, name, masked_as_missing).tolist()
+
+
+def _is_array(item: Any) -> bool:
+    """Return whether an item of a list is an array of at least one dimension."""
+    if isinstance(item, (*_LISTS, str, bytes)) or np.isscalar(item):
+        return False
+    ndim = getattr(item, "ndim", None)
+    if isinstance(ndim, int):
+        return ndim > 0
+    return hasattr(item, "__array__")
+
+
+def _is_nested(item: Any) -> bool:
+    return isinstance(item, _LISTS) or _is_array(item)
+
+
+def _items(data: Iterable[Any], name: str, masked_as_missing: bool) -> list[np.ndarray]:
+    """Convert sequences one by one."""
+    items = []
+    for i, item in enumerate(data):
+        item_name = f"{name}[{i}]"
+        if isinstance(item, _LISTS):
+            array = _of_steps(item, item_name, masked_as_missing)
+        else:
+            array = _array(item, item_name, masked_as_missing)
+        items.append(array)
+    return items
+
+
+def _of_steps(item: list | tuple, name: str, masked_as_missing: bool) -> np.ndarray:
+    """Convert one sequence that is a list of numbers, of lists or of arrays."""
+    array = _regular(item, name, masked_as_missing)
+    if array is None:
+        raise ValueError(
+            f"{name} is not an array: its time steps have different numbers of values."
+        )
+    return array
+
+
+# ---- values --------------------------------------------------------------------------------------
+
+
+def _kind(cls: type) -> str:
+    """Return a name for types whose values NumPy can put into one array without changing them."""
+    if issubclass(cls, bool | np.bool_):
+        return "bool"
+    if issubclass(cls, np.timedelta64):
+        return "duration"
+    if issubclass(cls, int | np.integer):
+        return "int"
+    if issubclass(cls, float | np.floating):
+        return "float"
+    if issubclass(cls, str):
+        return "str"
+    return cls.__name__
+
+
+def _exceeds_float64(item: np.ndarray) -> bool:
+    if item.dtype.kind not in "iu" or not item.size:
+        return False
+    return int(item.max()) > LARGEST_EXACT or int(item.min()) < -LARGEST_EXACT
+
+
+def _as_objects(array: np.ndarray) -> np.ndarray:
+    """Return an object array of the values; `astype` would make integers of dates in ns."""
+    if array.dtype == object:
+        return array.copy()
+    flat = array.ravel()
+    values = list(flat) if array.dtype.kind in "mM" else flat.tolist()
+    return objects(values).reshape(array.shape)
+
+
+def _to_float(value: Any) -> float:
+    try:
+        return float(value) if value is not None else np.nan
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def _dates_message(name: str, what: str) -> str:
+    return (
+        f"{name} {what}: dates and durations are not numbers. Convert them, for instance to "
+        "seconds with (t - t[0]) / np.timedelta64(1, 's')."
+    )
+
+
+def _strings_message(name: str, what: str) -> str:
+    return (
+        f"could not convert string to float: {name} {what}; arrays of bytes/strings are not "
+        "numeric. Convert them to numbers explicitly."
+    )

@@ -1,0 +1,193 @@
+"""Names of columns: record and compare them, and refuse tables whose order they contradict."""
+
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.utils.validation import validate_data
+
+from skgru.sequences.containers import short
+
+
+def columns_of(data: Any) -> list[Any] | None:
+    """Return the column labels of a data frame, otherwise None."""
+    if isinstance(data, list | tuple | np.ndarray):
+        return None
+    # of Arrow, `columns` are the columns themselves
+    names = getattr(data, "column_names", getattr(data, "columns", None))
+    return list(names) if hasattr(data, "shape") and names is not None else None
+
+
+def check_columns(items: Any) -> None:
+    """Raise ValueError if the data frames of a list have different columns.
+
+    As in scikit-learn, labels that are not strings do not count, except in another order.
+
+    Parameters
+    ----------
+    items : iterable
+        The sequences.
+    """
+    first: list[Any] | None = None
+    for i, item in enumerate(items):
+        columns = columns_of(item)
+        if i == 0:
+            first = columns
+        elif columns is not first and columns != first:
+            _check_pair(i, columns, first)
+
+
+def _check_pair(i: int, columns: list[Any] | None, first: list[Any] | None) -> None:
+    if columns is None or first is None:
+        named, plain = (f"X[{i}]", "X[0]") if first is None else ("X[0]", f"X[{i}]")
+        given = columns if first is None else first
+        if any(isinstance(name, str) for name in given):
+            raise ValueError(
+                f"{named} has the columns {short(given)}, {plain} has no names; give all "
+                "sequences as data frames of these columns, or none."
+            )
+        return
+    strings = any(isinstance(name, str) for name in (*columns, *first))
+    if strings or _same_set(columns, first):
+        how = "in another order" if _same_set(columns, first) else "others"
+        raise ValueError(
+            f"X[{i}] has the columns {short(columns)}, {how} than X[0], which has "
+            f"{short(first)}. Select them in one order: [x[columns] for x in X]."
+        )
+
+
+def _same_set(a: list[Any], b: list[Any]) -> bool:
+    return len(a) == len(b) and set(a) == set(b)
+
+
+def check_features(estimator: Any, X: Any, sequences: Any, *, reset: bool) -> None:
+    """Record the number and the names of the features of X (`reset`), or compare them.
+
+    Features are the columns of a table, and otherwise the channels, whose names data frames in a
+    list have.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its attributes `n_features_in_` and `feature_names_in_` are set or read.
+    X : array-like
+    sequences : Sequences
+        What `check_sequences` has made of X.
+    reset : bool
+        Whether this is the first fit.
+    """
+    is_table = sequences.form == "table"
+    if reset:
+        estimator._fitted_on_table = is_table
+        _warn_of_transposition(sequences)
+    elif is_table != estimator._fitted_on_table:
+        return
+    features = X if is_table else sequences.values
+    if sequences.form == "list":
+        first = next(iter(X))
+        features = first if columns_of(first) is not None else features
+    try:
+        validate_data(estimator, features, reset=reset, skip_check_array=True)
+    except ValueError as error:
+        message = str(error)
+        if len(message) > 390:
+            raise ValueError(f"{message[:387]}...") from error
+        if is_table and isinstance(X, list | tuple):
+            raise ValueError(
+                f"{message} Nested lists of equal lengths are a table, whose width fit has fixed; "
+                "sequences of other lengths are arrays in a list, [np.array(x) for x in X]."
+            ) from error
+        raise
+
+
+def _warn_of_transposition(sequences: Any) -> None:
+    """Warn if X looks as if channels and time steps had changed places."""
+    n_channels, n_timesteps = sequences.n_channels, int(sequences.n_timesteps)
+    if sequences.form == "table" or n_channels < 50 or n_channels <= 10 * n_timesteps:
+        return
+    remedy = "np.swapaxes(X, 1, 2)" if sequences.form == "array" else "[x.T for x in X]"
+    warnings.warn(
+        f"X has {n_channels} channels and only {n_timesteps} time steps. A panel of aeon or sktime "
+        f"has its channels before its time steps: transpose it with {remedy}.",
+        stacklevel=_outside(),
+    )
+
+
+_PACKAGES = tuple(
+    os.path.join(os.path.dirname(file), "")
+    for file in (sklearn.__file__, os.path.dirname(__file__))
+)
+
+
+def _outside() -> int:
+    """Return the `stacklevel` of the first frame outside of skgru and scikit-learn."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGES):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+# ---- tables in channel-major order ---------------------------------------------------------------
+
+
+def check_order_of_columns(X: Any, n_channels: int) -> None:
+    """Raise ValueError if the column labels of a table say that it is channel-major.
+
+    Labels are pairs, as `pivot` of pandas makes them, or strings whose parts before and after the
+    last "_" or "-" are such pairs, as `pivot` of polars makes them.
+
+    Parameters
+    ----------
+    X : array-like
+    n_channels : int
+        Of the table.
+    """
+    columns = columns_of(X)
+    if n_channels == 1 or columns is None or len(columns) % n_channels:
+        return
+    pairs = _pairs(columns)
+    if pairs is None:
+        return
+    n_timesteps = len(columns) // n_channels
+    channels, steps = ([pair[k] for pair in pairs] for k in (0, 1))
+    if not (_slow(channels, n_timesteps) and _fast(steps, n_timesteps)):
+        return
+    if n_timesteps == 1 or (n_channels == n_timesteps and _ordered(channels)):
+        return  # the blocks are time steps
+    raise ValueError(
+        f"The columns of X ({short(columns[: n_timesteps + 1])}) hold all time steps of one "
+        f"channel before the next; with n_channels={n_channels}, all channels of the first time "
+        "step come first. Reorder them; after pivot of pandas, use "
+        "X.swaplevel(axis=1).sort_index(axis=1)."
+    )
+
+
+def _pairs(columns: Sequence[Any]) -> list[tuple[Any, Any]] | None:
+    if all(isinstance(name, tuple) and len(name) == 2 for name in columns):
+        return list(columns)
+    if not all(isinstance(name, str) for name in columns):
+        return None
+    matches = [re.fullmatch(r"(.+)[_-](.+)", name) for name in columns]
+    return [match.groups() for match in matches] if all(matches) else None
+
+
+def _slow(labels: list[Any], width: int) -> bool:
+    """Return whether labels are constant in blocks of this width, each with its own."""
+    blocks = [labels[i : i + width] for i in range(0, len(labels), width)]
+    return all(len(set(b)) == 1 for b in blocks) and len({b[0] for b in blocks}) == len(blocks)
+
+
+def _fast(labels: list[Any], width: int) -> bool:
+    """Return whether each block of this width has the same labels, all different."""
+    first = labels[:width]
+    return len(set(first)) == width and labels == first * (len(labels) // width)
+
+
+def _ordered(labels: list[Any]) -> bool:
+    """Return whether labels are numbers or times rather than names."""
+    return all(not isinstance(n, str) or re.fullmatch(r"[a-zA-Z]?\d+", n) for n in labels)
