@@ -1,4 +1,4 @@
-"""A cell of one's own."""
+"""A new cell, added as docs/cells.rst describes."""
 
 import os
 import re
@@ -55,7 +55,7 @@ cdef void _toy_backward(const row* r) noexcept nogil:
 _add_cell("toy", cell(1, OF_PAST, 0, 1, -1, NULL, _toy_update, _toy_backward, NULL))
 '''
 
-# on a machine whose instruction sets are unknown there are the portable kernels alone
+# For an unknown platform only the portable kernels are built.
 BUILD = """
 import runpy, sys, sysconfig
 sysconfig.get_platform = lambda: "unknown"
@@ -63,7 +63,7 @@ sys.argv = ["setup.py", "build_ext", "--inplace"]
 runpy.run_path("setup.py", run_name="__main__")
 """
 
-# A plugin for pytest: with the NumPy form of the cell, the tests of all cells run for this one too.
+# A plugin for pytest: given the cell in NumPy, the tests of all cells run for this one too.
 REFERENCE = """
 import numpy as np
 import reference
@@ -71,13 +71,13 @@ import reference
 @reference.of_sums
 def toy(sums, h):
     candidate = np.tanh(sums[0])
-    def back(d):
+    def backward_step(d):
         return [d / 2 * (1 - candidate**2)], [d / 2]
-    return [(h + candidate) / 2], back
+    return [(h + candidate) / 2], backward_step
 
 reference.CELLS["toy"] = reference.Cell(toy, 1)
 """
-TESTS_OF_ALL_CELLS = f"""
+RUN_TESTS = f"""
 import sys, pytest
 folder = {str(ROOT / "tests")!r}
 sys.exit(pytest.main([
@@ -97,7 +97,7 @@ print(model.n_parameters_, model.score(X, y) > 0.9, (model.predict(X) == y).mean
 
 @pytest.mark.slow
 def test_a_cell_is_one_file_and_one_line(tmp_path):
-    """The estimators, the engine and these tests know all else from it."""
+    """Nothing else changes: not the estimators, the model or the tests of all cells."""
     pytest.importorskip("Cython")
     if not (ROOT / "skgru" / "kernels" / "kernels.pyx").exists():
         pytest.skip("needs the source")
@@ -116,7 +116,7 @@ def test_a_cell_is_one_file_and_one_line(tmp_path):
 
     (tmp_path / "toy_reference.py").write_text(REFERENCE, encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), str(ROOT / "tests")])
-    result = run_python(TESTS_OF_ALL_CELLS, PYTHONPATH=path, SKGRU_ISA=None)
+    result = run_python(RUN_TESTS, PYTHONPATH=path, SKGRU_ISA=None)
     assert result.returncode == 0, result.stdout + result.stderr
     passed = set(re.findall(r"::(test_\w+)\[.*toy.* PASSED", result.stdout))
     assert passed >= {

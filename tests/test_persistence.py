@@ -1,4 +1,4 @@
-"""Saved models: in other processes, of other versions, damaged, in memory maps."""
+"""Saved models: loaded by other processes, of other versions, damaged, memory-mapped."""
 
 import copy
 import io
@@ -8,7 +8,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from helpers import every_form, run_python
+from helpers import every_variant, run_python, small_classifier
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
@@ -42,13 +42,13 @@ WAYS = {
 
 
 @pytest.mark.parametrize(("dump", "load"), WAYS.values(), ids=WAYS)
-def test_every_way_of_saving(ragged, dump, load):
+def test_every_format_restores_the_model(ragged, dump, load):
     X, y = ragged
     model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(5, max_iter=2)).fit(X, y)
     again = load(dump(model))
     assert again.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
     assert not any(name.startswith("_skgru_version") for name in vars(again[-1]))
-    # it goes on as the other does, to the last bit
+    # continued training gives the same bits
     for gru in (model[-1], again[-1]):
         gru.partial_fit(model[:-1].transform(X), y)
     assert again.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
@@ -64,7 +64,7 @@ for model, y in zip(models, Y):
 """
 
 
-def test_another_process_goes_on_where_this_one_ended(windows, tmp_path):
+def test_another_process_continues_training(windows, tmp_path):
     X, y = windows
     how = {"max_iter": 3, "random_state": 0, "dropout": 0.2, "hidden_layer_sizes": 4}
     Y = [y > 0, y, y]
@@ -84,7 +84,7 @@ def test_another_process_goes_on_where_this_one_ended(windows, tmp_path):
     assert result.stdout.split() == expected
 
 
-# ---- versions -----------------------------------------------------------------------------------
+# ---- versions ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("other", ["0.0.1", "99.0"])
@@ -101,13 +101,13 @@ def test_another_version_warns(monkeypatch, model, other):
         again = pickle.loads(saved_by_other)
     assert again.get_params().keys() == model.get_params().keys()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InconsistentVersionWarning)  # scikit-learn's
+        warnings.simplefilter("ignore", InconsistentVersionWarning)  # by scikit-learn
         again = pickle.loads(saved_by_other)
-    # saved again, it is this version's; filters make an error of a warning here
+    # saved again, it has this version: a warning would be an error here
     assert repr(pickle.loads(pickle.dumps(again))) == repr(pickle.loads(saved)) == repr(model)
 
 
-def test_without_a_version():
+def test_a_model_without_a_version_warns():
     model = GRUClassifier.__new__(GRUClassifier)
     state = GRUClassifier(3).__getstate__()
     del state["_skgru_version"]
@@ -118,7 +118,7 @@ def test_without_a_version():
     assert model.get_params() == GRUClassifier(3).get_params()
 
 
-# ---- damage -------------------------------------------------------------------------------------
+# ---- damaged files -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_network_is_refused(fitted, damage):
+def test_a_damaged_network_is_rejected(fitted, damage):
     state = copy.deepcopy(fitted._network.__getstate__())
     assert restored(copy.deepcopy(state)).parameters.tobytes() == state["parameters"].tobytes()
     damage(state)
@@ -190,7 +190,7 @@ def test_a_damaged_network_is_refused(fitted, damage):
         restored(state)
 
 
-def test_parameters_in_another_order_of_bytes_or_place(fitted):
+def test_parameters_of_any_byte_order_and_strides(fitted):
     for dtype in (">f4", "<f4"):
         state = fitted._network.__getstate__()
         state["parameters"] = state["parameters"].astype(dtype)
@@ -207,7 +207,7 @@ def test_parameters_in_another_order_of_bytes_or_place(fitted):
     [("_n_channels_seen", 3), ("n_outputs_", 2), ("n_outputs_", None), ("_network", None),
      ("_network", "a network")],
 )  # fmt: skip
-def test_parts_that_do_not_belong_together(fitted, name, value):
+def test_inconsistent_attributes_are_rejected(fitted, name, value):
     state = {**fitted.__getstate__(), name: value}
     with pytest.raises(ValueError, match="saved GRUClassifier is damaged"):
         GRUClassifier.__new__(GRUClassifier).__setstate__(state)
@@ -218,7 +218,7 @@ def test_parts_that_do_not_belong_together(fitted, name, value):
 
 
 @pytest.mark.parametrize("dump", [pickle.dumps, joblib_dumps], ids=["pickle", "joblib"])
-def test_no_bit_of_the_weights_can_flip(fitted, dump):
+def test_a_flipped_bit_of_the_weights_is_detected(fitted, dump):
     load = {pickle.dumps: pickle.loads}.get(dump, joblib_loads)
     saved, weights = dump(fitted), fitted._network.parameters.tobytes()
     start = saved.index(weights)
@@ -267,8 +267,8 @@ print(raised, same)
 """
 
 
-def test_damaged_files_raise_or_are_sound():
-    """Bytes anywhere in the file, and files that end too early: no crash, no NaN."""
+def test_damaged_files_raise_or_load_correctly():
+    """Changed bytes anywhere, and truncated files: no crash, no NaN."""
     result = run_python(FUZZ)
     assert result.returncode == 0, result.stderr[-2000:]
     raised, same = map(int, result.stdout.split())
@@ -276,11 +276,11 @@ def test_damaged_files_raise_or_are_sound():
     assert raised + same > 450
 
 
-# ---- memory maps --------------------------------------------------------------------------------
+# ---- memory maps ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
-@every_form
+@every_variant
 def test_memory_maps(ragged, tmp_path, parameters, mode):
     X, y = ragged
     how = {"max_iter": 2, "random_state": 0, "warm_start": True, **parameters}
@@ -305,12 +305,10 @@ def test_memory_maps(ragged, tmp_path, parameters, mode):
 
 
 def classifier(**parameters):
-    return GRUClassifier(
-        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
-    )
+    return small_classifier(**{"max_iter": 20, **parameters})
 
 
-def test_clone_pickle_joblib(ragged, tmp_path):
+def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
     X, y = ragged
     model = classifier().fit(X, y)
     assert clone(model).get_params() == model.get_params()
@@ -318,7 +316,7 @@ def test_clone_pickle_joblib(ragged, tmp_path):
     joblib.dump(model, tmp_path / "model")
     for other in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
         np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
-        # a copy goes on as the original does, and its layers are still views of its parameters
+        # training continues as for the original, and layers are still views of the parameters
         again, third = other.partial_fit(X, y), pickle.loads(pickle.dumps(model)).partial_fit(X, y)
         np.testing.assert_array_equal(again.predict_proba(X), third.predict_proba(X))
         other.layers_[0].W[:] = 0

@@ -1,4 +1,4 @@
-"""skops.io: files that execute nothing, with no type to trust but skgru's own."""
+"""skops.io: files that execute no code; only skgru's types have to be trusted."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from helpers import every_form
+from helpers import every_variant
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -19,7 +19,7 @@ from skops.io.exceptions import UntrustedTypesFoundException  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# what docs/persistence.rst tells users to trust
+# types that docs/persistence.rst tells users to trust
 MODEL = ["skgru.network.Network", "skgru.training.History"]
 SOLVER = [
     "skgru.training.Patience", "skgru.training.Solver", "skgru.optimizers.Adam",
@@ -35,7 +35,7 @@ TRUSTED = [*ESTIMATORS, *MODEL, *SOLVER]
 
 
 def again(model):
-    """Save and load; nothing else than the above may have to be trusted."""
+    """Save and load a model, and assert that only the types above have to be trusted."""
     data = sio.dumps(model)
     untrusted = sio.get_untrusted_types(data=data)
     assert set(untrusted) <= set(TRUSTED), untrusted
@@ -44,7 +44,7 @@ def again(model):
     return sio.loads(data, trusted=untrusted)
 
 
-@every_form
+@every_variant
 def test_every_cell(ragged, parameters):
     X, y = ragged
     model = GRUClassifier((4, 3), **parameters, max_iter=2, random_state=0).fit(X, y)
@@ -53,7 +53,7 @@ def test_every_cell(ragged, parameters):
     assert loaded.get_params() == model.get_params()
     assert loaded._network.architecture == model._network.architecture
     assert type(loaded.layers_[0]) is type(model.layers_[0])
-    # the solver is as it was, its random state too
+    # the state of the solver is restored, with its random state
     for gru in (model, loaded):
         gru.partial_fit(X, y)
     assert loaded.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
@@ -92,11 +92,11 @@ def test_pipelines_and_unfitted_models(ragged):
     np.testing.assert_array_equal(again(several).predict(X), several.predict(X))
 
 
-# ---- files that somebody has changed ------------------------------------------------------------
+# ---- manipulated files ---------------------------------------------------------------------------
 
 
 def changed(model, change):
-    """Bytes of a saved model after a change of its schema, a tree of dicts and lists."""
+    """Return the bytes of a saved model after a change of its schema."""
     source, target = io.BytesIO(sio.dumps(model)), io.BytesIO()
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
@@ -134,7 +134,7 @@ def fitted(ragged):
         ("3", "-3", "there is no Architecture"),
     ],
 )
-def test_a_changed_file_is_refused(fitted, old, new, message):
+def test_a_changed_file_is_rejected(fitted, old, new, message):
     assert changed(fitted, lambda schema: schema) is not None
     data = changed(fitted, replaced(old, new))
     with pytest.raises(ValueError, match=message):

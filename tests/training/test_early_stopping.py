@@ -1,7 +1,8 @@
-"""Early stopping, and validation data."""
+"""Early stopping, on held-out samples and on given validation data."""
 
 import numpy as np
 import pytest
+from helpers import small_classifier
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
@@ -13,17 +14,10 @@ from skgru.preprocessing import PerTimestep
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
-
-
-# ---- early stopping ----------------------------------------------------------------------------
-
-
 @ignore_convergence
-def test_early_stopping_puts_the_best_weights_back(ragged):
+def test_early_stopping_restores_the_best_weights(ragged):
     X, y = ragged
-    model = classifier(
+    model = small_classifier(
         early_stopping=True, validation_fraction=0.3, n_iter_no_change=5, max_iter=200
     ).fit(X, y)
     assert model.n_iter_ == len(model.validation_scores_) < 200
@@ -31,8 +25,10 @@ def test_early_stopping_puts_the_best_weights_back(ragged):
     assert model.best_validation_score_ == model.validation_scores_[best]
     assert model.best_loss_ is None
     assert model.t_ == 28 * model.n_iter_
-    # a fit that ends at the best epoch has the same weights
-    short = classifier(early_stopping=True, validation_fraction=0.3, max_iter=best + 1).fit(X, y)
+    # training that ends at the best epoch gives the same weights
+    short = small_classifier(early_stopping=True, validation_fraction=0.3, max_iter=best + 1).fit(
+        X, y
+    )
     np.testing.assert_array_equal(short.predict_proba(X), model.predict_proba(X))
 
 
@@ -48,7 +44,7 @@ def test_early_stopping_uses_weights_and_strata(ragged, monkeypatch):
 
     monkeypatch.setattr(GRUClassifier, "_score_predictions", spy)
     weights = np.arange(1.0, 41)
-    gru = classifier(early_stopping=True, validation_fraction=0.2, max_iter=1)
+    gru = small_classifier(early_stopping=True, validation_fraction=0.2, max_iter=1)
     gru.fit(X, y, weights)
     ((held_out, w),) = seen
     assert len(held_out) == 8
@@ -60,16 +56,16 @@ def test_early_stopping_uses_weights_and_strata(ragged, monkeypatch):
 
 
 @ignore_convergence
-def test_validation_data_of_ones_own(ragged):
+def test_validation_data_can_be_given(ragged):
     X, y = ragged
-    gru = classifier(early_stopping=True, max_iter=20)
+    gru = small_classifier(early_stopping=True, max_iter=20)
     model = gru.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:], sample_weight_val=np.arange(10.0))
     assert model.t_ == 30 * model.n_iter_
     best = int(np.argmax(model.validation_scores_))
     weights = np.arange(10.0)
     assert model.best_validation_score_ == model.score(X[30:], y[30:], weights)
-    # what is not held out is trained on: other than a split of the same 40
-    short = classifier(early_stopping=True, max_iter=best + 1)
+    # nothing of the training set is held out
+    short = small_classifier(early_stopping=True, max_iter=best + 1)
     short.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:], sample_weight_val=weights)
     np.testing.assert_array_equal(short.predict_proba(X), model.predict_proba(X))
 
@@ -77,7 +73,7 @@ def test_validation_data_of_ones_own(ragged):
 def test_validation_data_through_a_pipeline(ragged):
     X, y = ragged
     with config_context(enable_metadata_routing=True):
-        gru = classifier(early_stopping=True, max_iter=5, max_grad_norm=None)
+        gru = small_classifier(early_stopping=True, max_iter=5, max_grad_norm=None)
         gru.set_fit_request(X_val=True, y_val=True)
         pipeline = make_pipeline(PerTimestep(StandardScaler()), gru, transform_input=["X_val"])
         with pytest.warns(ConvergenceWarning):
@@ -87,9 +83,9 @@ def test_validation_data_through_a_pipeline(ragged):
     assert pipeline.score(X[30:], y[30:]) == gru.best_validation_score_
 
 
-def test_validation_data_needs_its_like(ragged):
+def test_invalid_validation_data_is_rejected(ragged):
     X, y = ragged
-    gru = classifier(early_stopping=True)
+    gru = small_classifier(early_stopping=True)
     with pytest.raises(ValueError, match="X_val is given, but not y_val"):
         gru.fit(X, y, X_val=X)
     with pytest.raises(ValueError, match="y_val is given, but not X_val"):
@@ -97,7 +93,7 @@ def test_validation_data_needs_its_like(ragged):
     with pytest.raises(ValueError, match="sample_weight_val is given"):
         gru.fit(X, y, sample_weight_val=np.ones(40))
     with pytest.raises(ValueError, match="needs early_stopping=True"):
-        classifier().fit(X, y, X_val=X, y_val=y)
+        small_classifier().fit(X, y, X_val=X, y_val=y)
     with pytest.raises(ValueError, match="X has 1 channels, but GRUClassifier was fitted on"):
         gru.fit(X, y, X_val=[x[:, :1] for x in X], y_val=y)
     with pytest.raises(ValueError, match="labels that are not in classes"):
