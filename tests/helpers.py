@@ -60,6 +60,7 @@ CELL_PARAMETERS = {
     "light_gru_relu": {"cell": "light_gru", "activation": "relu"},
 }
 every_variant = pytest.mark.parametrize("parameters", CELL_PARAMETERS.values(), ids=CELL_PARAMETERS)
+
 # Arguments of an Architecture for each variant of a cell.
 VARIANTS = {
     name: {

@@ -68,7 +68,7 @@ def network(
     architecture |= {**VARIANTS[cell], "bidirectional": bidirectional}
     net = Network(Architecture(3, sizes, n_outputs, **architecture), dtype)
     net.initialize(np.random.RandomState(0))
-    # also of what is initialized to zero, so that tests depend on it
+    # tests depend on parameters that are initialized to zero, too
     rng = np.random.RandomState(1)
     biases, query = net.parameters[net.n_weights :], net.views(net.parameters).query
     biases[:] = rng.normal(size=biases.size) / 3

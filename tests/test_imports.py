@@ -21,7 +21,7 @@ print(*[m for m in heavy.split() if m in set(sys.modules) - before])
 
 
 def test_test_modules_do_not_import_each_other():
-    """What several test modules need is in helpers.py and its like."""
+    """What several test modules need is in helpers.py and the other modules of helpers."""
     paths = sorted(Path(__file__).parent.rglob("*.py"))
     assert len(paths) > 50
     imported = {(path.name, name) for path in paths for name in imported_by(path)}

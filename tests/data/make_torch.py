@@ -24,13 +24,13 @@ for module in (torch.nn.GRU, torch.nn.RNN, torch.nn.LSTM):
         n_directions = 1 + layers.bidirectional
         xs = [torch.randn(n, D) for n in lengths]
         states, h_n = layers(pack_sequence(xs, enforce_sorted=False))
-        h_n, *memories = h_n if module is torch.nn.LSTM else [h_n]
+        h_n, *cell_states = h_n if module is torch.nn.LSTM else [h_n]
         outputs = {
             "last": torch.hstack(list(h_n[-n_directions:])),
             "steps": torch.cat(unpack_sequence(states)),
         }
         golden = {"lengths": np.array(lengths), "x": torch.cat(xs).numpy()}
-        golden["ends"] = torch.cat([h_n, *memories], dim=-1).detach().numpy()
+        golden["ends"] = torch.cat([h_n, *cell_states], dim=-1).detach().numpy()
         weights = dict(layers.named_parameters())
         for weight, value in weights.items():
             golden[weight] = value.detach().numpy()

@@ -47,12 +47,12 @@ def test_gates_satisfy_the_equations(cell, bidirectional):
             activation = reference.relu if cell.endswith("relu") else np.tanh
             np.testing.assert_allclose(candidate, activation(a[-1] + product), atol=1e-12)
             if "memory" in layer:
-                memory = layer.memory[s][::order]
+                cell_state = layer.memory[s][::order]
                 f = gate["forget_gate"]
                 new = gate.get("input_gate", 1 - f) * candidate
-                kept = f * np.vstack([np.zeros(H), memory[:-1]])
-                np.testing.assert_allclose(memory, kept + new, atol=1e-12)
-                np.testing.assert_allclose(h, gate["output_gate"] * np.tanh(memory), atol=1e-12)
+                kept = f * np.vstack([np.zeros(H), cell_state[:-1]])
+                np.testing.assert_allclose(cell_state, kept + new, atol=1e-12)
+                np.testing.assert_allclose(h, gate["output_gate"] * np.tanh(cell_state), atol=1e-12)
             elif cell != "rnn":
                 z = gate["update_gate"] if "update_gate" in gate else 1 - gate["forget_gate"]
                 np.testing.assert_allclose(h, z * before + (1 - z) * candidate, atol=1e-12)

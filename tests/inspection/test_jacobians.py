@@ -21,8 +21,8 @@ def step_by_routes(cell, sums, U, c, pasts):
         U = dict(zip(names, U, strict=True))
         f, o = (reference.sigmoid(a[k] + pasts[k] @ U[k]) for k in ("forget", "output"))
         i = reference.sigmoid(a["input"] + pasts["input"] @ U["input"]) if cell == "lstm" else 1 - f
-        memory = f * state + i * np.tanh(a["candidate"] + pasts["candidate"] @ U["candidate"])
-        return np.r_[o * np.tanh(memory), memory]
+        cell_state = f * state + i * np.tanh(a["candidate"] + pasts["candidate"] @ U["candidate"])
+        return np.r_[o * np.tanh(cell_state), cell_state]
     if cell == "rnn":
         return np.tanh(sums[0] + pasts["candidate"] @ U[0])
     if cell.startswith("light_gru"):

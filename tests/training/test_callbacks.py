@@ -83,8 +83,8 @@ def test_teardown_is_called_after_a_failure(ragged):
 
 def test_callbacks_do_not_change_the_model(ragged):
     X, y = ragged
-    told = gru().set_callbacks(Recorder()).fit(X, y)
-    np.testing.assert_array_equal(told.predict_proba(X), gru().fit(X, y).predict_proba(X))
+    model = gru().set_callbacks(Recorder()).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), gru().fit(X, y).predict_proba(X))
 
 
 def test_progress_bar_and_scoring_monitor(ragged, capsys):
