@@ -35,10 +35,10 @@ def test_a_loss_is_two_lines_of_one_file(tmp_path):
     try:
         model.fit(X, y - y.min())
     except ValueError as error:
-        print("refused" if "loss='gamma' needs y > 0" in str(error) else error)
+        print("rejected" if "loss='gamma' needs y > 0" in str(error) else error)
     """
     printed = use(tmp_path, "A loss", "positive_numbers", checks)
-    assert printed[-1] == "refused"
+    assert printed[-1] == "rejected"
     assert set(printed[:-1]) == installed()
 
 
@@ -93,9 +93,9 @@ def test_a_parameter_is_an_entry_and_an_argument_of_both_estimators(tmp_path):
             print(str(error).split("must")[0].split()[1])
     state = model.__getstate__()
     """
-    ratio, *refused = use(tmp_path, "A parameter", "labels", checks)
+    ratio, *rejected = use(tmp_path, "A parameter", "labels", checks)
     assert float(ratio) == pytest.approx(1)
-    assert refused == ["'decay_rate'"] * 2
+    assert rejected == ["'decay_rate'"] * 2
 
 
 def test_a_model_saved_before_a_parameter_existed(tmp_path):

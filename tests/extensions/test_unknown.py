@@ -1,4 +1,4 @@
-"""Exporters and streams refuse what only training knows: they take nothing for something else."""
+"""Exporters and streams raise for what only training knows; they never take it for another."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -54,12 +54,12 @@ def of_unknown_pooling(monkeypatch):
 
 
 @every_exporter
-def test_exporters_refuse_a_pooling_they_do_not_know(of_unknown_pooling, export):
+def test_exporters_reject_a_pooling_they_do_not_know(of_unknown_pooling, export):
     with pytest.raises(NotImplementedError, match="pooling='middle' has no form in other runtimes"):
         export(of_unknown_pooling)
 
 
-def test_streams_refuse_a_pooling_they_do_not_know(of_unknown_pooling):
+def test_streams_reject_a_pooling_they_do_not_know(of_unknown_pooling):
     with pytest.raises(ValueError, match="there is no pooling 'middle', only"):
         of_unknown_pooling.stream()
 
@@ -77,7 +77,7 @@ def of_unknown_link(monkeypatch):
 
 
 @pytest.mark.parametrize("export", [onnx, to_c], ids=["onnx", "c"])
-def test_exporters_refuse_a_link_they_do_not_know(of_unknown_link, export):
+def test_exporters_reject_a_link_they_do_not_know(of_unknown_link, export):
     with pytest.raises(NotImplementedError, match="no function from outputs to predictions for"):
         export(of_unknown_link)
 
@@ -98,7 +98,7 @@ class Other:
 
 
 @pytest.mark.parametrize(("export", "runtime"), [(onnx, "ONNX"), (to_c, "C")], ids=["onnx", "c"])
-def test_exporters_refuse_outputs_they_do_not_know(export, runtime):
+def test_exporters_reject_outputs_they_do_not_know(export, runtime):
     model = GRURegressor(**SMALL, pooling="last").fit(X, mean_of("numbers"))
     model._outputs = Other()
     with pytest.raises(NotImplementedError, match=f"kind 'other' have no form in {runtime}"):
@@ -117,17 +117,17 @@ def of_unknown_cell():
 
 
 @every_exporter
-def test_exporters_refuse_a_cell_they_do_not_know(of_unknown_cell, export):
+def test_exporters_reject_a_cell_they_do_not_know(of_unknown_cell, export):
     with pytest.raises((NotImplementedError, ValueError), match="'leaky' has no form"):
         export(of_unknown_cell)
 
 
-def test_inspection_refuses_a_cell_it_does_not_know(of_unknown_cell):
+def test_inspection_rejects_a_cell_it_does_not_know(of_unknown_cell):
     with pytest.raises((NotImplementedError, KeyError), match="leaky"):
         gate_activations(of_unknown_cell, X)
 
 
-def test_streams_and_predictions_refuse_a_cell_that_the_kernels_do_not_know(of_unknown_cell):
+def test_streams_and_predictions_reject_a_cell_that_the_kernels_do_not_know(of_unknown_cell):
     for function in (of_unknown_cell.stream, lambda: of_unknown_cell.predict(X)):
         with pytest.raises(KeyError, match="leaky"):
             function()
