@@ -15,6 +15,18 @@ from skgru.model.pooling import POOLINGS
 from skgru.sequences import Packed
 
 DTYPES = ["float32", "float64"]
+# numbers in the streaming state of each pooling, of H units
+POOLING_STATES = {
+    "last": lambda H: 0,
+    "mean": lambda H: H + 1,
+    "max": lambda H: H + 1,
+    "attention": lambda H: H + 2,
+}
+
+
+def test_poolings_are_those_of_python_and_kernels(isa):
+    for dtype in DTYPES:
+        assert set(POOLINGS) == set(POOLING_STATES) == set(kernels_for(dtype, isa).POOLINGS)
 
 
 def random_stack(rng, cell, D, sizes, K, pooling, dtype):
@@ -65,15 +77,14 @@ def test_steps_have_the_same_bits_as_layers_over_prefixes(isa, dtype, cell, D, s
     rng, kernels = np.random.default_rng(0), kernels_for(dtype, isa)
     index, S = cell_info(kernels, cell).index, CELLS[cell].n_states
     X = rng.normal(size=(n, 6, D)).astype(dtype)
-    for pooling in POOLINGS:
+    for pooling, width in POOLING_STATES.items():
         stack = random_stack(rng, cell, D, sizes, K, pooling, dtype)
         stepper = kernels.Stepper(index, *stack, n, None)
         want, ends = outputs_of_prefixes(kernels, cell, *stack, X)
         got = [stepper.outputs(X[:, t]) for t in range(6)]
         np.testing.assert_array_equal(got, want, err_msg=pooling)
         np.testing.assert_array_equal(stepper.get_state()[:, : S * sum(sizes)], ends)
-        width = {"last": 0, "attention": sizes[-1] + 2}.get(pooling, sizes[-1] + 1)
-        assert stepper.state_size == S * sum(sizes) + width
+        assert stepper.state_size == S * sum(sizes) + width(sizes[-1])
 
 
 @pytest.mark.parametrize("cell", CELLS)
