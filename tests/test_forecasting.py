@@ -58,11 +58,11 @@ def test_windows_are_contiguous_copies(shape, window, horizon, step):
     series = np.zeros(shape)
     for part in sliding_windows(series, window, horizon, step):
         assert part.flags.c_contiguous
-        part[:] = 1  # read-only as a view of the series
+        part[:] = 1  # a view of the series would be read-only
     assert not series.any()
 
 
-def test_windows_take_what_pandas_holds():
+def test_windows_of_pandas_objects():
     values = np.arange(10)
     X, y = sliding_windows(pd.Series(values), 3)
     np.testing.assert_array_equal(X[-1], [6, 7, 8])
@@ -100,7 +100,7 @@ def test_windows_keep_float32(given, returned):
         (([1, 2, 3], 1, 1, -1), ValueError, "step == -1"),
     ],
 )
-def test_bad_windows(arguments, error, message):
+def test_invalid_windows_are_rejected(arguments, error, message):
     with pytest.raises(error, match=message):
         sliding_windows(*arguments)
 
@@ -147,8 +147,8 @@ def flatten(X):
 
 
 @pytest.mark.parametrize("channels", [(), (2,)])
-def test_each_call_sees_the_newest_window(channels):
-    """Three steps a call, of a window of four: what was seen, and what came back."""
+def test_each_call_uses_the_newest_window(channels):
+    """A model that predicts three steps from a window of four: its inputs, and the forecast."""
     seen = []
 
     class CountOn:
@@ -170,14 +170,14 @@ def test_forecast_with_a_gru(wave):
     model.fit(*sliding_windows(wave[:40], 8))
     forecast = recursive_forecast(model, wave[32:40], 5)
     assert forecast.shape == (5,)
-    # each step is the model's own prediction from what came before
+    # each step is predicted from the steps before
     first = model.predict(wave[None, 32:40])
     np.testing.assert_allclose(forecast[:1], first, rtol=1e-6)
     second = model.predict(np.r_[wave[33:40], first][None])
     np.testing.assert_allclose(forecast[1:2], second, rtol=1e-5)
 
 
-def test_bad_forecasts(wave):
+def test_invalid_forecasts_are_rejected(wave):
     model = LinearRegression().fit(*sliding_windows(wave, 2))
     with pytest.raises(ValueError, match="history has 1 time steps; window=2 needs at least 2"):
         recursive_forecast(model, [1.0], 3, window=2)
@@ -210,7 +210,7 @@ def test_bad_forecasts(wave):
 
 @pytest.mark.parametrize("channels", [(), (2,)])
 @pytest.mark.parametrize(("window", "horizon", "step"), [(3, 1, 1), (2, 2, 3), (1, 1, 1)])
-def test_windows_of_several_series_are_those_of_each(channels, window, horizon, step):
+def test_windows_of_several_series_equal_those_of_each(channels, window, horizon, step):
     rng = np.random.default_rng(0)
     several = [rng.normal(size=(n, *channels)) for n in (9, 4, 12)]
     alone = [sliding_windows(one, window, horizon, step) for one in several]
@@ -234,7 +234,7 @@ def test_forms_of_several_series():
     for form in (array, tuple(array), objects, [pd.DataFrame(one) for one in array]):
         for part, like in zip(sliding_windows(form, 4), expected, strict=True):
             np.testing.assert_array_equal(part, like)
-    # nested lists of one length are the rows of one series, as they are in X
+    # nested lists of one length are the time steps of one series, as in X
     assert sliding_windows(array[0].tolist(), 4)[0].shape == (4, 4, 2)
     # and of different lengths they do not turn into several series
     with pytest.raises(ValueError, match=r"different lengths is no series.*np.asarray\(one\)"):
@@ -244,7 +244,7 @@ def test_forms_of_several_series():
     assert sliding_windows([one.astype("float32") for one in array], 4)[0].dtype == np.float32
 
 
-def test_forecast_of_several_series_is_that_of_each(wave):
+def test_forecast_of_several_series_equals_that_of_each(wave):
     several = [wave[:40], 3 * wave[5:20], wave[:6]]
     for horizon in (1, 3):
         model = LinearRegression().fit(*sliding_windows(wave[:40], 2, horizon))
@@ -261,7 +261,7 @@ def test_forecast_of_several_series_is_that_of_each(wave):
     np.testing.assert_allclose(forecast[1], np.column_stack([wave, 2 - wave])[40:45], atol=1e-9)
 
 
-def test_bad_series():
+def test_invalid_series_are_rejected():
     several = [np.zeros(9), np.zeros(3)]
     with pytest.raises(ValueError, match=r"series\[1\] has 3 time steps; window=4 and horizon=1"):
         sliding_windows(several, 4)
@@ -277,7 +277,7 @@ def test_bad_series():
         sliding_windows(np.zeros((0, 4, 2)), 1)
 
 
-# ---- channels known in advance -------------------------------------------------------------------
+# ---- exogenous channels --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("channels", [(), (2,)])
@@ -308,7 +308,7 @@ def test_exog_of_several_series():
 
 @pytest.fixture
 def driven():
-    """A series whose next value is half the last one and what exog is then."""
+    """A series of which each value is half the last one plus exog."""
     exog = np.random.default_rng(0).normal(size=80)
     series = np.zeros(80)
     for t in range(1, 80):
@@ -318,7 +318,7 @@ def driven():
 
 @pytest.mark.parametrize("horizon", [1, 4])
 @pytest.mark.parametrize("as_channel", [False, True])
-def test_forecast_follows_the_exog_of_the_future(driven, horizon, as_channel):
+def test_forecast_uses_future_exog(driven, horizon, as_channel):
     series, exog = driven
     if as_channel:
         series = series[:, np.newaxis]
@@ -348,7 +348,7 @@ def test_forecast_with_exog_and_a_gru(driven):
     np.testing.assert_allclose(forecast[:1], model.predict(X[np.newaxis]), rtol=1e-6)
 
 
-def test_bad_exog(driven):
+def test_invalid_exog_is_rejected(driven):
     series, exog = driven
     with pytest.raises(
         ValueError, match="exog has 70 time steps; expected exactly 80: those of ser"

@@ -330,16 +330,12 @@ def _add_layer(
     if arch.activation == "relu":
         attributes["activations"] = ["Sigmoid", "Relu"] * len(directions)
     gates = [joined(form, ORDERS[operator]) for _, form in forms]
-    states, last = graph.add_with_outputs(
-        operator,
-        2,
-        x,
+    weights = [
         np.stack([gate.W.T for gate in gates]),
         np.stack([gate.U.T for gate in gates]),
         np.stack([np.concatenate([gate.b, gate.c]) for gate in gates]),
-        n_steps,
-        **attributes,
-    )
+    ]
+    states, last = graph.add_with_outputs(operator, 2, x, *weights, n_steps, **attributes)
     return states, last
 
 
