@@ -103,7 +103,9 @@ PARAMETERS = {
     Strength of the L2 penalty on the weight matrices; biases are free. As in scikit-learn's
     `MLPClassifier`, it is divided by the sample size when it is added to the loss. With "adamw"
     it is the weight decay instead: each update takes `alpha` times the learning rate off every
-    weight, and nothing is added to the loss.""",
+    weight, and nothing is added to the loss. Stochastic solvers multiply it by twice the loss of
+    the best constant prediction (the variance of y, for the squared error) where that is below 1,
+    so that targets of a small scale are not drowned.""",
     ),
     "batch_size": Parameter(
         [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

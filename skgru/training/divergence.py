@@ -87,12 +87,23 @@ class Guard:
 
     def restore(self) -> None:
         """Return to the best weights."""
-        parameters = self.objective.network.parameters
-        losses = []
-        for candidate in self._candidates:
+        self._choose(self._candidates)
+
+    def keep_the_best(self) -> None:
+        """Keep the last weights, unless those of the best epoch have a lower training loss."""
+        if self._last_loss > self._best_loss:
+            self._choose([self.objective.network.parameters.copy(), *self._candidates])
+
+    def _choose(self, candidates: list[np.ndarray]) -> None:
+        """Set the parameters to the candidate with the lowest training loss."""
+        parameters, losses = self.objective.network.parameters, []
+        for candidate in candidates:
             parameters[:] = candidate
-            losses.append(self.objective.full_batch()[0])
-        parameters[:] = self._candidates[int(np.nanargmin([*losses, np.inf][: len(losses)]))]
+            losses.append(self.objective.loss_without_dropout())
+        if np.isfinite(losses).any():
+            parameters[:] = candidates[int(np.nanargmin(losses))]
+        else:
+            parameters[:] = candidates[-1]
         self._start = parameters.copy()
 
     def lost_progress(self) -> bool:

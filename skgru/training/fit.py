@@ -105,6 +105,7 @@ class Fit:
     workers: Workers
     tasks: FitTasks
     random_state: np.random.RandomState
+    _guarded: bool = True
 
     def run(self, training: TrainingSet, *, fresh: bool, incremental: bool) -> bool:
         """Train the network.
@@ -139,6 +140,7 @@ class Fit:
             )
         max_iter = 1 if incremental else self.settings.max_iter
         validation = self._validation(training)
+        self._guarded = not incremental
         finished = self._run_epochs(training, validation, reference, max_iter)
         few = training.held_out is not None and len(training.held_out) < FEW_HELD_OUT
         if fresh and few and validation.kept_epoch:
@@ -199,21 +201,23 @@ class Fit:
         self,
         training: TrainingSet,
         validation: Validation | None,
-        reference: Reference | None,
+        reference: Reference,
         max_iter: int,
     ) -> bool:
-        """Train for at most so many epochs; without a reference, unguarded (`partial_fit`)."""
+        """Train for at most so many epochs, with a guard unless others may follow."""
         settings = self.settings
         n_samples = len(training.samples)
         batch_size = self._batch_size(n_samples)
         if self.solver is None:
             n_updates = max_iter * -(-n_samples // batch_size)
             self.solver = self._new_solver(n_updates)
-        if reference is None and self.solver.schedule.needs_plan:
+        if not self._guarded and self.solver.schedule.needs_plan:
             # the number of epochs is unknown, or all planned ones have passed
             warmup = 0 if self.history.n_updates else settings.warmup_updates
             self.solver.schedule = Constant(settings.learning_rate_init, warmup)
         objective = self._objective(training, self.solver.optimizer.penalty_in_loss)
+        # a penalty that suits targets of unit variance would be all there is for tiny ones
+        objective.alpha *= min(1.0, 2 * (reference.constant - reference.minimum))
         return StochasticFit(
             objective=objective,
             solver=self.solver,
@@ -225,7 +229,7 @@ class Fit:
             tasks=self.tasks,
             new_optimizer=self._new_optimizer,
             validation=validation,
-            guard=None if reference is None else Guard(objective, *reference),
+            guard=Guard(objective, *reference) if self._guarded else None,
         ).run(max_iter)
 
     def _batch_size(self, n_samples: int) -> int:

@@ -83,6 +83,15 @@ class Objective:
             gradient += shares.sum(axis=0)
         return self._penalized(value, gradient[np.newaxis], total)
 
+    def loss_without_dropout(self) -> float:
+        """Compute the penalized loss on all samples, as `full_batch` does, but of all units."""
+        rates = self.dropout, self.recurrent_dropout
+        self.dropout = self.recurrent_dropout = 0.0
+        try:
+            return self.full_batch()[0]
+        finally:
+            self.dropout, self.recurrent_dropout = rates
+
     def _data_term(self, samples: np.ndarray, total: float) -> tuple[float, np.ndarray]:
         """Compute the value of the loss, and the share of each shard in its gradient."""
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum

@@ -249,11 +249,11 @@ class StochasticFit:
         """Keep the weights that validate best; do not keep weights that were ruined at the end."""
         if self.validation is not None and self.validation.stops:
             self.validation.restore()
-        elif self.guard is not None and (
-            self.guard.lost_progress() or not np.isfinite(self.objective.network.parameters).all()
-        ):
-            self.guard.restore()
-            warn_of_divergence("The weights of its best epoch were kept.")
+        elif self.guard is not None:
+            finite = np.isfinite(self.objective.network.parameters).all()
+            if not finite or self.guard.lost_progress():
+                warn_of_divergence("The weights of its best epoch were kept.")
+            self.guard.keep_the_best() if finite else self.guard.restore()
         if self.guard is not None and self.guard.n_recoveries:
             losses, norms = self.history.loss_curve, self.history.grad_norm_curve
             if not np.isfinite(losses).any():
