@@ -132,12 +132,10 @@ class Fit:
         if self.settings.solver == "lbfgs":
             self._minimize(training)
             return True
-        reference = None
-        if not incremental:
-            reference = Reference(
-                float(np.average(self._row_losses(y, constant), weights=weights)),
-                self.outputs.loss.minimum(y, weights),
-            )
+        reference = Reference(
+            float(np.average(self._row_losses(y, constant), weights=weights)),
+            self.outputs.loss.minimum(y, weights),
+        )
         max_iter = 1 if incremental else self.settings.max_iter
         validation = self._validation(training)
         self._guarded = not incremental

@@ -42,7 +42,7 @@ CASES = {
         "counts",
         {
             "cell": "cifg", "pooling": "max", "bidirectional": True, "solver": "rmsprop",
-            "loss": "poisson", "max_grad_norm": 0.1,
+            "loss": "poisson", "max_grad_norm": 0.1, "learning_rate_init": 0.002, "alpha": 0.0,
         },
     ),
     "steps": (

@@ -65,9 +65,10 @@ def test_every_epoch_is_a_task(ragged, solver):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_a_callback_may_stop_the_fit(ragged, solver):
     X, y = ragged
-    model = gru(solver=solver, max_iter=50).set_callbacks(Recorder(stop_at=2)).fit(X, y)
+    how = {"solver": solver, "learning_rate": "constant"}
+    model = gru(**how, max_iter=50).set_callbacks(Recorder(stop_at=2)).fit(X, y)
     assert model.n_iter_ == 3
-    short = gru(solver=solver, max_iter=3).fit(X, y)
+    short = gru(**how, max_iter=3).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), short.predict_proba(X))
 
 

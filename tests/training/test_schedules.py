@@ -41,6 +41,7 @@ def test_adaptive_continues_at_a_lower_rate(ragged):
         learning_rate_init=1e-5,
         tol=10.0,
         n_iter_no_change=3,
+        batch_size=1,
     ).fit(X, y)
-    # 1e-5, 2e-6 and 4e-7, and a plateau of four epochs at each of them
-    assert model.n_iter_ == 1 + 3 * 4
+    # 1e-5 for 1,000 updates, 40 per epoch; then a plateau of four epochs at 2e-6 and at 4e-7
+    assert model.n_iter_ == 1000 // 40 + 2 * 4

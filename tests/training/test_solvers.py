@@ -7,15 +7,17 @@ from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 
 from skgru import GRURegressor
-from skgru.training.history import Patience
+from skgru.training.history import MIN_UPDATES, Patience
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def test_patience_counts_epochs_without_improvement():
     patience = Patience(tol=0.1, n_iter_no_change=2)
-    assert [patience.exhausted(v) for v in (5, 4, 3.95, 3.91, 3.8)] == [False] * 5
-    assert [patience.exhausted(v) for v in (3.75, 3.75, 3.75, 3.75)] == [False, False, True, False]
+    late = MIN_UPDATES
+    assert [patience.exhausted(v, late) for v in (5, 4, 3.95, 3.91, 3.8)] == [False] * 5
+    after = [patience.exhausted(v, late) for v in (3.75, 3.75, 3.75, 3.75)]
+    assert after == [False, False, True, False]
 
 
 @ignore_convergence
@@ -50,7 +52,8 @@ def test_lbfgs_ends_at_a_stationary_point(ragged):
     model = small_classifier(solver="lbfgs", dtype="float64", alpha=1.0, tol=1e-6, max_iter=1000)
     model.fit(*ragged)
     assert model.n_iter_ < 1000
-    assert model.grad_norm_curve_[-1] <= 1e-4 * model.grad_norm_curve_[0]
+    # small beside the first one, though that is small too: the output bias starts at its best
+    assert model.grad_norm_curve_[-1] <= 1e-3 * model.grad_norm_curve_[0]
     assert (np.diff(model.loss_curve_) <= 0).all()
 
 
@@ -59,7 +62,7 @@ def test_max_iter_warns():
     y /= 1000
     GRURegressor(4, max_iter=3, learning_rate="cosine").fit(X, y)  # the cosine schedule ends there
     with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs"):
-        model = GRURegressor(4, max_iter=3).fit(X, y)
+        model = GRURegressor(4, max_iter=3, learning_rate="constant").fit(X, y)
     assert model.n_iter_ == 3
     with pytest.warns(ConvergenceWarning, match="L-BFGS stopped .* after 3 iterations"):
         model = GRURegressor(4, max_iter=3, solver="lbfgs").fit(X, y)
@@ -70,8 +73,9 @@ def test_max_iter_warns():
 
 def test_training_stops_without_improvement(ragged):
     X, y = ragged
-    model = small_classifier(tol=10.0, n_iter_no_change=3).fit(X, y)
-    assert model.n_iter_ == 5  # the first epoch, and four without improvement
+    how = {"tol": 10.0, "n_iter_no_change": 3, "learning_rate": "constant", "batch_size": 1}
+    model = small_classifier(**how).fit(X, y)
+    assert model.n_iter_ == 1000 // 40  # after 1,000 updates, of 40 per epoch
 
 
 @ignore_convergence
@@ -79,7 +83,7 @@ def test_clipping_bounds_the_update(ragged):
     X, y = ragged
     common = dict(
         solver="sgd", momentum=0.0, learning_rate_init=1.0, max_iter=1, batch_size=40, alpha=0.0,
-        dtype="float64",
+        dtype="float64", warmup_updates=0,
     )  # fmt: skip
     start = small_classifier(**common, max_grad_norm=1e-12).fit(X, y)
     clipped = small_classifier(**common, max_grad_norm=0.01).fit(X, y)

@@ -18,8 +18,10 @@ def test_verbose_prints_one_line_per_epoch(ragged, capsys, solver):
 
 @ignore_convergence
 def test_verbose_prints_the_validation_score(ragged, capsys):
-    model = small_classifier(verbose=True, max_iter=30, early_stopping=True, n_iter_no_change=2)
-    model.fit(*ragged)
+    X, y = ragged
+    how = {"early_stopping": True, "n_iter_no_change": 2, "learning_rate": "constant"}
+    model = small_classifier(**how, verbose=True, max_iter=500, batch_size=1)
+    model.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
     out = capsys.readouterr().out
     assert out.count("Validation score: ") == model.n_iter_
     assert "Validation score did not improve by tol=0.0001 for more than 2 epochs." in out
