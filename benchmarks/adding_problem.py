@@ -1,21 +1,23 @@
-"""The adding problem: whether gradients reach back hundreds of steps.
+"""Train on the adding problem: a test of gradients over hundreds of time steps.
 
-Hochreiter & Schmidhuber 1997, in the form of Arjovsky et al. 2016 (arXiv:1511.06464): of two
-channels, the first holds numbers uniform in [0, 1] and the second is zero but for a one in the
-first half of the steps and another in the second half. The target is the sum of the two numbers
-so marked. To guess its mean, 1, makes a squared error of 1/6 on average; to do better the network
-must keep a number for half the sequence or longer. One layer of 150 has 69,001 parameters, about
-as many as the networks of Bai et al. 2018 (arXiv:1803.01271), whose GRU ended at 5.3e-5 for 600
-steps, on sequences whose marks may both be anywhere.
+Hochreiter & Schmidhuber 1997, in the form of Arjovsky et al. 2016 (arXiv:1511.06464). The first
+of two channels holds numbers uniform in [0, 1]. The second is one at two time steps, one in each
+half of the sequence, and zero elsewhere. The target is the sum of the two marked numbers. Always
+predicting its mean, 1, gives a mean squared error of 1/6; to do better, the network must keep a
+number for half the sequence or longer.
 
-All training sequences are fresh; none is seen twice. The error stays near the constant guess's for
-ten or twenty thousand of them, until the network has found out what the marks mean, and falls
-within a few thousand. The test error is looked at, never acted on.
+One layer of 150 units has 69,001 parameters, about as many as the networks of Bai et al. 2018
+(arXiv:1803.01271). Their GRU reached 5.3e-5 with 600 steps, on sequences whose marks may both be
+anywhere.
+
+Every training sequence is new. The error stays at that of the constant prediction for ten or twenty
+thousand sequences, and then falls within a few thousand. The test error is only reported: it
+influences nothing.
 
     python benchmarks/adding_problem.py
     python benchmarks/adding_problem.py --steps 200 600 --seed 0 --n-jobs 2 --plot adding.png
 
-A few minutes: a length is a job on a core of its own.
+Takes a few minutes; each length is a job on one core.
 """
 
 import argparse
@@ -28,29 +30,29 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgru import GRURegressor
 
-CONSTANT_GUESS = 1 / 6  # variance of the sum of two uniform numbers
+CONSTANT_MSE = 1 / 6  # variance of the sum of two uniform numbers
 TARGET = 1e-3
 
 N_UNITS = 150
-EPOCH = 2048  # fresh sequences
+EPOCH = 2048  # new sequences per epoch
 N_TEST = 1000
 
-# Small minibatches get by with fewer sequences before the error falls. They are too small to be
-# shared by threads, so that --n-jobs is for the lengths.
+# With small minibatches the error falls after fewer sequences. They are too small for several
+# threads: --n-jobs therefore runs the lengths in parallel.
 BATCH_SIZE = 16
-# At 0.01 the error falls sooner, but gradients explode now and then, to norms of 1e16.
+# At 0.01 the error falls earlier, but gradients sometimes explode, to norms of 1e16.
 LEARNING_RATE = 0.005
 MAX_GRAD_NORM = 0.5
 
-# The first rate is kept until the mean squared error of an epoch's updates is below this, or for
-# so many epochs. The lower ones, for a number of epochs each, then take the noise away.
+# The first learning rate is used until the mean squared error of an epoch is below LEARNED, for at
+# most MAX_EPOCHS. The lower ones then reduce the noise, each for a number of epochs.
 LEARNED = 0.003
 MAX_EPOCHS = 40
 LOWER_RATES = {0.001: 16, 0.0002: 4}
 
 
 def draw(n_samples, n_steps, rng):
-    """Sequences (n_samples, n_steps, 2) and the sums of their marked numbers."""
+    """Draw sequences (n_samples, n_steps, 2) and the sums of their marked numbers."""
     X = np.zeros((n_samples, n_steps, 2), dtype=np.float32)
     X[:, :, 0] = rng.random((n_samples, n_steps))
     samples = np.arange(n_samples)
@@ -61,8 +63,8 @@ def draw(n_samples, n_steps, rng):
 
 
 def train(n_steps, seed):
-    """Train on one length; return what to print of it, and the test error as it went."""
-    warnings.simplefilter("ignore", ConvergenceWarning)  # one epoch of fit at a time
+    """Train on one length; return the number of parameters, the seconds and the test errors."""
+    warnings.simplefilter("ignore", ConvergenceWarning)  # fit runs one epoch
     train_rng, test_rng = np.random.default_rng([seed, n_steps]).spawn(2)
     X_test, y_test = draw(N_TEST, n_steps, test_rng)
     model = GRURegressor(
@@ -96,7 +98,7 @@ def train(n_steps, seed):
         if 2 * model.loss_ < LEARNED:  # the loss is half the squared error
             break
     for rate, n_epochs in LOWER_RATES.items():
-        # partial_fit goes on with the optimizer it has, rate and all; fit makes a new one
+        # partial_fit continues with the optimizer and its learning rate; fit makes a new one
         model.set_params(learning_rate_init=rate)
         for i in range(n_epochs):
             epoch(model.partial_fit if i else model.fit)
@@ -104,7 +106,7 @@ def train(n_steps, seed):
 
 
 def plot(curves, path):
-    """Draw the test error of each length over the training sequences seen."""
+    """Plot the test error of each length over the number of training sequences."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -113,12 +115,12 @@ def plot(curves, path):
     fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     for n_steps, curve in curves.items():
         ax.semilogy(*np.transpose(curve), marker=".", label=f"{n_steps} steps")
-    ax.axhline(CONSTANT_GUESS, color="0.5", linestyle="--", label="constant guess, 0.167")
+    ax.axhline(CONSTANT_MSE, color="0.5", linestyle="--", label="constant prediction, 0.167")
     ax.axhline(TARGET, color="0.5", linestyle=":", label="0.001")
     ax.set(
-        xlabel="training sequences seen",
+        xlabel="training sequences",
         ylabel="test mean squared error",
-        title=f"The adding problem, a GRU layer of {N_UNITS}",
+        title=f"The adding problem, a GRU layer of {N_UNITS} units",
     )
     ax.set_xlim(left=0)
     ax.legend()
@@ -129,8 +131,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, nargs="+", default=[200, 600], help="lengths")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--n-jobs", type=int, default=2, help="lengths at the same time")
-    parser.add_argument("--plot", metavar="FILE", help="draw the test errors into this file")
+    parser.add_argument("--n-jobs", type=int, default=2, help="lengths in parallel")
+    parser.add_argument("--plot", metavar="FILE", help="plot the test errors into this file")
     args = parser.parse_args()
 
     jobs = [delayed(train)(n_steps, args.seed) for n_steps in args.steps]
@@ -138,7 +140,7 @@ def main():
     for n_steps, (n_parameters, seconds, curve) in results.items():
         print(
             f"T={n_steps}: {n_parameters} parameters, {seconds:.0f} s, {curve[-1][0]} sequences, "
-            f"test MSE {curve[-1][1]:.2e} (constant guess {CONSTANT_GUESS:.3f})"
+            f"test MSE {curve[-1][1]:.2e} (constant prediction {CONSTANT_MSE:.3f})"
         )
     if args.plot:
         plot({n_steps: curve for n_steps, (_, _, curve) in results.items()}, args.plot)

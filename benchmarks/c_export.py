@@ -1,4 +1,4 @@
-"""Time of one step of a model in C, for each cell: nanoseconds, median and 99th percentile.
+"""Measure a time step of a model exported to C: nanoseconds, median and 99th percentile.
 
 python benchmarks/c_export.py
 """
@@ -22,14 +22,14 @@ parser.add_argument("--steps", type=int, default=200_000)
 parser.add_argument("--compiler", default="gcc")
 arguments = parser.parse_args()
 
-FORMS = {
+MODELS = {
     "gru": {},
     "gru_reset_after": {"reset_after": True},
     **{cell: {"cell": cell} for cell in ("lstm", "cifg", "mgu", "light_gru", "rnn")},
 }
 FLAGS = ["-O2", "-O3 -march=native"]
 
-# the clock's own time, printed first, is part of the others
+# the overhead of the clock, which the program prints first, is part of both times
 PROGRAM = """
 #define _POSIX_C_SOURCE 199309L
 #include <stdio.h>
@@ -87,7 +87,7 @@ int main(void)
 
 
 def step_times(header: str, flags: str) -> list[float]:
-    """Compile and run; return median and 99th percentile of the clock's time, and of a step's."""
+    """Compile and run; return median and 99th percentile of the clock overhead and of a step."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "gru.h").write_text(header, encoding="ascii")
         Path(folder, "main.c").write_text(PROGRAM % arguments.steps, encoding="ascii")
@@ -101,13 +101,13 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(8 * arguments.classes, 20, arguments.channels))
 y = np.resize(np.arange(arguments.classes), len(X))
 print(f"{arguments.channels} channels, {arguments.hidden} units, {arguments.classes} classes")
-print(f"{'':16}{'bytes':>8}" + "".join(f"{flags:>27}" for flags in FLAGS) + "   clock alone")
-for name, form in FORMS.items():
+print(f"{'':16}{'bytes':>8}" + "".join(f"{flags:>27}" for flags in FLAGS) + "   clock overhead")
+for name, parameters in MODELS.items():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one epoch does not converge
-        model = GRUClassifier(arguments.hidden, **form, max_iter=1, random_state=0).fit(X, y)
+        model = GRUClassifier(arguments.hidden, **parameters, max_iter=1, random_state=0).fit(X, y)
     line = f"{name:16}{4 * model.n_parameters_:8}"
     for flags in FLAGS:
         clock, _, median, high = step_times(to_c(model), flags)
         line += f"{median:13.0f} (p99 {high:6.0f})"
-    print(f"{line}{clock:12.0f}", flush=True)
+    print(f"{line}{clock:15.0f}", flush=True)

@@ -1,10 +1,11 @@
-"""What a training step costs with each cell, beside the layers that PyTorch has of them.
+"""Time a training step with each cell, compared with the same layers in PyTorch.
 
-Each at the same number of units. Of each size: milliseconds a step, through `fit`; how many times
-as long as the GRU's step that is; and how many times as long the same layer in PyTorch took. Then
-how the GRU compares with the LSTM, and PyTorch's ratios of lstm and rnn with its ratio of gru: 1
-would say that these cells stand beside PyTorch as the GRU does. PyTorch 2.13 computes its LSTM on
-a CPU by oneDNN, and GRU and plain network by code of its own; "native" is its LSTM by such code.
+All cells have the same number of units. For each size, the script prints milliseconds per training
+step of `fit`, the ratio to the step of the GRU, and the ratio of the same layer in PyTorch to it.
+It then prints the ratio of the GRU's time to the LSTM's, and PyTorch's ratios of lstm and rnn
+divided by that of gru: 1 means that the speed-up over PyTorch is the same as with the GRU. On a
+CPU, PyTorch 2.13 runs its LSTM with oneDNN, but its GRU and RNN with native code; "native" is its
+LSTM without oneDNN.
 
     python benchmarks/cells.py
 """
@@ -26,9 +27,9 @@ from skgru import GRUClassifier  # noqa: E402
 CELLS = {cell: {"cell": cell} for cell in ("gru", "rnn", "mgu", "light_gru", "cifg", "lstm")} | {
     "light_gru, relu": {"cell": "light_gru", "activation": "relu"}
 }
-warnings.filterwarnings("ignore", message="TF32 acceleration")  # by PyTorch, without oneDNN
+warnings.filterwarnings("ignore", message="TF32 acceleration")  # PyTorch warns without oneDNN
 N_BATCHES = 8
-N_EPOCHS = 4  # so that what fit does once, such as to look for classes, weighs as little as usual
+N_EPOCHS = 4  # so that the set-up of fit, such as finding the classes, weighs as little as usual
 
 print_heading(arguments.threads, arguments.rounds)
 for name in arguments.sizes or ["M", "L"]:
@@ -62,7 +63,7 @@ for name in arguments.sizes or ["M", "L"]:
         if cell == "lstm" and NATIVE in times:
             columns.append(f"native {ratio(times[NATIVE], times[cell])}")
         print("  ".join(columns))
-    print(f"{name:4s}gru takes {ratio(times['gru'], times['lstm'])} of lstm's time")
+    print(f"{name:4s}time of gru / time of lstm {ratio(times['gru'], times['lstm'])}")
     for cell in ("lstm", "rnn") if len(of_peers) == len(PEERS) else ():
-        beside_gru = ratio(of_peers[cell], of_peers["gru"])
-        print(f"{name:4s}PyTorch's ratio of {cell} is {beside_gru} of that of gru", flush=True)
+        relative = ratio(of_peers[cell], of_peers["gru"])
+        print(f"{name:4s}PyTorch's ratio of {cell} / that of gru {relative}", flush=True)

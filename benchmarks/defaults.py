@@ -1,8 +1,9 @@
-"""How the default parameters were chosen: one at a time, around them, on the shipped data.
+"""Vary the default parameters one at a time, on the data sets of the package.
 
 JapaneseVowels: accuracy and log-loss by 5-fold cross-validation on the training set alone.
 Sunspots and CO2: squared error of one-step forecasts, relative to the last value carried forward,
-by TimeSeriesSplit on the first 80 % of the series. Means over seeds. About half an hour.
+by TimeSeriesSplit on the first 80 % of the series. All figures are means over seeds. Takes about
+half an hour.
 
     python benchmarks/defaults.py
 """

@@ -1,11 +1,13 @@
-"""How much of the loss's gradient is left so many steps back, in each cell.
+"""Measure how much of the gradient of the loss is left after many steps, for each cell.
 
-On the adding problem (adding_problem.py), 64 sequences of 500 steps with one loss at the end:
-printed is ‖∂L/∂h‖ that many steps before the end, memory included, as a share of that at the end
-(means over the sequences, by `gradient_flow`), before training, and after it on 50 steps; then the
-lags from which on it stays below 1/e and 1 %. The last column is about all directions, not that of
-the loss alone: the 2-norm of the product of the last 100 Jacobians (`step_jacobian`, geometric
-mean of two of the sequences), which is the most that can be left of a gradient of norm 1.
+The data are 64 sequences of 500 steps of the adding problem (adding_problem.py), with one loss at
+the end. The script prints, before training and after training on 50 steps,
+
+- the norm ‖∂L/∂h‖ at several lags before the end, relative to that at the end: means over the
+  sequences from `gradient_flow`, where h includes the cell state;
+- the lags from which the norm stays below 1/e and below 1 %;
+- the 2-norm of the product of the last 100 Jacobians (`step_jacobian`, geometric mean over two
+  sequences): the maximum that can be left of a gradient of norm 1 in any direction.
 
 python benchmarks/gradient_survival.py
 """
@@ -24,7 +26,7 @@ TRAINING_STEPS, TRAINING_SEQUENCES, EPOCHS = 50, 2048, 12
 
 
 def share_left(model: GRURegressor) -> str:
-    """Say what is left at each lag, where it falls, and the bound for any direction."""
+    """Format the share left at each lag, the memory lengths, and the maximum in any direction."""
     flow = gradient_flow(model, X_long, y_long).layers[0]
     fallen = [
         f"{lag:4.0f}" if lag < np.inf else f">{len(flow.mean) - 1}" for lag in flow.memory_lengths
@@ -40,14 +42,14 @@ rng = np.random.default_rng(0)
 epochs = [draw(TRAINING_SEQUENCES, TRAINING_STEPS, rng) for _ in range(EPOCHS)]
 X_test, y_test = draw(1000, TRAINING_STEPS, rng)
 X_long, y_long = draw(N_SEQUENCES, 500, rng)
-print(f"{'':22}" + "".join(f"{lag:9d}" for lag in LAGS) + "   1/e, 1 % at   any, 100")
+print(f"{'':22}" + "".join(f"{lag:9d}" for lag in LAGS) + "   1/e, 1 % at   maximum, 100")
 for cell in CELLS:
-    # in double precision, so that what has vanished shows how far
+    # in double precision, so that small gradients do not underflow
     model = GRURegressor(
         N_UNITS, cell=cell, dtype="float64", alpha=0, learning_rate_init=0.003, batch_size=16,
         max_grad_norm=0.5, random_state=0,
     )  # fmt: skip
-    # an update that changes nothing makes the weights that training begins with
+    # a learning rate too small to change a weight: the model keeps its initial weights
     untrained = clone(model).set_params(learning_rate_init=1e-300)
     untrained.partial_fit(*(a[:16] for a in epochs[0]))
     print(f"{cell:10} {'untrained':11}{share_left(untrained)}", flush=True)

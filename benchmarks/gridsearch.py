@@ -1,7 +1,7 @@
-"""A search over 24 candidates on JapaneseVowels: skgru beside skorch with PyTorch, n_jobs=2.
+"""Compare a grid search in skgru with one in skorch and PyTorch, on JapaneseVowels with n_jobs=2.
 
-The same candidates, folds, epochs and batch sizes. PyTorch gets zero-padded sequences with their
-lengths, which it packs, as skorch and scikit-learn hand on arrays only.
+Both have the same 24 candidates, folds, epochs and batch sizes. PyTorch receives padded sequences
+and packs them, because scikit-learn and skorch pass only arrays.
 
 python benchmarks/gridsearch.py
 """
@@ -37,7 +37,7 @@ CV = StratifiedKFold(3)
 
 
 class TorchGRU(torch.nn.Module):
-    """One GRU layer and a linear head on its last valid state; X holds NaN where it is padding."""
+    """One GRU layer and a linear head on its last valid state; the padding of X is NaN."""
 
     def __init__(self, hidden=64):
         super().__init__()
@@ -45,7 +45,7 @@ class TorchGRU(torch.nn.Module):
         self.head = torch.nn.Linear(hidden, 9)
 
     def forward(self, X):
-        """Class scores of (n_samples, n_timesteps, n_channels)."""
+        """Return class scores for X of shape (n_samples, n_timesteps, n_channels)."""
         lengths = (~X[:, :, 0].isnan()).sum(dim=1)
         packed = pack_padded_sequence(
             X.nan_to_num(), lengths, batch_first=True, enforce_sorted=False
@@ -89,10 +89,10 @@ if __name__ == "__main__":
     }
     seconds = {name: [] for name in runs}
     warnings.simplefilter("ignore", ConvergenceWarning)
-    # one thread in each of the two workers, for both
+    # one thread in each of the two workers, in both libraries
     with parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
         for run in runs.values():
-            run(1)  # starts the workers, which import the libraries
+            run(1)  # start the workers, which import the libraries
         for _ in range(arguments.rounds):
             for name, run in runs.items():
                 start = time.perf_counter()

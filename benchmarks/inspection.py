@@ -1,7 +1,7 @@
-"""What inspection costs: `gradient_flow` of one batch beside a training step on it.
+"""Compare the time of inspection with that of a training step on the same minibatch.
 
-A step is a minibatch of `fit`, in single and in double precision. `step_jacobian` is on 8 of the
-sequences, beside a step on the whole batch.
+The training steps are those of `fit`, in single and in double precision. `gradient_flow` runs on
+the whole minibatch, `step_jacobian` on 8 of its sequences.
 
 python benchmarks/inspection.py S M L
 """

@@ -1,16 +1,17 @@
-"""The largest gradient that is met on the way from one set of weights to another, in each cell.
+"""Measure the largest gradient along lines in weight space, for each cell.
 
 Rehmer & Kroll 2020 (IFAC-PapersOnLine 53(2), 1243-1248) argue that gated units are easier to train
-not because they solve the vanishing of gradients, but because they keep local gradients from
-growing large. So: from the weights that training begins with, and from those that it ends with,
-every weight w is moved along a line, w + s g, where g is standard normal and fixed for the line,
-and s goes from 0 to 1 in steps of 0.05. Printed is the largest norm of the gradient of the loss
-with respect to all weights up to each s: the median and the maximum over 4 seeds of 8 lines. At
-each s all cells have about the same number of weights, and hence as long a way from the start.
+not because gradients do not vanish, but because local gradients do not grow large. This script
+moves every weight w along a line w + s g, from the initial and from the trained weights. g is
+standard normal and fixed for the line; s goes from 0 to 1 in steps of 0.05. For each s it prints
+the largest norm of the gradient of the loss, with respect to all weights, up to that s: the median
+and the maximum over 8 lines from each of 4 seeds. By default, all cells have about the same number
+of weights, so that the same s means about the same distance.
 
-The tasks are to add (adding_problem.py, one loss at the end), and to identify a system from its
-input u, with a loss at every step: y_t = y_{t-1} / (1 + y_{t-1}²) + u_{t-1}³ (Narendra &
-Parthasarathy 1990). Sequences have 100 steps. `--plot` draws the lines from the first weights.
+The tasks are the adding problem (adding_problem.py, one loss at the end), and the identification of
+a system from its input u, with a loss at every step: y_t = y_{t-1} / (1 + y_{t-1}²) + u_{t-1}³
+(Narendra & Parthasarathy 1990). Sequences have 100 steps. `--plot` draws the lines from the initial
+weights.
 
     python benchmarks/local_gradients.py
     python benchmarks/local_gradients.py --units same --plot local_gradients.png
@@ -30,7 +31,7 @@ TRAINING_SEQUENCES, EPOCHS = 1024, 12
 DISTANCES = np.linspace(0, 1, 21)
 PRINTED = (0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
 UNITS = {
-    "parameters": {"rnn": 56, "gru": 32, "lstm": 28},  # 3361, 3393 and 3501 of them, to add
+    "parameters": {"rnn": 56, "gru": 32, "lstm": 28},  # 3361, 3393 and 3501 on the adding problem
     "same": {"rnn": 32, "gru": 32, "lstm": 32},
 }
 
@@ -48,12 +49,12 @@ TASKS = {"adding": (draw, False), "identification": (simulate, True)}
 
 
 def gradient_norm(model, X, y):
-    """Norm of the gradient, by an update that is too small to change a weight."""
+    """Return the norm of the gradient, from an update too small to change a weight."""
     return model.partial_fit(X, y).grad_norm_curve_[-1]
 
 
 def along_lines(model, X, y, seed):
-    """Largest gradient up to each distance, (N_LINES, number of distances)."""
+    """Return the largest gradient norm up to each distance, of shape (N_LINES, n_distances)."""
     rng = np.random.default_rng(seed)
     probe = clone(model).set_params(learning_rate_init=1e-300, batch_size=len(X))
     probe.partial_fit(X, y)
@@ -69,22 +70,22 @@ def along_lines(model, X, y, seed):
 
 
 def weights_of(model):
-    """List all weights of a fitted model, as views."""
+    """Return all weights of a fitted model, as views."""
     return [*(weights for layer in model.layers_ for weights in layer), *model.head_]
 
 
 def measure(task, cell, n_units):
-    """Largest gradients from the first weights and from the trained ones, and the way between."""
+    """Return the largest gradients from initial and trained weights, and what training changed."""
     generate, return_sequences = TASKS[task]
     X, y = generate(N_SEQUENCES, N_STEPS, np.random.default_rng(0))
-    first, last, moved, errors = [], [], [], []
+    initial, trained, moved, errors = [], [], [], []
     for seed in range(N_SEEDS):
         rng = np.random.default_rng([1, seed])
         model = GRURegressor(
             n_units, cell=cell, dtype="float64", alpha=0, return_sequences=return_sequences,
             learning_rate_init=1e-300, batch_size=16, random_state=seed,
         ).partial_fit(X, y)  # fmt: skip
-        first.append(along_lines(model, X, y, seed))
+        initial.append(along_lines(model, X, y, seed))
         start = np.concatenate([weights.ravel() for weights in weights_of(model)])
         model = clone(model).set_params(learning_rate_init=0.003)
         for _ in range(EPOCHS):
@@ -92,10 +93,10 @@ def measure(task, cell, n_units):
         end = np.concatenate([weights.ravel() for weights in weights_of(model)])
         moved.append(np.sqrt(np.mean((end - start) ** 2)))
         errors.append(np.mean((model.predict(X) - y) ** 2))
-        last.append(along_lines(model, X, y, seed))
+        trained.append(along_lines(model, X, y, seed))
     return (
-        np.concatenate(first),
-        np.concatenate(last),
+        np.concatenate(initial),
+        np.concatenate(trained),
         np.median(moved),
         np.median(errors),
         end.size,
@@ -103,7 +104,7 @@ def measure(task, cell, n_units):
 
 
 def plot(curves, path):
-    """Draw median and maximum over the lines from the first weights, a panel a task."""
+    """Plot median and maximum over the lines from the initial weights, one panel per task."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -127,7 +128,9 @@ def plot(curves, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--units", choices=UNITS, default="parameters", help="what cells share")
+    parser.add_argument(
+        "--units", choices=UNITS, default="parameters", help="what all cells have in common"
+    )
     parser.add_argument("--plot", metavar="FILE")
     arguments = parser.parse_args()
 
@@ -136,10 +139,10 @@ def main():
     print(f"{'s':>50}" + "".join(f"{s:>9}" for s in PRINTED))
     for task in TASKS:
         for cell, n_units in UNITS[arguments.units].items():
-            first, last, moved, error, size = measure(task, cell, n_units)
-            curves[task, cell] = first
+            initial, trained, moved, error, size = measure(task, cell, n_units)
+            curves[task, cell] = initial
             print(f"{task} {cell}: {size} weights, moved by {moved:.3f} in training to {error:.1e}")
-            for name, norms in (("first", first), ("trained", last)):
+            for name, norms in (("initial", initial), ("trained", trained)):
                 for statistic, values in (
                     ("median", np.median(norms, axis=0)),
                     ("maximum", norms.max(axis=0)),

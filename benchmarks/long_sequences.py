@@ -1,7 +1,8 @@
-"""Peak memory of one update on long sequences, with and without `bptt_steps`.
+"""Measure the peak memory of one update on long sequences, with and without `bptt_steps`.
 
-Each in a process of its own; what counts is how far its peak rises above libraries and data. Full
-backpropagation is measured on a tenth of the steps by default, as its memory grows with them.
+Each case runs in a separate process; the result is the increase of its peak over that of libraries
+and data. Full backpropagation is measured on a tenth of the steps by default: its memory is
+proportional to the number of steps.
 
 python benchmarks/long_sequences.py
 """
@@ -17,13 +18,15 @@ parser.add_argument("--batch", type=int, default=32)
 parser.add_argument("--steps", type=int, default=20_000)
 parser.add_argument("--hidden", type=int, default=64)
 parser.add_argument("--bptt-steps", type=int, default=50)
-parser.add_argument("--part", type=int, default=10, help="of the steps, for full backpropagation")
+parser.add_argument(
+    "--part", type=int, default=10, help="divisor of the steps for full backpropagation"
+)
 parser.add_argument("--in-process", type=json.loads, help=argparse.SUPPRESS)
 arguments = parser.parse_args()
 
 
 def growth(steps: int, parameters: dict) -> float:
-    """Fit to one minibatch; return by how many MB the peak rose."""
+    """Fit to one minibatch; return the increase of the peak memory in MB."""
     import resource
 
     import numpy as np
@@ -50,7 +53,7 @@ if arguments.in_process:
 
 
 def measure(steps: int, parameters: dict) -> float:
-    """Measure in a fresh process."""
+    """Measure in a new process."""
     command = [sys.executable, *sys.argv, "--in-process", json.dumps([steps, parameters])]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return json.loads(output)
@@ -63,5 +66,5 @@ for kind in ({}, {"pooling": "attention"}, {"return_sequences": True}):
     name = "".join(f"{key}={value!r}" for key, value in kind.items()) or "pooling='last'"
     print(
         f"{name:24s} bptt_steps={arguments.bptt_steps} {windows:6.0f} MB   full {full:6.0f} MB for "
-        f"{arguments.steps // arguments.part} steps, that is {full * arguments.part:6.0f} MB"
+        f"{arguments.steps // arguments.part} steps, extrapolated {full * arguments.part:6.0f} MB"
     )

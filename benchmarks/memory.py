@@ -1,7 +1,6 @@
-"""Peak memory of a training run, skgru beside PyTorch, each in a process of its own.
+"""Measure the peak memory of training in skgru and in PyTorch, each in a separate process.
 
-What counts is how far the peak lies above that of the process once its libraries are imported and
-the data is there.
+The result is the increase of the peak over that after the imports and the creation of the data.
 
 python benchmarks/memory.py
 """
@@ -24,12 +23,12 @@ arguments = parser.parse_args()
 
 
 def peak() -> float:
-    """Return the largest resident size of this process so far, in MB."""
+    """Return the peak resident size of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def growth(library: str, size: tuple[int, int, int, int]) -> float:
-    """Train for a few updates; return by how many MB the peak rose."""
+    """Train for a few updates; return the increase of the peak memory in MB."""
     import peers
 
     if library == "torch":

@@ -27,14 +27,14 @@ constexpr unsigned FLUSH_DENORMALS = 0x8040;  // flush-to-zero and denormals-are
 
 thread_local std::string last_error;
 
-// Number of threads and treatment of denormals during one call; both are put back afterwards so
-// that whatever shares this OpenMP runtime is not affected.
+// Sets the number of threads and flushes denormals during one call. Both are restored afterwards, so
+// that other code in this OpenMP runtime is not affected.
 class Environment {
 public:
     explicit Environment(int threads)
         : threads_(threads), previous_(omp_get_max_threads()), control_(threads, _mm_getcsr()) {
         omp_set_num_threads(threads_);
-        // The control register belongs to a thread: every member of the team sets its own.
+        // Each thread has its own control register.
 #pragma omp parallel num_threads(threads_)
         {
             unsigned &saved = control_[omp_get_thread_num()];
@@ -65,7 +65,7 @@ void fill(const memory &m, const float *values) {
 
 void clear(const memory &m) { std::memset(m.get_data_handle(), 0, m.get_desc().get_size()); }
 
-// An array that a primitive may want in another format than the plain one its owner keeps.
+// An array in plain format, and a copy in the format that a primitive requires if they differ.
 class Formatted {
 public:
     Formatted() = default;
@@ -108,7 +108,7 @@ public:
           any_u_desc_({1, 1, H, 3, H}, memory::data_type::f32, Tag::any),
           x_(x_desc_, engine_), h_(h_desc_, engine_), w_(w_desc_, engine_), u_(u_desc_, engine_),
           b_(b_desc_, engine_) {
-        // Primitives plan for the number of threads at the time they are created.
+        // Primitives are planned for the number of threads at their creation.
         Environment environment(threads_);
         fill(x_, x);
         fill(w_, w);
@@ -128,9 +128,9 @@ public:
     void step() {
         if (!forward_) throw dnnl::error(dnnl_invalid_arguments, "created without training");
         Environment environment(threads_);
-        // Training changes the weights at every step. They are kept as ldigo, where an optimizer
-        // would update them, so wherever a primitive demands another format the reorder is a cost
-        // of the step. It is skipped where the primitive takes ldigo as it is.
+        // Training changes the weights at every step. An optimizer would update them in the format
+        // ldigo: if a primitive requires another one, the reorder is part of the step. It is skipped
+        // if the primitive accepts ldigo.
         for (auto *weights : {&forward_w_, &forward_u_}) weights->load(stream_);
         forward_.execute(stream_, forward_arguments_);
         for (auto *weights : {&backward_w_, &backward_u_}) weights->load(stream_);
@@ -155,7 +155,7 @@ public:
 
 private:
     dnnl::gru_forward::primitive_desc forward_desc(dnnl::prop_kind kind) const {
-        // Empty descriptors for the initial and the last state: zero and not needed, respectively.
+        // Empty descriptors: the initial state is zero, and the last one is not needed.
         return {engine_, kind, dnnl::rnn_direction::unidirectional_left2right, x_desc_, Desc(),
                 any_w_desc_, any_u_desc_, b_desc_, h_desc_, Desc()};
     }
@@ -163,7 +163,7 @@ private:
     void create_inference() {
         const auto desc = forward_desc(dnnl::prop_kind::forward_inference);
         inference_ = dnnl::gru_forward(desc);
-        // Inference weights never change: into the preferred format once, outside of predict().
+        // Inference weights do not change: reorder them once, outside of predict().
         Formatted w(w_, desc.weights_layer_desc()), u(u_, desc.weights_iter_desc());
         w.load(stream_);
         u.load(stream_);
@@ -240,7 +240,7 @@ private:
     std::string description_;
 };
 
-// Exceptions must not cross the C interface: 0 for success, otherwise last_error says what failed.
+// Exceptions must not cross the C interface. Returns 0 on success, else 1 and sets last_error.
 template <typename Function>
 int guarded(Function function) {
     try {

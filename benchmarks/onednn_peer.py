@@ -1,24 +1,26 @@
-"""One GRU layer in oneDNN 3.2, the peer of the GRU layer of skgru: training and inference.
+"""Train and run one GRU layer in oneDNN 3.2, for comparison with the GRU layer of skgru.
 
-A training step is the forward pass and backpropagation through time from a gradient that arrives
-at the last step only; it ends with fresh gradients of the weights and, as oneDNN cannot leave it
-out, of the input. There is no loss, no optimizer and no readout in it. An inference pass computes
-the states of all the steps. Both are float32, of one unidirectional layer with the reset gate
-before the recurrent product and a zero initial state, in the order (T, B, channels), with denormals
-flushed to zero. Weights go to the formats that oneDNN prefers: for inference once and outside of
-what is timed, in training at every step, as every step changes them.
+A training step is a forward pass and backpropagation through time, from a gradient at the last time
+step only. It computes the gradients of the weights, and that of the input too, which oneDNN cannot
+leave out. It has no loss, no optimizer and no head. An inference pass computes the states of all
+time steps. Both use float32, one unidirectional layer with the reset gate before the recurrent
+product, a zero initial state, arrays of shape (T, B, channels), and denormals flushed to zero.
+Weights are reordered to the formats that oneDNN prefers: for inference once, outside of the timing;
+in training at every step, because every step changes them.
 
-train.py and predict.py time it; run by itself, it prints for small layers the errors relative to
-derivatives in double precision. More than one thread needs as many idle cores: the threads wait for
-each other at every timestep, and beside other work that can take a thousand times as long. Needs
-g++ and two packages, the first with the library on GNU OpenMP and the second with the headers
-(2024.0.0 of it has none):
+train.py and predict.py measure it. Run as a script, it prints the errors of small layers relative
+to derivatives in double precision. Use at most as many threads as there are idle cores: the threads
+synchronize at every time step, and with other work on the machine they can be a thousand times
+slower.
+
+Needs g++ and two packages: the first has the library built with GNU OpenMP, the second the headers
+(its version 2024.0.0 has none):
 
     pip install --no-deps onednn-cpu-gomp==2023.2.0 onednn-devel==2024.2.1
     python benchmarks/onednn_peer.py [threads]
 
-Anywhere else, name the directory that holds both in ONEDNN_ROOT (`pip install --prefix` fills such
-a directory; `pip install --target` leaves the library out).
+If they are elsewhere, set ONEDNN_ROOT to the directory that contains both. `pip install --prefix`
+creates such a directory; `pip install --target` leaves the library out.
 """
 
 import argparse
@@ -38,7 +40,7 @@ import numpy as np
 SOURCE = Path(__file__).with_name("onednn_gru.cpp")
 HEADER = Path("oneapi", "dnnl", "dnnl.hpp")
 FLAGS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-fopenmp", "-Wl,-z,defs")
-GATES = [1, 0, 2]  # ours are reset, update, candidate; oneDNN has update, reset, candidate
+GATES = [1, 0, 2]  # skgru: reset, update, candidate; oneDNN: update, reset, candidate
 
 
 def installed_files():
@@ -60,7 +62,7 @@ def locate():
     """Return the library and the directory of the headers, None for what is not found."""
     library = include = None
     for path in installed_files():
-        # The loader will look for the soname, so a file of that name is the one to link.
+        # The loader looks for the soname: link the file of that name.
         if path.name.startswith("libdnnl.so") and (library is None or path.name == "libdnnl.so.3"):
             library = path
         elif path.parts[-len(HEADER.parts) :] == HEADER.parts:
@@ -69,13 +71,13 @@ def locate():
 
 
 def available() -> bool:
-    """Tell whether the library, the headers and a compiler are there."""
+    """Return whether the library, the headers and a compiler are installed."""
     return None not in locate() and shutil.which("g++") is not None
 
 
 @functools.cache
 def load():
-    """Compile the C++ side, unless it is in the cache, and return its functions."""
+    """Compile the C++ code, unless it is cached, and return its functions."""
     library, include = locate()
     if library is None or include is None:
         raise ImportError("oneDNN was not found; the docstring of this module says how to install")
@@ -86,7 +88,7 @@ def load():
     if not target.exists():
         target.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            # Another process may be doing the same: what appears in the cache is complete.
+            # Another process may do the same: only complete files may appear in the cache.
             built = Path(scratch, target.name)
             subprocess.run([*command, "-o", str(built)], check=True)
             built.replace(target)
@@ -115,11 +117,11 @@ class OneDNNGRU:
     Parameters
     ----------
     B, T, D, H : int
-        Batch size, timesteps, input channels and units.
+        Batch size, time steps, input channels and units.
     threads : int
         OpenMP threads of each call.
     training : bool, default=True
-        Whether to prepare for `step` besides `predict`.
+        Whether to prepare for `step` in addition to `predict`.
     seed : int, default=0
         Seed of the weights, of the input and of the gradient at the last step.
 
@@ -128,7 +130,7 @@ class OneDNNGRU:
     X : ndarray of shape (T, B, D)
         The input.
     W, U, b : ndarray of shape (D, 3H), (H, 3H), (3H,)
-        The weights; the columns are those of r, of z and of h~, and h_t = z h_{t-1} + (1 - z) h~.
+        The weights, with columns in the order r | z | h~, where h_t = z h_{t-1} + (1 - z) h~.
     dh : ndarray of shape (B, H)
         The gradient of the loss with respect to the last state.
     """
@@ -184,18 +186,18 @@ class OneDNNGRU:
         return self._all_gradients()[3]
 
     def describe(self):
-        """Return the implementations oneDNN chose and which arrays it wants reordered."""
+        """Return the implementations that oneDNN chose and the arrays that it reorders."""
         return self._functions.gru_description(self._handle).decode()
 
 
 def swap_gates(a):
-    """Exchange the first two of the three blocks of columns: ours to oneDNN's, and back."""
+    """Exchange the first two of the three blocks of columns, between skgru's and oneDNN's order."""
     blocks = a.reshape(*a.shape[:-1], 3, -1)
     return np.ascontiguousarray(blocks[..., GATES, :]).reshape(a.shape)
 
 
 def reference_outputs(X, W, U, b):
-    """States of a GRU layer by its definition."""
+    """Compute the states of a GRU layer by definition."""
     H = U.shape[0]
     h, outputs = np.zeros((X.shape[1], H)), []
     for x in X:
@@ -208,9 +210,9 @@ def reference_outputs(X, W, U, b):
 
 
 def reference_gradient(parameters, name, dh, epsilon=1e-30):
-    """Gradient of sum(dh * h_T) with respect to one argument of `reference_outputs`.
+    """Compute the gradient of sum(dh * h_T) with respect to one argument of `reference_outputs`.
 
-    By a complex step, Im f(x + i epsilon) / epsilon: it has no difference to lose digits in.
+    By a complex step, Im f(x + i epsilon) / epsilon, which has no cancellation.
     """
     parameters = parameters | {name: parameters[name].astype(complex)}
     values = parameters[name].reshape(-1)
@@ -223,14 +225,14 @@ def reference_gradient(parameters, name, dh, epsilon=1e-30):
 
 
 def relative_errors(B, T, D, H, threads):
-    """Errors of the states and gradients in the Euclidean norm, relative to double precision."""
+    """Compute the relative errors of states and gradients in the Euclidean norm."""
     gru = OneDNNGRU(B, T, D, H, threads)
     parameters = {name: getattr(gru, name).astype(float) for name in ("X", "W", "U", "b")}
     expected = reference_outputs(**parameters)
     found = {}
     gru.predict()
     found["predict"] = gru.forward_outputs(), expected
-    for _ in range(2):  # the second step shows whether gradients of the first are left in it
+    for _ in range(2):  # the second step detects gradients that are not reset
         gru.step()
     found["forward"] = gru.forward_outputs(), expected
     gradients = (*gru.gradients(), gru.input_gradient())
@@ -249,7 +251,7 @@ def main():
         errors = relative_errors(*size, threads)
         print(f"{size!s:15}", "  ".join(f"{name} {error:.1e}" for name, error in errors.items()))
         if not max(errors.values()) < 1e-4:
-            raise SystemExit("oneDNN computes something else")
+            raise SystemExit("oneDNN and the reference disagree")
 
 
 if __name__ == "__main__":

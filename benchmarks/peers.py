@@ -1,8 +1,9 @@
-"""The same model in other libraries: one training step, or the outputs of one batch.
+"""Training steps and predictions of the same model in other libraries.
 
-Each function returns a function without arguments, which does one step; a library that is not
-installed raises ImportError. All learn ten classes from the last state with Adam and clip the
-gradient's norm at 1, but oneDNN, which has no loss and no optimizer: it computes gradients alone.
+Each function returns a function without arguments that runs one step. If the library is not
+installed, it raises ImportError. All models classify the last state into ten classes, and train
+with Adam and gradients clipped to norm 1. The exception is oneDNN, which has no loss and no
+optimizer: it only computes gradients.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ Step = Callable[[], None]
 def batches(
     batch: int, steps: int, channels: int, n_batches: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sequences, labels, and an order to take them in."""
+    """Make sequences, labels, and a random order of (n_batches, batch) indices."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(batch * n_batches, steps, channels)).astype(np.float32)
     y = np.arange(len(X)) % N_CLASSES
@@ -36,7 +37,7 @@ def _torch_model(channels: int, hidden: int, threads: int, layer: str = "GRU"):
 def torch_training(
     batch: int, steps: int, channels: int, hidden: int, threads: int, layer: str = "GRU"
 ) -> Step:
-    """One update in PyTorch, from the gathering of the batch to Adam's step."""
+    """Make an update in PyTorch, from gathering the minibatch to the step of Adam."""
     torch, recurrent, head = _torch_model(channels, hidden, threads, layer)
     parameters = [*recurrent.parameters(), *head.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=0.01)
@@ -50,7 +51,7 @@ def torch_training(
         optimizer.zero_grad()
         last = recurrent(X[samples])[1]
         if layer == "LSTM":
-            last = last[0]  # the state, without the memory
+            last = last[0]  # the hidden state, without the cell state
         torch.nn.functional.cross_entropy(head(last[0]), y[samples]).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -63,7 +64,7 @@ torch_rnn_training = partial(torch_training, layer="RNN")
 
 
 def torch_native_lstm_training(*size_and_threads: int) -> Step:
-    """One update with an LSTM in PyTorch that does not call oneDNN: as it computes its GRU."""
+    """Make an update of an LSTM in PyTorch without oneDNN, by the native code that GRUs use."""
     import torch
 
     step = torch_training(*size_and_threads, layer="LSTM")
@@ -76,7 +77,7 @@ def torch_native_lstm_training(*size_and_threads: int) -> Step:
 
 
 def torch_inference(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
-    """Compute outputs in PyTorch, without a tape."""
+    """Make a forward pass in PyTorch in inference mode."""
     torch, gru, head = _torch_model(channels, hidden, threads)
     X = torch.from_numpy(batches(batch, steps, channels, 1)[0])
 
@@ -105,7 +106,7 @@ def _jax_model(channels: int, hidden: int):
     }
 
     def outputs(p, x):
-        """Logits; the input projection of all steps is one product, the gates are fused by XLA."""
+        """Return logits; one product projects the inputs of all steps, and XLA fuses the gates."""
         U_rz, U_h = p["U"][:, : 2 * hidden], p["U"][:, 2 * hidden :]
 
         def advance(h, xW):
@@ -122,7 +123,7 @@ def _jax_model(channels: int, hidden: int):
 
 
 def jax_training(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
-    """One update in JAX, compiled as a whole."""
+    """Make an update in JAX, compiled as one function."""
     jax, jnp, parameters, outputs = _jax_model(channels, hidden)
     X, y, order = batches(batch, steps, channels, 4)
 
@@ -155,7 +156,7 @@ def jax_training(batch: int, steps: int, channels: int, hidden: int, threads: in
 
 
 def jax_inference(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
-    """Compute outputs in JAX."""
+    """Make a forward pass in JAX."""
     jax, _, parameters, outputs = _jax_model(channels, hidden)
     X = batches(batch, steps, channels, 1)[0]
     compiled = jax.jit(outputs)
@@ -163,7 +164,7 @@ def jax_inference(batch: int, steps: int, channels: int, hidden: int, threads: i
 
 
 def onnx_inference(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
-    """Compute outputs in onnxruntime, of a graph with its GRU operator."""
+    """Make a forward pass in onnxruntime, with its GRU operator."""
     import onnxruntime
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -205,12 +206,12 @@ def onnx_inference(batch: int, steps: int, channels: int, hidden: int, threads: 
 
 
 def onednn_training(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
-    """Compute gradients in oneDNN, denormals flushed."""
+    """Make a computation of gradients in oneDNN, with denormals flushed."""
     return _onednn(batch, steps, channels, hidden, threads).step
 
 
 def onednn_inference(batch: int, steps: int, channels: int, hidden: int, threads: int) -> Step:
-    """Compute last states in oneDNN."""
+    """Make a forward pass in oneDNN."""
     return _onednn(batch, steps, channels, hidden, threads, training=False).predict
 
 
@@ -223,11 +224,11 @@ def _onednn(*size_and_threads: int, training: bool = True):
 
 
 def functions(kind: str, names: list[str], *size_and_threads: int) -> dict[str, Step]:
-    """Make the steps of the peers that are installed: kind "training" or "inference"."""
+    """Make the steps of the installed peers, of kind "training" or "inference"."""
     steps = {}
     for name in names:
         try:
             steps[name] = globals()[f"{name}_{kind}"](*size_and_threads)
         except ImportError as error:
-            print(f"  without {name}: {error}")
+            print(f"  skipping {name}: {error}")
     return steps

@@ -1,4 +1,4 @@
-"""Predictions of skgru beside onnxruntime, PyTorch, JAX and oneDNN.
+"""Compare the time of predictions with onnxruntime, PyTorch, JAX and oneDNN.
 
 python benchmarks/predict.py --threads 1
 """
@@ -12,7 +12,7 @@ arguments = arguments_on_cores(
     __doc__,
     peers=["onnx", "torch", "jax", "onednn"],
     seconds=0.3,
-    batches=dict(type=int, default=32, help="that one call of predict has"),
+    batches=dict(type=int, default=32, help="per call of predict"),
 )
 
 import peers  # noqa: E402
@@ -24,7 +24,7 @@ from skgru import GRUClassifier  # noqa: E402
 def skgru_predict(
     batch: int, steps: int, channels: int, hidden: int, threads: int, n_batches: int
 ) -> Callable[[], None]:
-    """Predict the labels of several batches, everything that `predict` does included."""
+    """Make a call of `predict` for several minibatches, including its overhead."""
     X, y, _ = peers.batches(batch, steps, channels, n_batches)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one epoch does not converge

@@ -1,6 +1,6 @@
-"""Print a hash of what fits and predictions return, for every combination of the main parameters.
+"""Print hashes of fits and predictions for every combination of the main parameters.
 
-Run before and after a change that must not change any result, on the same machine, and compare:
+Run it before and after a change that must not affect any result, on the same machine, and compare:
 
     python benchmarks/same_bits.py > before.txt
     python benchmarks/same_bits.py > after.txt && diff before.txt after.txt
@@ -71,22 +71,24 @@ def digest(model, X) -> str:
 
 def combinations():
     """Yield a name, the class and the parameters of each model."""
-    for (cell, form), (top, shape), both, dtype, solver in itertools.product(
+    for (cell, of_cell), (top, of_top), both, dtype, solver in itertools.product(
         CELLS.items(), TOPS.items(), (False, True), ("float32", "float64"), SOLVERS
     ):
         name = f"{cell} {top} {'both' if both else 'forward'} {dtype} {solver}"
-        how = {**form, **shape, "bidirectional": both, "dtype": dtype, "solver": solver}
+        how = {**of_cell, **of_top, "bidirectional": both, "dtype": dtype, "solver": solver}
         yield name, GRUClassifier, how
     for (option, how), top in itertools.product(OPTIONS.items(), ("last", "attention", "steps")):
         if option == "windows" or option == "dropout" or "loss" in option or "stack" in option:
             yield f"{option} {top}", GRURegressor, {**how, **TOPS[top]}
-        yield f"{option} {top} labels", GRUClassifier, {
-            k: v for k, v in {**how, **TOPS[top]}.items() if k != "loss"
-        }
+        yield (
+            f"{option} {top} labels",
+            GRUClassifier,
+            {k: v for k, v in {**how, **TOPS[top]}.items() if k != "loss"},
+        )
 
 
 def main() -> None:
-    """Fit all of them."""
+    """Fit all combinations and print their hashes."""
     warnings.simplefilter("ignore")
     for name, estimator, how in combinations():
         X, labels, numbers = data(how.get("return_sequences", False))

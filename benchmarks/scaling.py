@@ -1,7 +1,8 @@
-"""How the time of a training step grows with the batch, the steps, the channels and the units.
+"""Measure how the time of a training step depends on batch, steps, channels and units.
 
-Each is doubled from a middle size while the others stay. The last column is the time beside that
-of the row before, divided by the arithmetic beside that of the row before: 1 is proportional.
+One of them varies by factors of two while the others stay at a medium size. The last column is the
+growth of the time from the previous row, divided by the growth of the arithmetic: 1 means that the
+time is proportional to the arithmetic.
 
 python benchmarks/scaling.py
 """
@@ -23,7 +24,7 @@ from sizes import in_turns, training_flops  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
-MIDDLE = {"batch": 64, "steps": 64, "channels": 16, "hidden": 64}
+MEDIUM = {"batch": 64, "steps": 64, "channels": 16, "hidden": 64}
 VALUES = {
     "batch": (8, 16, 32, 64, 128, 256, 512),
     "steps": (4, 8, 16, 32, 64, 128, 256, 512, 1024),
@@ -36,13 +37,13 @@ warnings.simplefilter("ignore")  # one epoch does not converge
 for name, values in VALUES.items():
     functions, flops = {}, {}
     for value in values:
-        size = {**MIDDLE, name: value}
+        size = {**MEDIUM, name: value}
         flops[value] = training_flops(*size.values())
         X, y, _ = peers.batches(size["batch"], size["steps"], size["channels"], N_BATCHES)
         gru = GRUClassifier(size["hidden"], batch_size=size["batch"], max_iter=1)
         functions[value] = lambda gru=gru, X=X, y=y: gru.fit(X, y)
     times = in_turns(functions, arguments.rounds, arguments.seconds)
-    print(f"{name:9s} ms a step   GFLOP/s   time / arithmetic")
+    print(f"{name:9s} ms per step GFLOP/s   time / arithmetic")
     for before, value in zip((None, *values), values, strict=False):
         seconds = np.median(times[value]) / N_BATCHES
         line = f"{value:9d} {1e3 * seconds:9.3f} {flops[value] / seconds / 1e9:9.1f}"

@@ -1,4 +1,4 @@
-"""What each shape of model costs beside the plain one: a layer in one direction, its last state.
+"""Compare options of the model with the default: one layer, one direction, last state.
 
 python benchmarks/shapes.py M L
 """
@@ -28,11 +28,11 @@ SHAPES = {
     "windows": {"bptt_steps": 25},
 }
 N_BATCHES = 8
-N_EPOCHS = 4  # so that what fit does once, such as to look for classes, weighs as little as usual
+N_EPOCHS = 4  # so that the set-up of fit, such as finding the classes, weighs as little as usual
 
 
 def epochs(X: np.ndarray, y: np.ndarray, batch: int, hidden: int, shape: dict) -> Callable:
-    """Fit for a few epochs."""
+    """Make a fit of a few epochs."""
     gru = GRUClassifier(
         hidden,
         batch_size=batch,

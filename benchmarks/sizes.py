@@ -1,4 +1,4 @@
-"""What the speed benchmarks share: the sizes, and measuring in turns."""
+"""Sizes, interleaved timing and output, shared by the speed benchmarks."""
 
 import time
 import warnings
@@ -25,26 +25,26 @@ N_CLASSES = 10
 
 
 def training_flops(batch: int, steps: int, channels: int, hidden: int) -> int:
-    """Count the multiplications and additions of a training step of one layer, and no others.
+    """Count the multiplications and additions in the products of a training step of one layer.
 
-    Three products of each weight with each time step, without the gradient of the channels.
+    There are three products per weight and time step; the gradient of the inputs is not needed.
     """
     return batch * steps * hidden * (12 * channels + 18 * hidden)
 
 
 def inference_flops(batch: int, steps: int, channels: int, hidden: int) -> int:
-    """Count those of a forward pass."""
+    """Count the multiplications and additions in the products of a forward pass."""
     return batch * steps * hidden * 6 * (channels + hidden)
 
 
 def sgemm() -> Callable[[], None]:
-    """Multiply 1024 x 1024 float32 matrices through NumPy's BLAS: 2 * 1024**3 operations."""
+    """Make a product of 1024 x 1024 float32 matrices by NumPy's BLAS: 2 * 1024**3 operations."""
     a = np.random.default_rng(0).normal(size=(1024, 1024)).astype(np.float32)
     return lambda: a @ a
 
 
 def fits(model: BaseEstimator, X: np.ndarray, y: np.ndarray) -> Callable[[], None]:
-    """Fit, everything that `fit` does included, for too few epochs to converge."""
+    """Make a call of `fit`, including its overhead, for too few epochs to converge."""
 
     def fit() -> None:
         with warnings.catch_warnings():
@@ -56,16 +56,16 @@ def fits(model: BaseEstimator, X: np.ndarray, y: np.ndarray) -> Callable[[], Non
 
 
 def in_turns(functions: dict[str, Callable[[], None]], rounds: int, seconds: float) -> dict:
-    """Time functions in turns, so that what disturbs the machine disturbs all alike.
+    """Time functions in turns, so that other load on the machine affects all of them alike.
 
     Returns
     -------
     dict of str to ndarray of shape (rounds,)
-        Seconds a call, in each round the median of as many calls as `seconds` hold.
+        Seconds per call: in each round, the median of as many calls as fit into `seconds`.
     """
     calls = {}
     for name, function in functions.items():
-        function()  # warm-up: compilation, pages, clocks
+        function()  # warm-up: compilation, memory pages, clock frequency
         start = time.perf_counter()
         function()
         calls[name] = max(1, int(seconds / (time.perf_counter() - start)))
@@ -82,21 +82,21 @@ def in_turns(functions: dict[str, Callable[[], None]], rounds: int, seconds: flo
 
 
 def ratio(peer: np.ndarray, ours: np.ndarray) -> str:
-    """How many times as long the peer took: median over the rounds, and range."""
+    """Format the ratio of the peer's time to ours: median over the rounds, and range."""
     ratios = peer / ours
     return f"{np.median(ratios):5.2f} ({ratios.min():.2f}-{ratios.max():.2f})"
 
 
 def print_heading(threads: int, rounds: int) -> None:
-    """Say what the rows hold."""
+    """Print the settings and what the rows contain."""
     print(
         f"instruction set {active_instruction_set()}, threads {threads}, rounds {rounds}; "
-        "how many times as long others took: median (range)"
+        "time relative to skgru: median (range)"
     )
 
 
 def print_row(name: str, flops: int, times: dict[str, np.ndarray], note: str = "") -> None:
-    """Print the times of "skgru" for a batch, and how many times as long each other took."""
+    """Print the time of "skgru" per minibatch, and the ratio of each other time to it."""
     ours = times["skgru"]
     others = (f"{other} {ratio(times[other], ours)}" for other in times if other != "skgru")
     milliseconds, gflops = 1e3 * np.median(ours), np.median(flops / ours) / 1e9

@@ -1,14 +1,13 @@
-"""One time step of one sequence, called from Python, beside onnxruntime and PyTorch.
+"""Time one step of one sequence, called from Python, in skgru, onnxruntime and PyTorch.
 
-`step` of a stream with everything that it does, from the check of x to the prediction; of
-onnxruntime a run of its GRU operator, of PyTorch a call of GRUCell, each with arrays of its own
-kind that are there already, and without an output layer. All have one model's weights, and their
-states are compared after the last step. PyTorch has the form with the reset gate after the
-product, for which onnxruntime and skgru have a row, too.
+skgru runs `step` of a stream, from the validation of x to the prediction. onnxruntime runs its GRU
+operator and PyTorch its GRUCell, with inputs that are already converted, and without an output
+layer. All have the same weights, and their states are compared after the last step. PyTorch has
+only the reset gate after the product; onnxruntime and skgru are therefore measured with both.
 
-Of each: the median and the 99th percentile of the time of a step in microseconds, and the latter
-in medians. Then how many times as long others took: the median over the rounds of the ratio of
-medians, and its range. At last, several sequences in one stream.
+The script prints the median and the 99th percentile of the microseconds per step, and the latter
+divided by the median. Then it prints the time of the others relative to skgru: the median over the
+rounds of the ratio of medians, and its range. The last row has several sequences in one stream.
 
     python benchmarks/stream.py
 """
@@ -25,7 +24,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--channels", type=int, default=8)
 parser.add_argument("--units", type=int, nargs="*", default=[16, 64, 128])
 parser.add_argument("--rounds", type=int, default=21)
-parser.add_argument("--steps", type=int, default=2000, help="of each, a round")
+parser.add_argument("--steps", type=int, default=2000, help="per round")
 arguments = parser.parse_args()
 use_cores(1)
 
@@ -34,7 +33,7 @@ from sizes import ratio  # noqa: E402
 
 from skgru import GRUClassifier, GRURegressor  # noqa: E402
 from skgru.kernels import active_instruction_set  # noqa: E402
-from skgru.network import Layer  # noqa: E402
+from skgru.model.network import Layer  # noqa: E402
 
 Step = Callable[[], object]
 State = Callable[[], np.ndarray]
@@ -46,20 +45,20 @@ def skgru_step(
     method: str = "step",
     n_streams: int = 1,
 ) -> tuple[Step, State]:
-    """Predict after the next step."""
+    """Make a call of `step` of a stream."""
     stream = model.stream(n_streams)
     step = getattr(stream, method)
     return lambda: step(next(x)), lambda: stream.state
 
 
 def blocks(weights: np.ndarray, order: str) -> np.ndarray:
-    """Rows of the gates r, z and n (the candidate) in another order, from our columns."""
+    """Convert columns r | z | n (the candidate) of skgru to rows in another order."""
     parts = dict(zip("rzn", np.split(weights, 3, axis=-1), strict=True))
     return np.concatenate([parts[gate].T for gate in order])
 
 
 def onnx_step(layer: Layer, x: Iterator[np.ndarray]) -> tuple[Step, State]:
-    """Run a graph of the one operator, whose state goes out and in again."""
+    """Make a run of the GRU operator; its last state is the next initial state."""
     import onnxruntime
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -104,7 +103,7 @@ def onnx_step(layer: Layer, x: Iterator[np.ndarray]) -> tuple[Step, State]:
 
 
 def torch_step(layer: Layer, x: Iterator[np.ndarray]) -> tuple[Step, State]:
-    """Call GRUCell, without a tape."""
+    """Make a call of GRUCell, without autograd."""
     import torch
 
     torch.set_num_threads(1)
@@ -125,16 +124,16 @@ def torch_step(layer: Layer, x: Iterator[np.ndarray]) -> tuple[Step, State]:
     return step, lambda: h.numpy()
 
 
-N_DIFFERENT = 1000  # steps, over and over
+N_DIFFERENT = 1000  # different inputs, which repeat
 
 
 def next_lap(x: Iterator[np.ndarray]) -> list[np.ndarray]:
-    """Take the steps once."""
+    """Return each of the different inputs once."""
     return [next(x) for _ in range(N_DIFFERENT)]
 
 
 def measure(functions: dict[str, Step], rounds: int, steps: int) -> dict[str, np.ndarray]:
-    """Time every single step in turns: (rounds, steps) microseconds each."""
+    """Time every step, functions in turns; return (rounds, steps) microseconds for each."""
     times = {name: np.empty((rounds, steps)) for name in functions}
     clock = time.perf_counter_ns
     for i in range(rounds):
@@ -148,18 +147,18 @@ def measure(functions: dict[str, Step], rounds: int, steps: int) -> dict[str, np
 
 
 def report(name: str, times: dict[str, np.ndarray]) -> None:
-    """Print what the first of the functions took, and how many times as long the others."""
+    """Print the times of all functions, and the ratio of each to the first."""
     (ours, own), *others = times.items()
     for row, t in times.items():
         median, p99 = np.median(t), np.percentile(t, 99)
         print(f"{name:10s} {row:26s} {median:7.2f}  p99 {p99:7.2f}  {p99 / median:5.2f} medians")
     ratios = (f"{row} {ratio(np.median(t, axis=1), np.median(own, axis=1))}" for row, t in others)
-    print(f"{name:10s} as long as {ours}: " + "  ".join(ratios), flush=True)
+    print(f"{name:10s} relative to {ours}: " + "  ".join(ratios), flush=True)
 
 
 print(
     f"instruction set {active_instruction_set()}, one thread, {arguments.channels} channels, "
-    f"float32, {arguments.rounds} rounds of {arguments.steps} steps; microseconds a step"
+    f"float32, {arguments.rounds} rounds of {arguments.steps} steps; microseconds per step"
 )
 rng = np.random.default_rng(0)
 X = rng.normal(size=(32, 20, arguments.channels)).astype(np.float32)
@@ -181,7 +180,7 @@ for units in arguments.units:
             try:
                 made[peer] = make(regressor.layers_[0], cycle(steps))
             except ImportError as error:
-                print(f"  without {peer}: {error}")
+                print(f"  skipping {peer}: {error}")
         times = measure(
             {row: step for row, (step, _) in made.items()}, arguments.rounds, arguments.steps
         )
@@ -197,4 +196,4 @@ for units in arguments.units:
             }
             times = measure(together, arguments.rounds, arguments.steps // 10)
             columns = (f"{n}: {np.median(t) / n:.2f}" for n, t in times.items())
-            print(f"{f'H{units}':10s} a sequence, of n in one stream: " + "  ".join(columns))
+            print(f"{f'H{units}':10s} per sequence, with n in one stream: " + "  ".join(columns))

@@ -1,4 +1,4 @@
-"""A training step of skgru beside PyTorch, JAX and oneDNN, and beside the machine's sgemm.
+"""Compare the time of a training step with PyTorch, JAX and oneDNN, and with sgemm.
 
 python benchmarks/train.py --threads 1
 """
@@ -20,7 +20,7 @@ from skgru import GRUClassifier  # noqa: E402
 def skgru_epoch(
     batch: int, steps: int, channels: int, hidden: int, threads: int, n_batches: int
 ) -> Callable[[], None]:
-    """Fit for one epoch, everything that `fit` does included."""
+    """Make a fit of one epoch, including its overhead."""
     X, y, _ = peers.batches(batch, steps, channels, n_batches)
     gru = GRUClassifier(hidden, batch_size=batch, max_iter=1, n_jobs=threads, random_state=0)
 
@@ -31,7 +31,7 @@ print_heading(arguments.threads, arguments.rounds)
 for name in arguments.sizes or SIZES:
     size = SIZES[name]
     flops = training_flops(*size)
-    # an epoch long enough that what `fit` does once does not count
+    # an epoch long enough to make the set-up of `fit` negligible
     n_batches = math.ceil(max(8, min(400, 3e10 / flops)))
     functions = {
         "sgemm": sgemm(),

@@ -1,16 +1,17 @@
-"""A small Transformer encoder in PyTorch beside the GRU, on JapaneseVowels.
+"""Compare the GRU with a small Transformer encoder in PyTorch, on JapaneseVowels.
 
-The encoder: a linear map of the 12 channels to 64, sinusoidal positions (Vaswani et al. 2017,
-arXiv:1706.03762), two layers of four heads with 128 units between and normalisation first, and a
-linear head on the mean over the steps of the utterance; Adam, gradients clipped to norm 1. Its
-learning rate is chosen by cross-validation on the training utterances (--search prints it). The
-GRU has its defaults, or reads from both ends and pools over the steps, as the encoder does. Seeds
-are interleaved, one thread.
+The encoder has a linear map of the 12 channels to 64, sinusoidal positions (Vaswani et al. 2017,
+arXiv:1706.03762), two layers with four heads, 128 hidden units and pre-normalization, and a linear
+head on the mean over the time steps. It trains with Adam and gradients clipped to norm 1. Its
+learning rate is chosen by cross-validation on the training utterances (printed by --search). The
+GRU has its default parameters, or is bidirectional and pools over the time steps like the encoder.
+Seeds are interleaved, with one thread.
 
-Then a stream: what a new prediction after one more step of a single sequence costs. In the encoder
-every state depends on every step, so that it runs on the last steps again; a recurrent network
-takes the new step alone, and the state it had. Of skgru that is a call of the network's forward
-pass and of its head, below the estimators; `predict` on all of the last steps is what they have.
+The second part measures a new prediction after one more time step of a single sequence. In the
+encoder every state depends on every time step, so that it processes a whole window again. A
+recurrent network processes only the new time step, given its state. For skgru that is a forward
+pass of the network and its head, without the overhead of the estimator; `predict` on the window is
+shown too.
 
     pip install torch==2.13.0 && python benchmarks/transformer.py
     python benchmarks/transformer.py --search
@@ -25,8 +26,8 @@ from cores import use_cores
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--seeds", type=int, default=5)
-parser.add_argument("--rounds", type=int, default=7, help="of the stream")
-parser.add_argument("--search", action="store_true", help="choose the encoder's settings, only")
+parser.add_argument("--rounds", type=int, default=7, help="of the second part")
+parser.add_argument("--search", action="store_true", help="only choose the encoder's settings")
 options = parser.parse_args()
 use_cores(1)
 
@@ -40,15 +41,16 @@ from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 from skgru.datasets import load_japanese_vowels  # noqa: E402
+from skgru.model.buffers import Buffers  # noqa: E402
+from skgru.model.propagation import Propagation  # noqa: E402
 from skgru.preprocessing import PerTimestep  # noqa: E402
-from skgru.propagation import Buffers, Propagation  # noqa: E402
 from skgru.sequences import Packed  # noqa: E402
 
-WIDTH, N_LAYERS, N_HEADS, BETWEEN = 64, 2, 4, 128
+WIDTH, N_LAYERS, N_HEADS, N_HIDDEN = 64, 2, 4, 128
 BATCH, MAX_NORM, N_CLASSES = 32, 1.0, 9
 SETTINGS = {"learning_rate": 0.001, "dropout": 0.1, "epochs": 60}
 GRID = [{**SETTINGS, "learning_rate": rate} for rate in (0.0003, 0.001, 0.003)]
-STREAM_WINDOWS = (7, 29, 100)  # shortest and longest utterance, and a longer past
+STREAM_WINDOWS = (7, 29, 100)  # shortest and longest utterance, and a longer window
 
 
 class Encoder(torch.nn.Module):
@@ -61,7 +63,7 @@ class Encoder(torch.nn.Module):
         positions = torch.stack([angle.sin(), angle.cos()], dim=2).reshape(longest, WIDTH)
         self.register_buffer("positions", positions)
         layer = torch.nn.TransformerEncoderLayer(
-            WIDTH, N_HEADS, BETWEEN, dropout, batch_first=True, norm_first=True
+            WIDTH, N_HEADS, N_HIDDEN, dropout, batch_first=True, norm_first=True
         )
         self.encoder = torch.nn.TransformerEncoder(
             layer, N_LAYERS, norm=torch.nn.LayerNorm(WIDTH), enable_nested_tensor=False
@@ -69,7 +71,7 @@ class Encoder(torch.nn.Module):
         self.head = torch.nn.Linear(WIDTH, N_CLASSES)
 
     def forward(self, x: torch.Tensor, padding: torch.Tensor | None = None) -> torch.Tensor:
-        """Class scores of x (n, T, n_channels); padding (n, T) is True after the end of each."""
+        """Return class scores of x (n, T, n_channels); padding (n, T) is True after the end."""
         states = self.embedding(x) + self.positions[: x.shape[1]]
         states = self.encoder(states, src_key_padding_mask=padding)
         if padding is None:
@@ -79,7 +81,7 @@ class Encoder(torch.nn.Module):
 
 
 def padded(sequences: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a batch and its padding."""
+    """Return a padded batch and its mask of padding."""
     lengths = torch.tensor([len(s) for s in sequences])
     x = pad_sequence(sequences, batch_first=True)
     return x, torch.arange(x.shape[1])[None, :] >= lengths[:, None]
@@ -108,7 +110,7 @@ def score_encoder(model, X, y):
 
 
 def search(X, y):
-    """Print the accuracy in 5-fold cross-validation of each of GRID."""
+    """Print the accuracy of each setting in 5-fold cross-validation."""
     folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
     for settings in GRID:
         scores = []
@@ -119,7 +121,7 @@ def search(X, y):
 
 
 def train(X, y, X_test, y_test):
-    """Fit both with each seed in turns; return those of the last seed."""
+    """Fit all models with each seed; return the last GRU and the last Transformer."""
     fits = {
         "GRU": lambda seed: GRUClassifier(random_state=seed).fit(X, y),
         "GRU, both directions": lambda seed: GRUClassifier(
@@ -153,7 +155,7 @@ def train(X, y, X_test, y_test):
 
 
 def streams(gru: GRUClassifier, encoder: Encoder):
-    """Make functions that predict after one more step."""
+    """Make functions that predict after one more time step."""
     network, buffers = gru._network, Buffers(gru._network)
     propagation = Propagation(network, buffers.parameters, buffers.empty)
     step = Packed(np.zeros((1, network.architecture.n_channels), network.dtype), np.array([1]))
@@ -174,7 +176,7 @@ def streams(gru: GRUClassifier, encoder: Encoder):
             _, state = torch_gru(x, state)
             torch_head(state[0])
 
-    def again(n_steps: int):
+    def encode(n_steps: int):
         window = torch.randn(1, n_steps, step.x.shape[1])
 
         def run() -> None:
@@ -189,7 +191,7 @@ def streams(gru: GRUClassifier, encoder: Encoder):
 
     functions = {"skgru, one step": recurrent, "nn.GRU, one step": torch_recurrent}
     functions |= {f"skgru, predict on {n} steps": predict(n) for n in STREAM_WINDOWS}
-    return functions | {f"Transformer, {n} steps again": again(n) for n in STREAM_WINDOWS}
+    return functions | {f"Transformer, {n} steps": encode(n) for n in STREAM_WINDOWS}
 
 
 def main():
@@ -205,7 +207,7 @@ def main():
     times = in_turns(streams(*train(X, y, X_test, y_test)), options.rounds, 0.3)
     for name, seconds in times.items():
         others = ratio(seconds, times["skgru, one step"])
-        print(f"{name:30} {1e6 * np.median(seconds):7.1f} µs a step  x {others}")
+        print(f"{name:30} {1e6 * np.median(seconds):7.1f} µs per step  x {others}")
 
 
 if __name__ == "__main__":

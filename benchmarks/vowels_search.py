@@ -1,8 +1,8 @@
-"""Find settings for JapaneseVowels on its training utterances alone, then score them on the test.
+"""Search settings for JapaneseVowels on the training utterances; score the best on the test set.
 
-One layer of 64, at most 60 epochs. The search is a 5-fold cross-validation repeated over seeds of
-the folds and of the network; the test utterances are looked at for the best settings and for the
-defaults only.
+One layer of 64 units, at most 60 epochs. The search is a 5-fold cross-validation, repeated with
+several seeds of the folds and of the network. Only the best settings and the defaults are scored on
+the test utterances.
 
     python benchmarks/vowels_search.py
 """

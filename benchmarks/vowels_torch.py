@@ -1,9 +1,10 @@
-"""Train on JapaneseVowels beside the same loop in PyTorch, interleaved in one process.
+"""Compare training on JapaneseVowels with the same loop in PyTorch, interleaved in one process.
 
-One layer of 64, batches of 32, Adam at 0.01, gradients clipped to norm 1, one thread each; the
-same number of epochs and updates. PyTorch once with packed sequences (as its documentation does
-ragged input) and once with zero-padded batches whose last valid state is picked out. Prints
-seconds and the ratio to skgru as median and range over the rounds, and the test accuracy of each.
+Both have one layer of 64 units, minibatches of 32, Adam with a learning rate of 0.01, gradients
+clipped to norm 1, one thread, and the same number of epochs and updates. PyTorch runs once with
+packed sequences (as in its documentation) and once with zero-padded minibatches whose last valid
+state is selected. The script prints seconds and the ratio to skgru, as median and range over the
+rounds, and the test accuracy.
 
     pip install torch==2.13.0 && python benchmarks/vowels_torch.py [--rounds 5] [--epochs 20]
 """
@@ -35,7 +36,7 @@ class TorchGRU(torch.nn.Module):
         self.packed = packed
 
     def forward(self, sequences):
-        """Class scores of a list of (n_timesteps_i, n_channels) tensors."""
+        """Return class scores for a list of (n_timesteps_i, n_channels) tensors."""
         if self.packed:
             _, last = self.gru(pack_sequence(sequences, enforce_sorted=False))
             return self.head(last[0])

@@ -2,19 +2,19 @@
 Which cell for my data?
 =======================
 
-`cell` names one of six recurrent units, from the plain network to the LSTM. This much is said of
-them everywhere:
+The parameter `cell` selects one of six recurrent cells, from the plain RNN to the LSTM. The
+literature claims:
 
-- a GRU has a quarter fewer parameters than an LSTM of as many units, trains 25 to 30 % faster and
-  is about as good (Chung et al. 2014, arXiv:1412.3555), and so is an LSTM with coupled gates
-  (Greff et al. 2017, arXiv:1503.04069);
-- a plain network is worse where something must be remembered for long (Chung et al. 2014);
-- cells with one gate are almost as good as a GRU: the minimal gated unit (Zhou et al. 2016,
-  arXiv:1603.09420) and the light GRU (Ravanelli et al. 2018, arXiv:1803.10225, whose batch
-  normalisation is not here).
+- A GRU has a quarter fewer parameters than an LSTM with the same number of units, trains 25 to 30 %
+  faster, and is about as accurate (Chung et al. 2014, arXiv:1412.3555). So is an LSTM with coupled
+  gates (Greff et al. 2017, arXiv:1503.04069).
+- A plain RNN is worse at long-term dependencies (Chung et al. 2014).
+- Cells with one gate are almost as accurate as a GRU: the minimal gated unit (Zhou et al. 2016,
+  arXiv:1603.09420) and the light GRU (Ravanelli et al. 2018, arXiv:1803.10225, here without its
+  batch normalization).
 
-First a recipe that needs none of this; then the six side by side on speech, on pen strokes and on
-a task that is all memory, and what held.
+This example first shows how to choose a cell by cross-validation. It then compares all six on
+speech, on pen strokes and on a task with long-term dependencies, and checks the claims.
 """
 
 import os
@@ -36,10 +36,10 @@ CELLS = {cell: {"cell": cell} for cell in ("rnn", "mgu", "light_gru", "gru", "ci
 COLORS = dict(zip(CELLS, plt.get_cmap("tab10").colors, strict=False))
 
 # %%
-# The recipe
-# ----------
-# The cell is a parameter like any other: let cross-validation on the training sequences choose
-# it, with the number of units beside it, as cells with fewer blocks of weights may have more.
+# Choose the cell by cross-validation
+# -----------------------------------
+# The cell is a parameter like any other. Search it together with the number of units: a cell with
+# fewer gates can afford more units.
 X_train, y_train = load_japanese_vowels(subset="train", return_X_y=True)
 X_test, y_test = load_japanese_vowels(subset="test", return_X_y=True)
 
@@ -64,14 +64,14 @@ for cell, (small, large) in zip(CELLS, scores, strict=True):
 print(f"  chosen: {search.best_params_}, test accuracy {search.score(X_test, y_test):.4f}")
 
 # %%
-# The six side by side
-# --------------------
-# Nothing but the cell differs: 64 units, the same number of epochs, the same learning rate. Seeds
-# go round in turns, so that what disturbs the machine disturbs all cells alike.
+# Compare all six
+# ---------------
+# Only the cell differs: all have 64 units and the same number of epochs and learning rate. The
+# cells take turns with each seed, so that other load on the machine affects all of them alike.
 
 
 def side_by_side(X_train, y_train, X_test, y_test, n_seeds, **parameters):
-    """Print parameters, time an epoch and test accuracy of each cell; return time and accuracy."""
+    """Print parameters, time per epoch and test accuracy of each cell; return time and accuracy."""
     seconds = {cell: [] for cell in CELLS}
     accuracy = {cell: [] for cell in CELLS}
     n_parameters = {}
@@ -85,10 +85,10 @@ def side_by_side(X_train, y_train, X_test, y_test, n_seeds, **parameters):
             seconds[cell].append((time.perf_counter() - start) / gru.n_iter_)
             accuracy[cell].append(gru.score(X_test, y_test))
             n_parameters[cell] = sum(weights.size for weights in gru.layers_[0])
-    print(f"  cell       layer's parameters  an epoch  accuracy over {n_seeds} seeds: mean, range")
+    print(f"  cell       layer parameters  per epoch  accuracy over {n_seeds} seeds: mean, range")
     for cell in CELLS:
         print(
-            f"  {cell:9}  {n_parameters[cell]:18}  {1e3 * np.median(seconds[cell]):5.0f} ms  "
+            f"  {cell:9}  {n_parameters[cell]:16}  {1e3 * np.median(seconds[cell]):6.0f} ms  "
             f"{np.mean(accuracy[cell]):.4f} ({min(accuracy[cell]):.4f}-{max(accuracy[cell]):.4f}), "
             f"standard deviation {np.std(accuracy[cell], ddof=1):.4f}"
         )
@@ -113,7 +113,7 @@ def plot_side_by_side(title, seconds, accuracy):
             color=COLORS[cell],
             label=cell,
         )
-    axes.set(xlabel="ms an epoch", ylabel="test accuracy: mean, range over seeds", title=title)
+    axes.set(xlabel="ms per epoch", ylabel="test accuracy: mean, range over seeds", title=title)
     axes.set_xlim(left=0)
     axes.legend()
     return figure
@@ -129,17 +129,18 @@ plot_side_by_side("JapaneseVowels, 64 units", *vowels).savefig("cells_vowels.png
 # %%
 # More samples
 # ------------
-# pendigits (Alpaydin & Alimoglu, UCI): a digit is eight points of a pen stroke; 7,494 digits of 30
-# writers to train on, 3,498 of 14 others to test on. The file is looked for beside the repository,
-# and this part is left out without it.
+# In pendigits (Alpaydin & Alimoglu, UCI), a digit is eight points of a pen stroke. The training set
+# has 7,494 digits by 30 writers, the test set 3,498 digits by 14 others. The data are not part of
+# the package: this part is skipped unless they are in `shared/data/pendigits` beside the
+# repository.
 
-# sphinx-gallery knows no __file__, but runs an example in its own folder
+# sphinx-gallery does not define __file__, but runs each example in its folder
 THIS = Path(globals().get("__file__", "plot_cells.py")).resolve()
 FOLDER = THIS.parents[2] / "shared" / "data" / "pendigits"
 
 
 def load_pendigits(name):
-    """Return strokes (n, 8, 2) and digits."""
+    """Return strokes of shape (n, 8, 2) and digits."""
     rows = np.loadtxt(FOLDER / name, delimiter=",", skiprows=1)
     return rows[:, :-1].reshape(-1, 8, 2), rows[:, -1].astype(int)
 
@@ -148,24 +149,25 @@ if FOLDER.is_dir():
     X_train, y_train = load_pendigits("pendigits.tra")
     X_test, y_test = load_pendigits("pendigits.tes")
     scaler = PerTimestep(StandardScaler()).fit(X_train)
-    print(f"pendigits, {len(X_train)} to train on, {len(X_test)} to test on")
+    print(f"pendigits, {len(X_train)} training and {len(X_test)} test digits")
     digits = side_by_side(
         scaler.transform(X_train), y_train, scaler.transform(X_test), y_test, n_seeds=3, max_iter=8
     )
     plot_side_by_side("pendigits, 64 units", *digits).savefig("cells_pendigits.png", dpi=100)
 else:
-    print(f"pendigits is not in {FOLDER}.")
+    print(f"Skipped: there is no {FOLDER}.")
 
 # %%
-# A long memory
-# -------------
-# The adding problem (Hochreiter & Schmidhuber 1997): of two channels, the first holds numbers
-# uniform in [0, 1], and the second marks one of them in the first half of the sequence and one in
-# the second; the target is their sum. To guess its mean has a squared error of 1/6. The first
-# number must be kept for half the sequence on average. All training sequences are fresh; training
-# ends when the mean squared error on 500 test sequences is below 0.01, or after 20,480 sequences.
-# The plain network, which does not get there at the rate of the others, has a second chance with
-# a smaller one and twice as many sequences.
+# Long-term dependencies
+# ----------------------
+# In the adding problem (Hochreiter & Schmidhuber 1997), the first of two channels holds numbers
+# uniform in [0, 1]. The second marks one of them in the first half of the sequence and one in the
+# second half. The target is the sum of the two. Always predicting the mean has a mean squared error
+# of 1/6; to do better, the network must keep the first number for half the sequence on average.
+#
+# Every training sequence is new. Training ends when the mean squared error on 500 test sequences is
+# below 0.01, or after 20,480 sequences. The plain RNN does not succeed with this learning rate; it
+# is also trained with a smaller one on twice as many sequences.
 LENGTHS, SEEDS, CHUNK, LEARNED = (20, 50, 100), (0, 1), 1024, 0.01
 RUNS = {cell: (cell, 0.005, 20 * CHUNK) for cell in CELLS} | {
     "rnn, slow": ("rnn", 0.001, 40 * CHUNK)
@@ -183,8 +185,8 @@ def draw(n_samples, n_steps, rng):
 
 
 def learn_to_add(run, n_steps, seed):
-    """Return the test error after each chunk of fresh sequences."""
-    cell, learning_rate, most = RUNS[run]
+    """Return the test error after each chunk of new sequences."""
+    cell, learning_rate, max_sequences = RUNS[run]
     rng = np.random.default_rng([seed, n_steps])
     X_test, y_test = draw(500, n_steps, rng)
     model = GRURegressor(
@@ -196,7 +198,7 @@ def learn_to_add(run, n_steps, seed):
         random_state=seed,
     )
     errors = []
-    while len(errors) * CHUNK < most and (not errors or errors[-1] >= LEARNED):
+    while len(errors) * CHUNK < max_sequences and (not errors or errors[-1] >= LEARNED):
         model.partial_fit(*draw(CHUNK, n_steps, rng))
         errors.append(np.mean((model.predict(X_test) - y_test) ** 2))
     return np.array(errors)
@@ -210,7 +212,7 @@ curves = dict(
         strict=True,
     )
 )
-print(f"the adding problem: sequences until the error is below {LEARNED}, or the least error")
+print(f"adding problem: sequences until the error is below {LEARNED}, or (lowest error)")
 for run in RUNS:
     print(f"  {run:9}", end="")
     for n_steps in LENGTHS:
@@ -235,31 +237,33 @@ for axis, n_steps in zip(axes, LENGTHS, strict=True):
                 linewidth=1,
                 label=None if seed else run,
             )
-    axis.axhline(1 / 6, color="0.5", linestyle=":", label="guess of the mean")
-    axis.set(xlabel="training sequences seen", title=f"{n_steps} steps")
+    axis.axhline(1 / 6, color="0.5", linestyle=":", label="constant prediction")
+    axis.set(xlabel="training sequences", title=f"{n_steps} steps")
 axes[0].set_ylabel("test mean squared error")
 axes[-1].legend()
 figure.savefig("cells_adding.png", dpi=100)
 
 # %%
-# What held
-# ---------
-# On two cores of an x86-64 machine with AVX2 that had other work too; one learning rate for all
-# cells, chosen for none of them.
+# Conclusions
+# -----------
+# These results are from two cores of an x86-64 machine with AVX2, with other load on it. All cells
+# have the same learning rate, which was not tuned for any of them.
 #
-# - *A quarter fewer parameters than the LSTM*: by construction, three blocks of weights for four.
-# - *25 to 30 % faster to train*: about so. At the median over the seeds, an epoch took the GRU 33 %
-#   less than the LSTM on JapaneseVowels and 27 % less on pendigits (31 and 18 % in another run,
-#   with more disturbance).
-# - *About as good*: yes, on both sets they are within the spread of their seeds. On the adding
-#   problem the GRU needed fewer sequences in every run, at 50 steps half as many and at 100 fewer
-#   than half. The LSTM with coupled gates needed hardly more than the GRU.
-# - *A plain network is worse over long times*: yes. At 50 and at 100 steps it was left at the guess
-#   of the mean (0.158 at best), while every gated cell learnt the task in every run. At 20 steps it
-#   is not lost: with the smaller rate it came below 0.02, slowly. On pendigits each of its runs was
-#   below each of the others'. On JapaneseVowels, where little must be remembered, this did not
-#   hold: it is level with the LSTM, about a standard deviation of its seeds below the others, and
-#   the search above chose it (level with two others; the first in the grid wins).
-# - *One gate is almost enough*: yes, on both sets, and on pendigits the light GRU had the higher
-#   mean, with two thirds of the parameters. On the adding problem both needed as many sequences as
-#   the GRU or more, the minimal gated unit up to 1.9 times as many.
+# - *A quarter fewer parameters than the LSTM*: true by construction, with three blocks of weights
+#   instead of four.
+# - *25 to 30 % faster to train*: approximately confirmed. In the median over the seeds, an epoch of
+#   the GRU took 33 % less time than one of the LSTM on JapaneseVowels and 27 % less on pendigits
+#   (31 and 18 % in another run with more load).
+# - *About as accurate*: confirmed. On both data sets the difference is within the spread of the
+#   seeds. On the adding problem the GRU needed fewer sequences in every run: half as many with 50
+#   steps, fewer than half with 100. The LSTM with coupled gates needed hardly more than the GRU.
+# - *A plain RNN is worse at long-term dependencies*: confirmed. With 50 and 100 steps it stayed at
+#   the error of the constant prediction (0.158 at best), while every gated cell learned the task in
+#   every run. With 20 steps and the smaller learning rate it slowly came below 0.02. On pendigits
+#   each of its runs was less accurate than every run of the others. JapaneseVowels needs little
+#   memory: there, the plain RNN is level with the LSTM, about one standard deviation of its seeds
+#   below the others, and the search above chose it (tied with two others; the first in the grid
+#   wins).
+# - *One gate is almost as accurate*: confirmed on both data sets. On pendigits the light GRU had
+#   the higher mean, with two thirds of the parameters. On the adding problem both cells needed at
+#   least as many sequences as the GRU, the minimal gated unit up to 1.9 times as many.

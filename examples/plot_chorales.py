@@ -1,16 +1,16 @@
 """
-A prediction at every step: the bass of Bach's chorales, and the next chord
-===========================================================================
+Predict at every time step: the bass and the next chord of Bach's chorales
+==========================================================================
 
-With `return_sequences=True` an estimator predicts at every time step of a sequence. Two tasks on
-the chorales of J. S. Bach show it: to write a bass under a soprano, a label a step; and to say
-which notes come next, many labels a step.
+With `return_sequences=True`, an estimator predicts at every time step of a sequence. Two tasks on
+the chorales of J. S. Bach show how. The first writes a bass for a soprano, with one label per time
+step. The second predicts the next notes, with several labels per time step.
 
-The 382 chorales and their split into 229 to train on, 76 to validate on and 77 to test on are
+The 382 chorales and their split into 229 for training, 76 for validation and 77 for testing are
 those of Boulanger-Lewandowski, Bengio and Vincent, "Modeling temporal dependencies in
-high-dimensional sequences", ICML 2012. No licence is stated for the files, so that they do not
-come with the package: this example looks for `shared/data/jsb_voices` beside the repository, and
-does nothing without it. All settings were chosen by the validation chorales.
+high-dimensional sequences", ICML 2012. No license is stated for the files, and they are not part of
+the package. This example looks for `shared/data/jsb_voices` beside the repository and does nothing
+without it. All settings were chosen on the validation chorales.
 """
 
 import json
@@ -25,40 +25,40 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skgru import GRUClassifier
 
-# sphinx-gallery knows no __file__, but runs an example in its own folder
+# sphinx-gallery does not define __file__, but runs each example in its folder
 THIS = Path(globals().get("__file__", "plot_chorales.py")).resolve()
 FOLDER = THIS.parents[2] / "shared" / "data" / "jsb_voices"
 if not FOLDER.is_dir():
-    print(f"The chorales are not in {FOLDER}: nothing to show.")
+    print(f"Skipped: there is no {FOLDER}.")
 
 
 def load(name):
-    """Return the chorales of each part: lists of time steps, which are lists of pitches."""
+    """Return the chorales of each part; a chorale is a list of time steps with lists of pitches."""
     return json.loads((FOLDER / name).read_text())
 
 
 # %%
-# A bass under a soprano
-# ----------------------
-# Sixteenth note by sixteenth note, the label is the pitch of the bass (a rest is one, too). What
-# fits now depends on the key, and on where the phrase comes from and goes to: a GRU that is
-# `bidirectional` reads the soprano from both ends. It is compared with one that has heard the past
-# only, and with logistic regression, which sees the soprano of this step and of 8 steps before and
-# after it (on the validation chorales, neither more steps nor sparser ones were better).
+# A bass for a soprano
+# --------------------
+# A time step is a sixteenth note; its label is the pitch of the bass, or a rest. The right pitch
+# depends on the key and on the notes before and after. A `bidirectional` GRU reads the soprano in
+# both directions. It is compared with a GRU that sees only the past, and with logistic regression
+# on the soprano from 8 steps before to 8 steps after (on the validation chorales, neither more
+# steps nor sparser ones were better).
 #
-# The labels of chorales of different lengths are a list, like the chorales; `score` is the accuracy
-# over all their steps. Training stops when it no longer rises on the validation chorales.
+# The labels are a list of arrays, like the chorales. `score` is the accuracy over all time steps.
+# Training stops when it no longer increases on the validation chorales.
 REACH = 8
 
 
 def surroundings(sopranos):
-    """Return a row for each step of each soprano: the pitches around it, 0 beyond the ends."""
+    """Return one row per time step of each soprano: the pitches around it, 0 beyond the ends."""
     return np.concatenate(
         [sliding_window_view(np.pad(pitches, REACH), 2 * REACH + 1) for pitches in sopranos]
     )
 
 
-def bass_under_soprano():
+def bass_for_soprano():
     voices = {part: [np.array(c) for c in cs] for part, cs in load("Jsb16thSeparated.json").items()}
     soprano = {part: [c[:, 0] for c in chorales] for part, chorales in voices.items()}
     bass = {part: [c[:, 3] for c in chorales] for part, chorales in voices.items()}
@@ -104,7 +104,7 @@ def bass_under_soprano():
     for name, score in accuracy.items():
         print(f"  {name:42} {score:.4f}")
 
-    # The chorale shown has the median accuracy among those of the test part.
+    # Plot the test chorale with the median accuracy.
     predicted = gru.predict(X["test"])
     each = [np.mean(p == b) for p, b in zip(predicted, bass["test"], strict=True)]
     i = np.argsort(each)[len(each) // 2]
@@ -120,29 +120,29 @@ def bass_under_soprano():
     axes.set(
         xlabel="time in quarter notes",
         ylabel="pitch (MIDI number)",
-        title=f"Test chorale {i}: {each[i]:.0%} of the steps right, as in the median chorale",
+        title=f"Test chorale {i}: accuracy {each[i]:.0%}, the median of all test chorales",
     )
     figure.legend(ncols=3, loc="outside lower center")
     figure.savefig("chorales.png", dpi=100)
 
 
 if FOLDER.is_dir():
-    bass_under_soprano()
+    bass_for_soprano()
 
 # %%
 # The next chord
 # --------------
-# On a grid of quarter notes, all notes that sound are a row of 88 zeros and ones, and from the
-# chords so far the next one is to be foretold: y is the list of X a step later, each step a
-# multilabel indicator. `predict_proba` gives a probability for each key.
+# A time step is a quarter note, and the chord a row of 88 zeros and ones, one per key of the piano.
+# The task is to predict the next chord from those before: y is X one step later, a multilabel
+# indicator at every time step. `predict_proba` returns a probability for each key.
 #
-# The usual measure is the negative logarithm of the probability of the whole chord, keys taken as
-# independent, summed over keys and averaged over all steps of all chorales, from the second chord
-# of each. Bai, Kolter and Koltun ("An empirical evaluation of generic convolutional and recurrent
-# networks for sequence modeling", 2018), whose code does the same with the same chorales and the
-# same split, publish 8.43 for a GRU; Chung et al. ("Empirical evaluation of gated recurrent neural
-# networks on sequence modeling", 2014), on the same data set, 8.54. Size, regularisation, solver
-# and the search for them were others than here. No chorale is cut: the longest has 160 chords.
+# The usual metric is the negative log-likelihood of a chord with independent keys, averaged over
+# all time steps of all chorales, from the second chord of each. Bai, Kolter and Koltun ("An
+# empirical evaluation of generic convolutional and recurrent networks for sequence modeling", 2018)
+# compute it in the same way on the same chorales and split, and report 8.43 for a GRU. Chung et al.
+# ("Empirical evaluation of gated recurrent neural networks on sequence modeling", 2014) report 8.54
+# on the same data set. Their model size, regularization, solver and search differ from those here.
+# No chorale is truncated; the longest has 160 chords.
 
 
 def negative_log_likelihood(probabilities, rolls):
@@ -153,7 +153,7 @@ def negative_log_likelihood(probabilities, rolls):
 def piano_roll(chorale):
     roll = np.zeros((len(chorale), 88), dtype=np.float32)
     for step, chord in enumerate(chorale):
-        roll[step, np.array(chord, dtype=int) - 21] = 1  # the lowest key of a piano is MIDI's 21
+        roll[step, np.array(chord, dtype=int) - 21] = 1  # the lowest key is MIDI note 21
     return roll
 
 
@@ -180,14 +180,14 @@ def next_chord():
     ).fit(X["train"], y["train"])
 
     print(
-        f"{gru.n_parameters_:,} parameters, {gru.n_iter_} epochs; gradient norm of an epoch "
+        f"{gru.n_parameters_:,} parameters, {gru.n_iter_} epochs; mean gradient norm per epoch "
         f"{min(gru.grad_norm_curve_):.3f} to {max(gru.grad_norm_curve_):.3f}"
     )
 
-    # Each key as often as in the training chorales; one added to each count, for keys never heard.
-    heard = np.concatenate(y["train"])
-    frequency = (heard.sum(axis=0) + 1) / (len(heard) + 2)
-    print("negative log-likelihood of a chord, in nats")
+    # baseline: the frequency of each key in the training chorales, with additive smoothing
+    chords = np.concatenate(y["train"])
+    frequency = (chords.sum(axis=0) + 1) / (len(chords) + 2)
+    print("negative log-likelihood per chord, in nats")
     for part in ("train", "valid", "test"):
         independent = negative_log_likelihood(
             [np.tile(frequency, (len(c), 1)) for c in y[part]], y[part]

@@ -2,12 +2,11 @@
 From a data frame to a stream
 =============================
 
-The way of a model from the table that the data comes in to where it is used: a long data frame
-becomes sequences, a search over a pipeline fits them, the result is saved, loaded by another
-process, written as an ONNX graph for a runtime without Python, and at last fed one time step at a
-time.
+This example follows a model from the data to its use. It converts a long data frame to sequences,
+fits a pipeline with a grid search, saves the model, loads it in another process, exports it to ONNX
+for a runtime without Python, and predicts on a stream of time steps.
 
-Needs pandas; the part about ONNX needs onnxruntime and skl2onnx, and is left out without them.
+It needs pandas. The ONNX part also needs onnxruntime and skl2onnx; it is skipped without them.
 """
 
 import subprocess
@@ -37,7 +36,7 @@ CHANNELS = [f"cepstrum_{i}" for i in range(12)]
 
 
 def long_frame(subset):
-    """A row a time step, as a recorder would have written them: not in order."""
+    """Return a data frame with one row per time step, in random order."""
     X, y = load_japanese_vowels(subset=subset, return_X_y=True)
     frames = [
         pd.DataFrame(x, columns=CHANNELS).assign(utterance=i, step=range(len(x)), speaker=label)
@@ -50,17 +49,17 @@ train, test = long_frame("train"), long_frame("test")
 print(train[["utterance", "step", "speaker", *CHANNELS[:3]]].head(3).to_string(index=False))
 
 # %%
-# **Sequences.** One array an utterance, in the order of its steps, and its label.
+# **Sequences.** Make one array and one label per utterance, with the steps in order.
 of_sequences = {"by": "utterance", "order": "step"}
 X_train, _ = sequences_from_frame(train, columns=CHANNELS, **of_sequences)
 y_train = labels_from_frame(train, "speaker", **of_sequences)
 X_test, _ = sequences_from_frame(test, columns=CHANNELS, **of_sequences)
 y_test = labels_from_frame(test, "speaker", **of_sequences)
-print(f"{len(train)} rows are {len(X_train)} sequences of {min(map(len, X_train))} to "
+print(f"{len(train)} rows become {len(X_train)} sequences of {min(map(len, X_train))} to "
       f"{max(map(len, X_train))} steps")  # fmt: skip
 
 # %%
-# **A search** over a pipeline that scales the channels.
+# **Grid search.** Search the learning rate of a pipeline that scales the channels.
 search = GridSearchCV(
     make_pipeline(
         PerTimestep(StandardScaler()),
@@ -71,11 +70,11 @@ search = GridSearchCV(
     n_jobs=2,
 ).fit(X_train, y_train)
 model = search.best_estimator_
-print(f"{search.best_params_}: {search.best_score_:.4f} in the search, "
-      f"{model.score(X_test, y_test):.4f} on {len(X_test)} other utterances")  # fmt: skip
+print(f"{search.best_params_}: accuracy {search.best_score_:.4f} in cross-validation, "
+      f"{model.score(X_test, y_test):.4f} on {len(X_test)} test utterances")  # fmt: skip
 
 # %%
-# And back: predictions beside the ids that they belong to.
+# **Predictions.** Return them as a data frame, beside the ids of the sequences.
 predicted = predictions_to_frame(
     model.predict_proba(X_test),
     test,
@@ -85,7 +84,7 @@ predicted = predictions_to_frame(
 print(predicted.iloc[:3, :5].round(4).to_string(index=False))
 
 # %%
-# **Saved and loaded** by another process, which imports nothing of the above.
+# **Persistence.** Save the model and load it in another process.
 PREDICT = """
 import sys, joblib
 model, X, saved = (joblib.load(path) for path in sys.argv[1:])
@@ -101,14 +100,14 @@ with tempfile.TemporaryDirectory() as folder:
 print(done.stdout.strip())
 
 # %%
-# **ONNX**: scaler and network as one graph, which runs wherever an ONNX runtime does. Utterances of
-# different lengths come padded, with their lengths.
+# **ONNX.** Export scaler and network as one graph, which runs in any ONNX runtime. Utterances of
+# different lengths are passed as a padded array with their lengths.
 try:
     import onnxruntime
     import skl2onnx
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
 except ImportError as error:
-    print(f"no ONNX: {error}")
+    print(f"Skipped ONNX: {error}")
 else:
     from skgru.interop import register_skl2onnx
 
@@ -129,8 +128,8 @@ else:
           f"probabilities within {difference:.0e}")  # fmt: skip
 
 # %%
-# **A stream**: each utterance again, one time step after another as it is spoken. After its last
-# step the probabilities are those of `predict_proba`; how much of it has to be heard?
+# **Stream.** Predict after every time step of an utterance. After the last one, the probabilities
+# equal those of `predict_proba`. How early is the prediction correct?
 scaler, stream = model[0].transformer_, model[-1].stream()
 spoken, microseconds = [], []
 for x in X_test:
@@ -144,7 +143,7 @@ for x in X_test:
     spoken.append(np.array(of_steps))
 last = np.array([P[-1] for P in spoken])
 print(f"stream and predict_proba differ by {np.abs(last - model.predict_proba(X_test)).max():.0e}; "
-      f"{np.median(microseconds):.1f} µs a step, 99 % below "
+      f"time per step: median {np.median(microseconds):.1f} µs, 99th percentile "
       f"{np.percentile(microseconds, 99):.1f} µs")  # fmt: skip
 right = [model.classes_[P.argmax(axis=1)] == label for P, label in zip(spoken, y_test, strict=True)]
 shares = [0.25, 0.5, 0.75, 1.0]
@@ -153,17 +152,18 @@ for share, accuracy in zip(shares, correct, strict=True):
     print(f"accuracy after {share:4.0%} of an utterance: {accuracy:.4f}")
 
 # %%
-# The longest of the utterances, as the stream heard it, and how soon the speakers are told apart.
+# Plot the probabilities over the longest utterance, and the accuracy over the share of an
+# utterance.
 longest = int(np.argmax([len(x) for x in X_test]))
 P = spoken[longest]
 figure, (one, all_of_them) = plt.subplots(
     1, 2, figsize=(11, 4), layout="constrained", width_ratios=[2, 1]
 )
 for k, style in zip(np.argsort(-P.max(axis=0))[:3], ("-", "--", ":"), strict=True):
-    who = " (who speaks)" if model.classes_[k] == y_test[longest] else ""
+    who = " (correct)" if model.classes_[k] == y_test[longest] else ""
     one.plot(P[:, k], style, label=f"speaker {model.classes_[k]}{who}")
-one.set(xlabel="time step", ylabel="probability so far", ylim=(-0.02, 1.02))
+one.set(xlabel="time step", ylabel="probability", ylim=(-0.02, 1.02))
 one.legend(loc="center right")
 all_of_them.plot([100 * share for share in shares], correct, "o-", color="black")
-all_of_them.set(xlabel="heard of an utterance (%)", ylabel="accuracy", xticks=[25, 50, 75, 100])
+all_of_them.set(xlabel="share of the utterance (%)", ylabel="accuracy", xticks=[25, 50, 75, 100])
 figure.savefig("frame_to_stream.png", dpi=100)

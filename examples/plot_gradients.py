@@ -2,14 +2,16 @@
 Do the gates keep the gradient alive?
 =====================================
 
-What a step long ago should have done, a network learns from the gradient that gets back there, a
-product of as many Jacobians as there are steps between. The gates decide what it is: a unit whose
-update gate z is 1 passes it on untouched, z=0 and r=1 make a plain tanh network of it, and z=r=0
-cut it off. "The gates solve the vanishing gradient" is thus no property of the cell; it is one of
-the weights, the data and the length, and `skgru.inspection` measures it.
+To learn from an early time step, a network needs the gradient of the loss at that step: a product
+of one Jacobian per step in between. The gates determine it. A unit passes the gradient unchanged if
+its update gate z is 1, works like a plain tanh network if z=0 and its reset gate r=1, and blocks
+the gradient if z=r=0. Whether "the gates solve the vanishing gradient" is therefore not a property
+of the cell, but of the weights, the data and the length of the sequences. `skgru.inspection`
+measures it.
 
-Three cases made by hand, a cut in the middle of a sequence, 500 steps before and after training,
-and then the question that it is all for: how long must a window be?
+This example sets the gates by hand for these three cases, blocks the gradient in the middle of a
+sequence, compares gradients over 500 steps before and after training, and finally answers a
+practical question: how long must a window be?
 """
 
 import matplotlib.pyplot as plt
@@ -24,9 +26,9 @@ from skgru.inspection import GradientFlowDisplay, gate_regimes, gradient_flow, s
 # %%
 # The three cases
 # ---------------
-# The arrays of `layers_` are views: what is written there, the model computes with. A learning
-# rate that changes nothing makes a model of the weights that training begins with. The biases then
-# saturate the gates; a plain network with the weights of the candidate stands beside it.
+# The arrays of `layers_` are views of the parameters: to change the model, write into them. A fit
+# with a learning rate close to 0 keeps the initial weights. Large biases then saturate the gates.
+# For comparison, a plain RNN gets the weights of the candidate.
 
 
 def untrained(X, y, **parameters):
@@ -43,63 +45,66 @@ reset, update, candidate = (slice(k * N_UNITS, (k + 1) * N_UNITS) for k in range
 for gated, plain in zip(gru.layers_[0], rnn.layers_[0], strict=True):
     plain[:] = gated[..., candidate] if plain.size else 0
 
-print("norms of the Jacobians of 100 steps, and how far they are from those of the plain network")
+print("2-norms of the Jacobians of 100 steps, and their difference from those of the plain RNN")
 of_rnn = step_jacobian(rnn, X, return_matrices=True).layers[0]
 for name, b_z, b_r in (("z=1", 30, 0), ("z=0, r=1", -30, 30), ("z=0, r=0", -30, -30)):
     gru.layers_[0].b[update], gru.layers_[0].b[reset] = b_z, b_r
     steps = step_jacobian(gru, X, return_matrices=True).layers[0]
     print(
         f"  {name:9} {steps.spectral_norm.min():.1e} to {steps.spectral_norm.max():.1e}"
-        f"   from the plain network's: {np.abs(steps.matrices - of_rnn.matrices).max():.1e}"
-        f"   all 100 together: 1e{round(np.median(steps.log_norm_to_end[:, 0]) / np.log(10))}"
+        f"   difference from plain RNN: {np.abs(steps.matrices - of_rnn.matrices).max():.1e}"
+        f"   product of all 100: 1e{round(np.median(steps.log_norm_to_end[:, 0]) / np.log(10))}"
     )
 
 # %%
-# A cut, and what many-to-many saves
-# ----------------------------------
-# The target is the mean of the first channel so far. The second channel is 1 once, at step 20, and
-# its weights shut both gates there: that step forgets everything. With one loss at the end, nothing
-# before the cut has a part in ∂L/∂U_z. With a loss at each step, those before the cut still have:
-# the map on the right is two triangles without a bridge, and the first is as alive as the second.
-N_STEPS, CUT = 40, 20
+# A blocked step, with one loss and with many
+# -------------------------------------------
+# The target is the running mean of the first channel. The second channel is 1 only at step 20, and
+# its weights close both gates there: all units forget their state at this step. With one loss at
+# the end, the steps before it contribute nothing to ∂L/∂U_z. With a loss at every step, they
+# contribute through the losses before the blocked step: in the heat map, no gradient crosses step
+# 20, but both triangles are equally strong.
+N_STEPS, BLOCKED = 40, 20
 X = rng.normal(size=(32, N_STEPS, 2))
-X[:, :, 1] = np.arange(N_STEPS) == CUT
+X[:, :, 1] = np.arange(N_STEPS) == BLOCKED
 means = X[:, :, 0].cumsum(axis=1) / np.arange(1, N_STEPS + 1)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
 for name, y, return_sequences in (
     ("one loss, at the end", means[:, -1], False),
-    ("a loss at each step", means, True),
+    ("a loss at every step", means, True),
 ):
     model = untrained(X, y, hidden_layer_sizes=N_UNITS, return_sequences=return_sequences)
     layer = model.layers_[0]
     layer.b[update] = 2
     layer.W[1] = 0
-    layer.W[1, : update.stop] = -60  # r and z, but for the candidate
+    layer.W[1, : update.stop] = -60  # columns of r and z
     flow = gradient_flow(model, X, y, by_loss_step=return_sequences, return_gradients=True)
     of_steps = flow.layers[0].gradients["U"][:, :, update]
     left.semilogy(
         np.linalg.norm(of_steps, axis=(1, 2)), "-" if return_sequences else "--", label=name
     )
     before, after = (
-        np.linalg.norm(of_steps[part].sum(axis=0)) for part in (slice(CUT), slice(CUT + 1, None))
+        np.linalg.norm(of_steps[part].sum(axis=0))
+        for part in (slice(BLOCKED), slice(BLOCKED + 1, None))
     )
-    print(f"{name}: part of ∂L/∂U_z from before the cut {before:.0e}, from after it {after:.0e}")
-left.axvline(CUT, color="0.5", linewidth=1)
-left.text(CUT + 0.5, 2e-6, "z = r = 0")
-left.set(xlabel="step", ylabel="norm of what the step adds to $∂L/∂U_z$", ylim=(1e-6, 1e-1))
+    print(f"{name}: norm of ∂L/∂U_z from steps before {before:.0e}, from steps after {after:.0e}")
+left.axvline(BLOCKED, color="0.5", linewidth=1)
+left.text(BLOCKED + 0.5, 2e-6, "z = r = 0")
+left.set(xlabel="step", ylabel="norm of contribution to $∂L/∂U_z$", ylim=(1e-6, 1e-1))
 left.legend()
 (heat_map,) = GradientFlowDisplay(flow).plot(by_loss_step=True, ax=right).axes_
-heat_map.set_title("a loss at each step", loc="left")
+heat_map.set_title("a loss at every step", loc="left")
 figure.savefig("gradients_cut.png", dpi=100)
 
 # %%
-# 500 steps, before training and after it
-# ---------------------------------------
-# The adding problem (Hochreiter & Schmidhuber 1997): of two channels, the first holds numbers
-# uniform in [0, 1], and the second marks one of them in the first half of the sequence and one in
-# the second; the target is their sum. Three cells learn it on 50 steps; then the gradient of the
-# loss goes back over 500. In double precision, so that what has vanished shows how far.
+# 500 steps, before and after training
+# ------------------------------------
+# In the adding problem (Hochreiter & Schmidhuber 1997), the first of two channels holds numbers
+# uniform in [0, 1]. The second marks one of them in the first half of the sequence and one in the
+# second half. The target is the sum of the two. Three cells are trained on 50 steps; then the
+# gradient of the loss is computed over 500. The models use double precision, so that small
+# gradients do not underflow.
 
 
 def draw(n_samples, n_steps, rng):
@@ -116,7 +121,7 @@ epochs = [draw(2048, 50, rng) for _ in range(12)]
 X_test, y_test = draw(1000, 50, rng)
 X_long, y_long = draw(64, 500, rng)
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
-print("the adding problem: share of the gradient left after so many steps back")
+print("adding problem: gradient norm at several lags, relative to lag 0")
 for cell in ("rnn", "lstm", "gru"):
     parameters = {"hidden_layer_sizes": 32, "cell": cell, "batch_size": 16, "alpha": 0}
     before = untrained(X_test, y_test, max_grad_norm=0.5, **parameters)
@@ -132,8 +137,8 @@ for cell in ("rnn", "lstm", "gru"):
         left = "   ".join(
             f"{lag}: {flow.mean[lag] / flow.mean[0]:.1e}" for lag in (10, 50, 100, 499)
         )
-        print(f"  {cell:4} {name:9}  {left}   steps where it has vanished {flow.vanished:.0%}")
-    print(f"       test error {error:.4f}; to guess the mean has {1 / 6:.4f}")
+        print(f"  {cell:4} {name:9}  {left}   share of steps where it vanished {flow.vanished:.0%}")
+    print(f"       test error {error:.4f}; constant prediction {1 / 6:.4f}")
 for ax, title in zip(axes, ("untrained", "trained on 50 steps"), strict=True):
     ax.set_title("", loc="right")
     ax.set(title=title, ylim=(1e-8, 3))
@@ -144,10 +149,10 @@ figure.savefig("gradients_survival.png", dpi=100)
 # %%
 # How long must a window be?
 # --------------------------
-# CO2 over Mauna Loa, week by week: what does it come to in half a year? Levels and rates of the
-# past say it, but of how long a past? `GRURegressor` is fitted on windows from a quarter of a year
-# to two years, and the gradient of each says how far back it learns. Windows are read relative to
-# their last week, and the target is the change from there.
+# The task is to forecast the weekly CO2 at Mauna Loa half a year ahead. How many past weeks does a
+# model need? `GRURegressor` is fitted on windows from a quarter of a year to two years. The
+# gradient shows how far back each model learns. Windows are relative to their last week, and the
+# target is the change from there.
 co2 = load_co2().series
 known = ~np.isnan(co2)
 co2 = np.interp(np.arange(len(co2)), np.flatnonzero(known), co2[known])
@@ -155,13 +160,13 @@ HORIZON, LONGEST, HELD_OUT = 26, 104, 400
 
 
 def changes(window):
-    """Windows that end at the same weeks for every length, and the changes half a year later."""
+    """Return windows that end at the same weeks for every length, and changes half a year later."""
     X, y = sliding_windows(co2[LONGEST - window :], window, HORIZON)
     return X - X[:, -1:], y[:, -1] - X[:, -1]
 
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-print("CO2, half a year ahead: mean absolute error in ppm on the last 400 weeks, of three seeds")
+print("CO2, half a year ahead: mean absolute error in ppm on the last 400 weeks, with three seeds")
 for window in (13, 26, 52, LONGEST):
     X, y = changes(window)
     train, test = slice(0, len(X) - HELD_OUT - HORIZON), slice(len(X) - HELD_OUT, None)
@@ -179,7 +184,7 @@ for window in (13, 26, 52, LONGEST):
         models[0],
         X[train] / scale_X,
         y[train] / scale_y,
-        quantiles=(0.5,),  # no bands, of which four would hide each other
+        quantiles=(0.5,),  # no bands: four would hide each other
         name=f"{window} weeks",
         ax=axes[0],
     )
@@ -187,26 +192,27 @@ for window in (13, 26, 52, LONGEST):
     regimes = gate_regimes(models[0], X[train] / scale_X).layers[0]
     print(
         f"  window {window:3}: {min(errors):.2f} to {max(errors):.2f}   "
-        f"the first week has {flow.mean[-1] / flow.mean[0]:4.0%} of the last one's gradient; "
-        f"1/e at {flow.memory_lengths[0]} weeks; z ≥ 0.9: {regimes.keep:.0%}, "
+        f"gradient norm of the first week / last week {flow.mean[-1] / flow.mean[0]:4.0%}; "
+        f"below 1/e from {flow.memory_lengths[0]} weeks; z ≥ 0.9: {regimes.keep:.0%}, "
         f"z and r ≤ 0.1: {regimes.cut:.1%}"
     )
     axes[1].plot([window] * len(errors), errors, "o", color=display.lines_[0].get_color())
-# with windows of two years, all of it is in X: what the half year at this season was a year before
+# baseline: the change over the same half year of the previous year, which windows of two years hold
 year_before = mean_absolute_error(y[test], X[test, HORIZON - 53] - X[test, -53])
-print(f"  as a year before: {year_before:.2f}")
+print(f"  same as one year before: {year_before:.2f}")
 axes[1].axhline(year_before, color="0.5", linestyle="--", linewidth=1)
-axes[1].text(LONGEST, year_before, "as a year before", ha="right", va="bottom")
+axes[1].text(LONGEST, year_before, "same as one year before", ha="right", va="bottom")
 axes[1].set(xlabel="window (weeks)", ylabel="mean absolute error (ppm)", ylim=(0, 1.6))
 axes[1].set_xticks([13, 26, 52, LONGEST])
 figure.savefig("gradients_window.png", dpi=100)
 
 # %%
-# What to conclude
-# ----------------
-# - Windows of 13 and 26 weeks are cut off where the gradient is still as large as at their end, or
-#   larger: what lies before them would be used, and the error says so.
-# - Of 52 weeks and of 104 a few percent arrive at the first, and 1/e is reached after about as many
-#   weeks. The second year costs as much as the first, and the error hardly changes.
-# - The gates keep a gradient alive where they have learnt to. Untrained they do not, the GRU's
-#   least of all; so ask a trained model, and ask again at another length.
+# Conclusions
+# -----------
+# - In windows of 13 and 26 weeks, the gradient at the first week is about as large as at the last
+#   one, or larger: the model would use earlier weeks, and the errors confirm it.
+# - In windows of 52 and 104 weeks, a few percent of the gradient reach the first week, and its norm
+#   falls below 1/e after a similar number of weeks. The second year doubles the cost and hardly
+#   changes the error.
+# - Gates preserve the gradient only after training. Before it they do not, and the gradient of the
+#   GRU vanishes fastest. Inspect a trained model, and inspect it again for another length.

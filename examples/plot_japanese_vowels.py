@@ -2,12 +2,12 @@
 Who is speaking? Classify sequences of different lengths
 ========================================================
 
-Nine men say the vowels /ae/; each utterance is a sequence of 7 to 29 time steps of 12 cepstrum
-coefficients. A GRU reads an utterance from its first step to its last and names the speaker.
+Nine men say the vowels /ae/. Each utterance is a sequence of 7 to 29 time steps with 12 cepstrum
+coefficients. A GRU reads an utterance and predicts the speaker.
 
-The pipeline scales each channel and fits a `GRUClassifier`; a grid search over the number of units
-and the learning rate sees the training utterances only. The baseline is what one does without a
-model of sequences: the mean and the spread of each channel over time, into logistic regression.
+A pipeline scales each channel and fits a `GRUClassifier`. A grid search over the number of units
+and the learning rate uses the training utterances only. The baseline does not model sequences: it
+is a logistic regression on the mean and the standard deviation of each channel over time.
 """
 
 import os
@@ -27,23 +27,23 @@ from skgru.preprocessing import PerTimestep
 X_train, y_train = load_japanese_vowels(subset="train", return_X_y=True)
 X_test, y_test = load_japanese_vowels(subset="test", return_X_y=True)
 lengths = [len(x) for x in X_train]
-print(f"{len(X_train)} utterances of {min(lengths)} to {max(lengths)} steps to train on")
+print(f"{len(X_train)} training utterances of {min(lengths)} to {max(lengths)} steps")
 
 # %%
-# The baseline forgets the order of the time steps.
+# The baseline ignores the order of the time steps.
 
 
-def mean_and_spread(X):
+def mean_and_deviation(X):
     return np.array([np.r_[x.mean(axis=0), x.std(axis=0)] for x in X])
 
 
 baseline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-baseline.fit(mean_and_spread(X_train), y_train)
-baseline_accuracy = baseline.score(mean_and_spread(X_test), y_test)
+baseline.fit(mean_and_deviation(X_train), y_train)
+baseline_accuracy = baseline.score(mean_and_deviation(X_test), y_test)
 
 # %%
-# A ragged list goes through the pipeline and the search like any array. A fit ends once the loss
-# has not improved for some epochs; `max_iter` is generous.
+# Pipeline and search accept a list of sequences of different lengths like any array. A fit stops
+# when the loss no longer improves, before it reaches `max_iter`.
 pipeline = make_pipeline(
     PerTimestep(StandardScaler()), GRUClassifier(batch_size=16, max_iter=60, random_state=0)
 )
@@ -63,10 +63,10 @@ for parameters, score in zip(
     print(f"{score:.4f}  {parameters}")
 
 # %%
-# The test utterances were recorded at other times, and nothing was chosen by them.
+# The test utterances were recorded on other occasions, and were not used for any choice.
 accuracy = search.score(X_test, y_test)
 print(f"accuracy on {len(X_test)} test utterances")
-print(f"  mean and spread of each channel, logistic regression: {baseline_accuracy:.4f}")
+print(f"  logistic regression on mean and standard deviation: {baseline_accuracy:.4f}")
 print(f"  GRU {search.best_params_}: {accuracy:.4f}")
 
 gru = search.best_estimator_[-1]

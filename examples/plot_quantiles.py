@@ -1,17 +1,16 @@
 """
-How sure is a forecast? Quantiles of the sunspots to come
-=========================================================
+How certain is a forecast? Quantiles of the sunspot number
+==========================================================
 
-A forecast that says how sure it is has more than one number: with `loss="quantile"` a
-`GRURegressor` predicts several quantiles of what is to come. Here they are those of 10, 50 and
-90 % of the yearly sunspot number three years ahead; between the outer two, the truth should lie
-in 80 % of the years.
+With `loss="quantile"`, a `GRURegressor` predicts several quantiles, which show the uncertainty of a
+forecast. This example predicts the 10, 50 and 90 % quantiles of the yearly sunspot number three
+years ahead. 80 % of the observations should lie between the outer two.
 
-Two things measure such a forecast on held-out years: coverage, the share of the years
-between the outer quantiles; and the pinball loss, which also rewards a band for being narrow.
-Beside the GRU are the quantiles of all years before (climatology) and linear quantile regression
-on the same windows. Dropout and the linear model's penalty are chosen by `TimeSeriesSplit` on the
-years before; window, horizon and the number of units were set by hand.
+Two metrics evaluate the forecasts on held-out years: the coverage, which is the share of years
+between the outer quantiles, and the pinball loss, which also rewards narrow bands. The baselines
+are the quantiles of all previous years (climatology) and linear quantile regression on the same
+windows. Dropout and the penalty of the linear model are chosen with `TimeSeriesSplit` on the
+training years; window, horizon and the number of units were set by hand.
 """
 
 import matplotlib.pyplot as plt
@@ -31,13 +30,13 @@ sunspots = load_sunspots()
 years = sunspots.dates.astype(int) + 1970
 
 # %%
-# The root of a count has about the same spread at every height. A quantile of the roots is the root
-# of the quantile, so that the models may work on scaled roots.
+# The square root of a count has about the same variance at every level. The models predict scaled
+# roots: a quantile of the roots is the root of the quantile.
 roots = np.sqrt(sunspots.series)
 center, scale = roots[:-HELD_OUT].mean(), roots[:-HELD_OUT].std()
 X, y = sliding_windows((roots - center) / scale, WINDOW, HORIZON)
 y = y[:, -1]  # the third year of three
-# no window to train on looks into the 80 held-out years, and no forecast is made before them
+# training windows end before the 80 held-out years; test windows forecast only held-out years
 X_train, y_train = X[:-HELD_OUT], y[:-HELD_OUT]
 X_test, y_test = X[-HELD_OUT + HORIZON - 1 :], y[-HELD_OUT + HORIZON - 1 :]
 test_years = years[-len(y_test) :]
@@ -52,7 +51,7 @@ def coverage(y, predicted):
 
 
 def pinball(y, predicted):
-    """Mean over the quantiles, in sunspot numbers."""
+    """Return the mean pinball loss over the quantiles, in sunspot numbers."""
     return np.mean(
         [
             mean_pinball_loss(numbers(y), numbers(predicted[:, i]), alpha=quantile)
@@ -62,7 +61,7 @@ def pinball(y, predicted):
 
 
 # %%
-# Quantiles that several networks from different random weights predict are averaged.
+# The GRU forecast is the mean of several networks with different initial weights.
 
 
 def climatology(X_train, y_train, X):
@@ -99,9 +98,9 @@ def mean_gru(*args, **kwargs):
 
 
 # %%
-# A network that has learned its training years by heart is too sure of itself: without dropout, the
-# band is too narrow. Each split tests on the twenty years after those it trains on; the least
-# pinball loss chooses.
+# A network that overfits is too certain: without dropout, the band is too narrow. Each split trains
+# on some years and tests on the twenty years after them. The parameter with the lowest pinball loss
+# is chosen.
 
 
 def choose(name, forecast, parameter, values):
@@ -123,14 +122,14 @@ def choose(name, forecast, parameter, values):
     return values[np.argmin(losses)]
 
 
-print("years before, five splits")
+print("training years, five splits")
 alpha = choose("linear", linear, "alpha", [0.003, 0.01, 0.03, 0.1])
 dropout = choose("GRU", mean_gru, "dropout", [0.0, 0.2, 0.3, 0.4, 0.5])
 
 # %%
-# The held-out years chose nothing. Even if they were independent, the coverage of so few years had
-# a standard error of 4.5 percentage points; and it depends on the random weights that a network
-# starts from.
+# The held-out years were not used for any choice. The coverage of so few years would have a
+# standard error of 4.5 percentage points even if the years were independent. It also depends on the
+# initial weights of the networks.
 by_seed = grus(X_train, y_train, X_test, dropout, n_seeds=5)
 forecasts = {
     "climatology": climatology(X_train, y_train, X_test),
@@ -141,7 +140,7 @@ print(f"held-out years, {test_years[0]} to {test_years[-1]}")
 for name, predicted in forecasts.items():
     print(
         f"  {name:28}  pinball loss {pinball(y_test, predicted):5.2f}, "
-        f"coverage {coverage(y_test, predicted):6.1%}, of which below and above "
+        f"coverage {coverage(y_test, predicted):6.1%}, years below and above "
         f"{np.mean(y_test < predicted[:, 0]):6.1%} {np.mean(y_test > predicted[:, -1]):6.1%}"
     )
 covered_by_mean = coverage(y_test, by_seed.mean(axis=0))
@@ -158,8 +157,8 @@ print(
 )
 
 # %%
-# The misses are lopsided: more years are above the band than the 10 % that should be, and most of
-# these belong to three cycles that were higher than any to train on.
+# The errors are asymmetric: more than the expected 10 % of the years are above the band. Most of
+# them belong to three cycles that were higher than any in the training years.
 figure, axes = plt.subplots(figsize=(11, 4.5), layout="constrained")
 low, median, high = numbers(by_seed.mean(axis=0)).T
 axes.fill_between(

@@ -1,19 +1,19 @@
 """
-A forecast every hour, and an alarm when it fails: electricity demand as it comes in
-====================================================================================
+Detect anomalies in a stream: hourly electricity demand
+=======================================================
 
-`stream` makes of a fitted model one that takes a time step and answers at once, at the same cost
-after a year as on the first day. Here it reads the electricity demand of the state of Victoria an
-hour at a time, from January to May 2012, and says what the next hour will be. It learns from
-January, February and March; in April and May, hours that it is very wrong about raise an alarm.
+`stream` returns an object that predicts after every time step, at a cost that does not depend on
+the number of steps before. This example reads the hourly electricity demand of the state of
+Victoria from January to May 2012 and forecasts the next hour. The model is trained on January,
+February and March. In April and May, hours with a large error raise an alarm.
 
-Three weekdays of these two months are public holidays, on which demand is not what it is on a
-weekday: Good Friday (6 April), Easter Monday (9 April) and Anzac Day (25 April). The model is told
-the hour and the day of the week, but not of holidays: will they be found?
+In these two months, three weekdays are public holidays with unusual demand: Good Friday (6 April),
+Easter Monday (9 April) and Anzac Day (25 April). The model knows the hour and the day of the week,
+but not the holidays. Do the alarms find them?
 
-The file came with the tests of statsmodels; its licence is not known to us, so that it does not
-come with the package: this example looks for `shared/data/forecasting` beside the repository, and
-does nothing without it.
+The file is from the tests of statsmodels. Its license is unknown, and it is not part of the
+package. This example looks for `shared/data/forecasting` beside the repository and does nothing
+without it.
 """
 
 import time
@@ -27,30 +27,30 @@ from sklearn.metrics import average_precision_score
 
 from skgru import GRURegressor
 
-# sphinx-gallery knows no __file__, but runs an example in its own folder
+# sphinx-gallery does not define __file__, but runs each example in its folder
 THIS = Path(globals().get("__file__", "plot_streaming.py")).resolve()
 FILE = THIS.parents[2] / "shared" / "data" / "forecasting" / "vic_electricity_hourly.csv"
 if not FILE.is_file():
-    print(f"The demand is not in {FILE}: nothing to show.")
+    print(f"Skipped: there is no {FILE}.")
 
 # %%
-# What is known before an hour
-# ----------------------------
-# The last reading, those of a day and of a week before the hour to come, how demand changed then,
-# and hour and weekday. The target is how much demand changes. 169 readings are all that has to be
-# kept: the rest of the past is in the state.
+# Inputs
+# ------
+# The inputs for an hour are the last value, the values one day and one week before that hour, the
+# changes at these times, the hour and the weekday. The target is the change of demand. Only 169
+# past values must be stored: the state of the network summarizes the rest.
 DAY, WEEK = 24, 7 * 24
 HOLIDAYS = np.array(["2012-04-06", "2012-04-09", "2012-04-25"], dtype="datetime64[D]")
 
 
 def calendar(hour):
-    """Split a datetime64[h] into hour of the day and day of the week, Monday 0."""
+    """Return hour of the day and day of the week (Monday is 0) of a datetime64[h]."""
     day = hour.astype("datetime64[D]")
     return (hour - day).astype(int), (day.astype(int) + 3) % 7
 
 
 def inputs(past, coming):
-    """Return what is known before the hour `coming`, given the readings so far."""
+    """Return the inputs for the hour `coming`, given the values before it."""
     hour, weekday = calendar(coming)
     angle = 2 * np.pi * hour / 24
     return np.array([
@@ -62,11 +62,11 @@ def inputs(past, coming):
 
 
 # %%
-# Training, and the stream
-# ------------------------
-# The training months are cut into weeks that overlap, with a target at every hour. Of 16, 32 and
-# 64 units and dropout of 0, 0.2 and 0.4, these erred least in the last three weeks of March after
-# training on the weeks before.
+# Training and streaming
+# ----------------------
+# The training months are split into overlapping weeks with a target at every hour. Of 16, 32 and 64
+# units and dropout of 0, 0.2 and 0.4, 64 units without dropout had the lowest error in the last
+# three weeks of March, after training on the weeks before.
 
 
 def fit(X, y, random_state):
@@ -85,8 +85,8 @@ def fit(X, y, random_state):
     ).fit([X[i : i + WEEK] for i in starts], [y[i : i + WEEK] for i in starts])
 
 
-def watch(gru, demand, hours):
-    """Forecast every hour from what was known before it; return that, and microseconds a step."""
+def run_stream(gru, demand, hours):
+    """Forecast every hour in a stream; return the forecasts and the microseconds per step."""
     stream = gru.stream()
     forecast, microseconds = np.full(len(demand), np.nan), []
     for t in range(WEEK + 1, len(demand)):
@@ -104,7 +104,7 @@ def electricity_demand():
     megawatts = np.array([row[1] for row in table])
     days = hours.astype("datetime64[D]")
     training = hours < np.datetime64("2012-04-01")
-    first = WEEK + 1  # the first hour with all of its past
+    first = WEEK + 1  # first hour with complete inputs
     unit = megawatts[training].std()
     demand = (megawatts - megawatts[training].mean()) / unit
     X = np.array([inputs(demand[:t], hours[t]) for t in range(first, len(demand))])
@@ -112,24 +112,24 @@ def electricity_demand():
     known = training[first:]
 
     models = [fit(X[known], y[known], seed) for seed in range(3)]
-    forecast, microseconds = watch(models[0], demand, hours)
+    forecast, microseconds = run_stream(models[0], demand, hours)
     median, p99 = np.percentile(microseconds, [50, 99])
     print(f"{len(microseconds):,} steps: median {median:.1f} µs, 99th percentile {p99:.1f} µs")
 
-    # Two others: the change of a week before; and boosted trees as they come, which see hour and
-    # weekday as numbers.
+    # Two baselines: the change one week before, and boosted trees with default parameters, which
+    # get hour and weekday as numbers.
     table = np.column_stack([X[:, :5], *calendar(hours[first:])])
     trees = HistGradientBoostingRegressor(random_state=0).fit(table[known], y[known])
     changes = {
-        "change of a week before": X[:, 4],
+        "change one week before": X[:, 4],
         "boosted trees": trees.predict(table),
         **{f"GRU, random_state={i}": gru.predict([X])[0] for i, gru in enumerate(models)},
     }
-    np.testing.assert_allclose(  # a step at a time is all at once
+    np.testing.assert_allclose(  # streaming and predict give equal results
         demand[first - 1 : -1] + changes["GRU, random_state=0"], forecast[first:], atol=1e-6
     )
 
-    # A day is as conspicuous as the worst of its hours.
+    # Rank the days by the largest error of their hours.
     watched = np.unique(days[~training])
     weekday_holiday = np.isin(watched, HOLIDAYS)
     print(f"April and May, {len(watched)} days, {len(HOLIDAYS)} of them holidays; error in MW")
@@ -139,12 +139,12 @@ def electricity_demand():
         worst[name] = np.array([error[days[first:] == day].max() for day in watched])
         ranks = np.sort(1 + np.argsort(np.argsort(-worst[name]))[weekday_holiday])
         print(
-            f"  {name:24} mean error {error[~known].mean():4.0f}   holidays are days number "
-            f"{', '.join(map(str, ranks)):12} by their worst hour, average precision "
+            f"  {name:24} mean error {error[~known].mean():4.0f}   ranks of the holidays "
+            f"{', '.join(map(str, ranks)):12} by largest error, average precision "
             f"{average_precision_score(weekday_holiday, worst[name]):.2f}"
         )
 
-    # An alarm is an error larger than all but a thousandth of those in the training months.
+    # An alarm is an error above the 99.9 % quantile of the errors in the training months.
     error = np.abs(demand - forecast) * unit
     threshold = np.quantile(error[first:][known], 0.999)
     alarms = (error > threshold) & ~training
@@ -166,7 +166,7 @@ def electricity_demand():
 def draw_hours(axes, hours, gigawatts, forecast, alarms):
     axes.plot(hours, gigawatts, color="black", label="demand")
     dashes = dict(color="tab:orange", linestyle=(0, (3, 1)))
-    axes.plot(hours, forecast, label="forecast by the GRU an hour before", **dashes)
+    axes.plot(hours, forecast, label="forecast of the GRU one hour before", **dashes)
     axes.plot(hours[alarms], gigawatts[alarms], "v", color="tab:red", markersize=9, label="alarm")
     axes.set(ylabel="demand in GW", xlim=(hours[0], hours[-1]), ylim=(5, 12.2))
     for day, name in zip(HOLIDAYS[:2], ("Good Friday", "Easter Monday"), strict=True):
@@ -186,7 +186,7 @@ def draw_days(axes, days, worst, is_holiday, threshold):
     axes.plot(days, worst["boosted trees"], "x", color="black", markersize=5, label="boosted trees")
     axes.axhline(threshold, color="black", linestyle=":", label="alarm")
     axes.set(
-        ylabel="error in the day's worst hour, in MW", ylim=(0, 1400),
+        ylabel="largest error of the day in MW", ylim=(0, 1400),
         xlim=(days[0] - 1, days[-1] + 1),
     )  # fmt: skip
     axes.xaxis.set_major_formatter(DateFormatter("%a %-d %b"))

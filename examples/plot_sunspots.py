@@ -1,15 +1,15 @@
 """
-The next three years of sunspots: a forecast beside its baselines
-=================================================================
+Forecast three years of sunspots and compare with baselines
+===========================================================
 
-The number of sunspots rises and falls in cycles of about eleven years that differ in height and
-length. From the 33 years before, three cycles, the next three years are forecast.
+The sunspot number rises and falls in cycles of about eleven years that differ in height and length.
+The models forecast the next three years from the last 33 years, which are three cycles.
 
-A forecast is worth what it adds to simple ones, so the same held-out 80 years are also forecast by
-the numbers of eleven years before (seasonal naive), by this year's number, and by ridge regression
-on the same windows. Size and penalty are chosen by `TimeSeriesSplit` on the years before; window,
-horizon and the range of penalties were set by hand, and at other horizons (one year, four years)
-ridge regression comes as close as the GRU or closer.
+The baselines forecast the same 80 held-out years: with the values eleven years before (seasonal
+naive), with the value of the current year, and with ridge regression on the same windows. The
+number of units and the penalty are chosen with `TimeSeriesSplit` on the training years. Window,
+horizon and the range of penalties were set by hand. At other horizons (one year, four years), ridge
+regression is as accurate as the GRU or more accurate.
 """
 
 import os
@@ -34,14 +34,14 @@ WINDOW, HORIZON, HELD_OUT = 33, 3, 80
 sunspots = load_sunspots()
 years = sunspots.dates.astype(int) + 1970
 X, y = sliding_windows(sunspots.series, WINDOW, HORIZON)
-# no window to train on looks into the held-out years, and none to test on is about others
+# training windows end before the held-out years; test windows forecast only held-out years
 X_train, y_train = X[:-HELD_OUT], y[:-HELD_OUT]
 X_test, y_test = X[-HELD_OUT + HORIZON - 1 :], y[-HELD_OUT + HORIZON - 1 :]
-print(f"{len(X_train)} windows to train on; held out: {years[-HELD_OUT]} to {years[-1]}")
+print(f"{len(X_train)} training windows; held-out years: {years[-HELD_OUT]} to {years[-1]}")
 
 # %%
-# The root of a count has about the same spread at every height. Both models see scaled roots, and
-# their forecasts are turned back into numbers of sunspots.
+# The square root of a count has about the same variance at every level. Both models are fitted on
+# scaled roots, and their forecasts are transformed back.
 
 
 def square(root):
@@ -62,8 +62,8 @@ def on_scaled_roots(regressor):
 ridge = on_scaled_roots(RidgeCV(np.logspace(-3, 4, 30))).fit(X_train, y_train)
 
 # %%
-# Size and penalty of the GRU are searched on the training years; each split tests on the twenty
-# years after those it trains on.
+# A grid search on the training years chooses the number of units and the penalty of the GRU. Each
+# split trains on some years and tests on the twenty years after them.
 search = GridSearchCV(
     on_scaled_roots(GRURegressor(max_iter=500, random_state=0)),
     {
@@ -77,11 +77,12 @@ search = GridSearchCV(
 print("chosen:", search.best_params_)
 
 # %%
-# Five networks from different random weights are averaged: what they disagree on is chance.
+# The GRU forecast is the mean of five networks with different initial weights, which reduces its
+# variance.
 
 
 class Mean:
-    """The mean forecast of several models (VotingRegressor takes one output only)."""
+    """Mean forecast of several models (VotingRegressor supports only one output)."""
 
     def __init__(self, models):
         self.models = models
@@ -99,8 +100,8 @@ gru = Mean(
     ]
 )
 forecasts = {
-    "as eleven years before": X_test[:, -11 : -11 + HORIZON],
-    "as this year": np.repeat(X_test[:, -1:], HORIZON, axis=1),
+    "eleven years before": X_test[:, -11 : -11 + HORIZON],
+    "current year": np.repeat(X_test[:, -1:], HORIZON, axis=1),
     "ridge regression": ridge.predict(X_test),
     "GRU": gru.predict(X_test),
 }
@@ -112,8 +113,8 @@ alone = [mean_absolute_error(y_test, model.predict(X_test)) for model in gru.mod
 print(f"  one GRU alone            {min(alone):6.2f} to {max(alone):.2f}")
 
 # %%
-# Forecasts put back as observations continue the series beyond its end.
-beyond = recursive_forecast(gru, sunspots.series, steps=12, window=WINDOW)
+# A recursive forecast continues the series beyond its end: forecasts become inputs.
+beyond = recursive_forecast(gru, sunspots.series, steps=12, window=WINDOW, horizon=HORIZON)
 
 figure, axes = plt.subplots(figsize=(11, 4.5), layout="constrained")
 test_years = years[-len(X_test) :]

@@ -50,7 +50,7 @@ def check_combinations(estimator: Any, validation: GivenValidation, *, increment
             f"pooling={estimator.pooling!r} makes one vector of a sequence, while "
             "return_sequences=True predicts from every state; one of the two must go."
         )
-    if estimator.bidirectional and estimator.bptt_steps is not None:
+    if reads_both_ways(estimator) and estimator.bptt_steps is not None:
         raise ValueError(
             "bptt_steps cuts sequences into windows one after the other, which "
             "bidirectional=True cannot read from their end; one of the two must go."
@@ -60,6 +60,13 @@ def check_combinations(estimator: Any, validation: GivenValidation, *, increment
             'solver="lbfgs" needs a loss that is the same each time; dropout and '
             "recurrent_dropout need a stochastic solver."
         )
+
+
+def reads_both_ways(estimator: Any) -> bool:
+    """Return the meaning of `bidirectional`, whose "auto" depends on other parameters."""
+    if estimator.bidirectional == "auto":
+        return not estimator.return_sequences and estimator.bptt_steps is None
+    return bool(estimator.bidirectional)
 
 
 def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architecture:
@@ -91,7 +98,7 @@ def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architec
         hidden_layer_sizes=sizes,
         n_outputs=n_outputs,
         reset_after=estimator.reset_after,
-        bidirectional=estimator.bidirectional,
+        bidirectional=reads_both_ways(estimator),
         # a head on every state pools nothing
         pooling="last" if estimator.return_sequences else estimator.pooling,
         return_sequences=estimator.return_sequences,

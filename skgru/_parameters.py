@@ -57,10 +57,13 @@ PARAMETERS = {
     its product with the recurrent weights (True; the form of cuDNN and of PyTorch).""",
     ),
     "bidirectional": Parameter(
-        ["boolean"],
-        """bool
+        ["boolean", StrOptions({"auto"})],
+        """bool or "auto"
     Whether every layer also reads the sequence from its end, with weights of its own. The next
-    layer, or the pooling, receives both states side by side.""",
+    layer, or the pooling, receives both states side by side. "auto" does so where a whole
+    sequence has one prediction; not with `return_sequences`, where a prediction would see the
+    steps after it (which may be what it is to predict), nor with `bptt_steps`. A bidirectional
+    model cannot be streamed.""",
     ),
     "pooling": Parameter(
         [StrOptions(set(POOLINGS))],
@@ -73,7 +76,7 @@ PARAMETERS = {
         ["boolean"],
         """bool
     Whether to predict at every time step instead of once per sequence. y then holds a target for
-    each step; missing ones (NaN or None) are ignored.""",
+    each step; missing ones (NaN or None) are ignored. `pooling` is then not used.""",
     ),
     "dropout": Parameter(
         [Interval(Real, 0, 1, closed="left")],

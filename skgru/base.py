@@ -5,7 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from inspect import Parameter, signature
 from itertools import chain
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -28,20 +28,15 @@ from skgru.model.network import Head, Layer, Network, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Labels, Outputs, from_state
 from skgru.persistence import Saved, unchanged_on_error
-from skgru.sequences import (
-    Aligned,
-    Sequences,
-    Targets,
-    align,
-    check_features,
-    check_sequences,
-)
-from skgru.streaming import Stream, stream_of
+from skgru.sequences import Aligned, Sequences, Targets, align, check_features, check_sequences
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.training.fit import Fit, TrainingSet
 from skgru.training.history import History
 from skgru.training.stochastic import Solver
 from skgru.training.validation import hold_out
+
+if TYPE_CHECKING:
+    from skgru.streaming import Stream
 
 # fitted objects, and how each is made of its plain state in a saved model
 FITTED_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -50,7 +45,6 @@ FITTED_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "_history": History.from_state,
     "_solver": Solver.from_state,
 }
-
 
 NO_VALIDATION = GivenValidation()
 
@@ -340,7 +334,7 @@ class BaseGRU(
         """
         return self._run(pool, X)[0]
 
-    def stream(self, n_streams: int = 1) -> Stream:
+    def stream(self, n_streams: int = 1) -> "Stream":
         """Predict after every time step, as sequences come in.
 
         Parameters
@@ -362,6 +356,8 @@ class BaseGRU(
         ValueError
             If the estimator is `bidirectional`, or `n_streams` is no positive integer.
         """
+        from skgru.streaming import stream_of  # most programs do without
+
         check_is_fitted(self, "_network")
         return stream_of(self._network.copy(), self._outputs, n_streams)
 

@@ -78,7 +78,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         cell="gru",
         activation="tanh",
         reset_after=False,
-        bidirectional=True,
+        bidirectional="auto",
         pooling="mean",
         return_sequences=False,
         dropout=0.0,

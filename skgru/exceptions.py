@@ -1,4 +1,4 @@
-"""Warnings of skgru's own, so that a filter can name them."""
+"""Warning classes of skgru, to use in warning filters."""
 
 import warnings
 
@@ -6,9 +6,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 
 class GradientWarning(UserWarning):
-    """The gradient vanishes on its way back through time, or is clipped in most updates.
+    """The gradient vanishes on its way to the first time steps, or most updates are clipped.
 
-    ``warnings.simplefilter("ignore", GradientWarning)`` turns it off.
+    Turn it off with ``warnings.simplefilter("ignore", GradientWarning)``.
     """
 
 

@@ -1,62 +1,65 @@
-"""Sequences out of long data frames, and predictions back into frames."""
+"""Convert long data frames to sequences, and predictions to data frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skgru.sequences import ragged_items
+from skgru.sequences import ragged_items, short
 
 
 def sequences_from_frame(
     frame: Any,
-    by: str | list[str],
+    by: str | Sequence[str],
     order: str | None = None,
-    columns: str | list[str] | None = None,
+    *,
+    columns: str | Sequence[str],
 ) -> tuple[list[np.ndarray], Any]:
-    """Take a long data frame, a row a time step, apart into sequences.
+    """Split a long data frame, with one row per time step, into sequences.
 
     Parameters
     ----------
     frame : DataFrame
-        Of pandas, polars or another library that narwhals knows.
-    by : str or list of str
-        The column, or the columns, that say to which sequence a row belongs.
+        A pandas or polars data frame, or one of another library that narwhals supports, in memory.
+    by : str or sequence of str
+        Column or columns that identify the sequence of each row.
     order : str, default=None
-        The column (time, or a number) that sorts the steps of a sequence. None takes the rows of a
-        sequence in the order that they have.
-    columns : str or list of str, default=None
-        The channels, in this order. None is all columns but `by` and `order`.
+        Column (a time or a number) that sorts the time steps within a sequence. If None, the rows
+        of each sequence keep their order.
+    columns : str or sequence of str
+        Columns that become the channels, in this order: a name, or several in a list, an array, an
+        Index or a Series. There is no default, because the frame may also hold the target.
 
     Returns
     -------
     X : list of ndarray of shape (n_timesteps_i, n_channels)
-        The sequences, sorted by their ids, whatever the order of the rows: as `groupby` of pandas
-        sorts them. float32 if all columns are, float64 otherwise; missing values are NaN.
+        The sequences, sorted by their ids as pandas' `groupby` sorts them. The dtype is float32 if
+        all columns are float32, and float64 otherwise. Missing values are NaN.
     ids : Series or DataFrame
-        What ``frame[by]`` holds, once for each sequence: a Series for one column, a DataFrame for
-        a list.
+        The values of ``frame[by]`` for each sequence: a Series if `by` is a string, a DataFrame
+        otherwise.
 
     Raises
     ------
     TypeError
-        If `frame` is no DataFrame that is held in memory.
+        If `frame` is not a data frame, or is a lazy one, or if `by` or `columns` is neither a
+        string nor a sequence of strings.
     ValueError
-        If there is no such column, if `frame` has no rows, if a value of `by` or `order` is
-        missing, if a value of `order` comes twice in a sequence, or if a channel does not hold
-        numbers.
+        If a column does not exist, if `frame` has no rows, if a value of `by` or `order` is
+        missing, if a value of `order` occurs twice in a sequence, or if a channel is not numeric.
 
     See Also
     --------
-    labels_from_frame : The y of these sequences.
-    predictions_to_frame : The way back.
+    labels_from_frame : Extract the y of these sequences.
+    predictions_to_frame : Convert predictions for these sequences to a data frame.
 
     Notes
     -----
-    Needs narwhals, which scikit-learn brings from version 1.9 on. Levels of a pandas index become
-    columns by ``frame.reset_index()``.
+    This function needs narwhals, which scikit-learn 1.9 and newer depend on. To use levels of a
+    pandas index as columns, call ``frame.reset_index()`` first.
 
     Examples
     --------
@@ -65,7 +68,7 @@ def sequences_from_frame(
     >>> frame = pd.DataFrame(
     ...     {"engine": [7, 4, 4, 7, 4], "cycle": [1, 2, 1, 2, 3], "heat": [0.5, 0.1, 0.0, 0.6, 0.2]}
     ... )
-    >>> X, ids = sequences_from_frame(frame, by="engine", order="cycle")
+    >>> X, ids = sequences_from_frame(frame, by="engine", order="cycle", columns="heat")
     >>> [x.ravel().tolist() for x in X]
     [[0.0, 0.1, 0.2], [0.5, 0.6]]
     >>> ids.tolist()
@@ -73,60 +76,60 @@ def sequences_from_frame(
     """
     nw = _narwhals()
     grouped = _group(frame, by, order)
-    if columns is None:
-        columns = [name for name in grouped.frame.columns if name not in {*grouped.by, order}]
-        if not columns:
-            raise ValueError("frame has no channels: all of its columns are in by or order.")
-    channels = grouped.frame.select(_names(columns, grouped.frame))
+    channels = grouped.frame.select(_names(columns, grouped.frame, "columns"))
     for name, dtype in channels.schema.items():
         if not (dtype.is_numeric() or dtype == nw.Boolean):
             raise ValueError(
-                f"Column {name!r} is of dtype {dtype}; channels are numbers. Encode it, or leave "
-                "it out of `columns`."
+                f"Column {short(name)} is of dtype {dtype}; channels are numbers. Encode it, or "
+                "leave it out of `columns`."
             )
     single = all(dtype == nw.Float32 for dtype in channels.schema.values())
-    numbers = channels.select(nw.all().cast(nw.Float32 if single else nw.Float64)).to_numpy()
-    ids = grouped.ids if isinstance(by, list | tuple) else grouped.ids[by]
+    # one by one: of columns of several dtypes with missing values, pandas makes one of objects
+    channels = channels.select(nw.all().cast(nw.Float32 if single else nw.Float64))
+    dtype = np.float32 if single else np.float64
+    numbers = np.column_stack([channels[name].to_numpy() for name in channels.columns])
+    numbers = np.ascontiguousarray(numbers, dtype=dtype)
+    ids = grouped.ids[by] if isinstance(by, str) else grouped.ids
     return grouped.split(numbers), ids.to_native()
 
 
 def labels_from_frame(
     frame: Any,
-    columns: str | list[str],
-    by: str | list[str],
+    columns: str | Sequence[str],
+    by: str | Sequence[str],
     order: str | None = None,
     *,
     per_step: bool = False,
 ) -> np.ndarray | list[np.ndarray]:
-    """Take the y of the sequences of `sequences_from_frame` out of the same data frame.
+    """Extract the y that belongs to the sequences of `sequences_from_frame`.
 
     Parameters
     ----------
     frame : DataFrame
         As for `sequences_from_frame`.
-    columns : str or list of str
-        The column, or columns, of labels or of numbers to predict.
-    by : str or list of str
+    columns : str or sequence of str
+        Column or columns with the labels or numbers to predict.
+    by : str or sequence of str
         As for `sequences_from_frame`.
     order : str, default=None
         As for `sequences_from_frame`.
     per_step : bool, default=False
-        Whether y holds a label a time step, for `return_sequences=True`, instead of one a
+        Whether to return one label per time step, for `return_sequences=True`, instead of one per
         sequence.
 
     Returns
     -------
     y : ndarray of shape (n_sequences,) or (n_sequences, n_columns), or list of ndarray
-        In the order of `sequences_from_frame`. With `per_step`, an array of shape
-        (n_timesteps_i,) or (n_timesteps_i, n_columns) for each sequence, in which missing labels
-        are NaN, or None where labels are no numbers.
+        The labels, in the order of `sequences_from_frame`. With `per_step`, a list with one array
+        of shape (n_timesteps_i,) or (n_timesteps_i, n_columns) per sequence. A missing label is
+        NaN, or None if the labels are not numbers.
 
     Raises
     ------
     TypeError
         As `sequences_from_frame`.
     ValueError
-        As `sequences_from_frame`; also if, without `per_step`, a sequence has more than one label.
+        As `sequences_from_frame`, and if a sequence has several labels and `per_step` is False.
 
     Examples
     --------
@@ -138,7 +141,7 @@ def labels_from_frame(
     """
     grouped = _group(frame, by, order)
     labels = []
-    for name in _names(columns, grouped.frame):
+    for name in _names(columns, grouped.frame, "columns"):
         values = np.take(grouped.frame[name].to_numpy(), grouped.rows)
         missing = _missing(grouped.frame[name])[grouped.rows]
         if values.dtype == object:
@@ -150,56 +153,56 @@ def labels_from_frame(
                 row = np.argmax(differ)
                 one, other = values[row : row + 2].tolist()
                 raise ValueError(
-                    f"Column {name!r} is both {one!r} and {other!r} in the sequence "
-                    f"{grouped.describe(row)}; per_step=True takes a label a time step."
+                    f"Column {short(name)} is both {short(one)} and {short(other)} in the sequence "
+                    f"{grouped.describe(row)}; per_step=True returns one label per time step."
                 )
             values = values[grouped.starts]
         labels.append(values)
-    y = labels[0] if not isinstance(columns, list | tuple) else np.column_stack(labels)
+    y = labels[0] if isinstance(columns, str) else np.column_stack(labels)
     return np.split(y, grouped.starts[1:]) if per_step else y
 
 
 def predictions_to_frame(
     predictions: ArrayLike | list[np.ndarray],
     frame: Any,
-    by: str | list[str],
+    by: str | Sequence[str],
     order: str | None = None,
     *,
     names: str | Sequence[str] = "prediction",
 ) -> Any:
-    """Put predictions for the sequences of `sequences_from_frame` beside their ids.
+    """Convert predictions for the sequences of `sequences_from_frame` to a data frame.
 
     Parameters
     ----------
     predictions : array-like, or list of ndarray
-        What an estimator returned for these sequences: of shape (n_sequences,) or (n_sequences,
-        k); or, a prediction a time step, a list of arrays of shape (n_timesteps_i,) or
-        (n_timesteps_i, k).
+        Predictions of an estimator for these sequences. One prediction per sequence has shape
+        (n_sequences,) or (n_sequences, k). One prediction per time step is a list of arrays of
+        shape (n_timesteps_i,) or (n_timesteps_i, k).
     frame : DataFrame
         As for `sequences_from_frame`.
-    by : str or list of str
+    by : str or sequence of str
         As for `sequences_from_frame`.
     order : str, default=None
         As for `sequences_from_frame`.
     names : str or sequence of str, default="prediction"
-        Of the columns of predictions; of k columns, one name each (``model.classes_``, say), or
-        one that is numbered.
+        Names of the columns that hold the predictions. For k columns, either k names (for instance
+        ``model.classes_``) or one name, to which the number of the column is appended.
 
     Returns
     -------
     DataFrame
-        Of the library that `frame` is of. A row a sequence, in the order of
-        `sequences_from_frame`, of ids and predictions; or, a prediction a time step, ids, `order`
-        and predictions for each row of `frame`, in its order and with its index, so that the two
-        can be joined.
+        A data frame of the same library as `frame`. For one prediction per sequence, it has one row
+        per sequence with the ids and the predictions, in the order of `sequences_from_frame`. For
+        one prediction per time step, it has the rows of `frame`, in the same order and with the
+        same index, with the ids, `order` and the predictions; the two can then be joined.
 
     Raises
     ------
     TypeError
         As `sequences_from_frame`.
     ValueError
-        As `sequences_from_frame`; also if there are not as many predictions as sequences or
-        steps, or not as many `names` as columns.
+        As `sequences_from_frame`, and if the number of predictions differs from the number of
+        sequences or time steps, or the number of `names` from the number of columns.
 
     Examples
     --------
@@ -233,7 +236,7 @@ def predictions_to_frame(
         result = grouped.frame.select(grouped.by + ([] if order is None else [order]))
     values = values.reshape(len(values), -1)
     for name, column in zip(_prediction_names(names, values, result), values.T, strict=True):
-        # polars would keep an array of objects as such, but makes strings of a list of them
+        # polars keeps an array of objects as objects, but converts a list of them to strings
         column = column.tolist() if column.dtype == object else np.ascontiguousarray(column)
         series = nw.new_series(name, column, backend=nw.get_native_namespace(result))
         result = result.with_columns(series)
@@ -241,17 +244,18 @@ def predictions_to_frame(
 
 
 class _Grouped(NamedTuple):
-    """The rows of a frame, sequence after sequence.
+    """Rows of a data frame, grouped by sequence.
 
     Attributes
     ----------
     frame : narwhals.DataFrame
-        As it came.
+        The data frame of the user.
     by : list of str
     rows : ndarray of int, shape (n_rows,)
-        Rows of the frame, those of the first sequence in their order, then those of the second.
+        Indices of the rows: those of the first sequence in order of time, then those of the second,
+        and so on.
     starts : ndarray of int, shape (n_sequences,)
-        Where in `rows` each sequence begins.
+        Position in `rows` of the first time step of each sequence.
     """
 
     frame: Any
@@ -265,41 +269,46 @@ class _Grouped(NamedTuple):
 
     @property
     def ids(self) -> Any:
-        """A row of `by` a sequence."""
+        """Return a data frame with the values of `by` for each sequence."""
         return _narwhals().maybe_reset_index(self.frame.select(self.by)[self.rows[self.starts]])
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """Sort rows of values as the sequences are, and cut them apart."""
+        """Split values, with one row per row of the data frame, into one array per sequence."""
         return np.split(np.take(values, self.rows, axis=0), self.starts[1:])
 
     def describe(self, position: int) -> str:
-        """Say to which sequence an entry of `rows` belongs."""
+        """Name the sequence of an entry of `rows`, for error messages."""
         row = int(self.rows[position])
-        return ", ".join(f"{name}={_entry(self.frame[name], row)!r}" for name in self.by)
+        entries = [f"{name:.40}={short(_entry(self.frame[name], row))}" for name in self.by]
+        return ", ".join(entries[:4] + ["…"] * (len(entries) > 4))
 
 
-def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
+def _group(frame: Any, by: str | Sequence[str], order: str | None) -> _Grouped:
     """Sort the rows of a frame by sequence and step."""
     nw = _narwhals()
-    frame = nw.from_native(frame, eager_only=True)
+    frame = _in_memory(frame)
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
         raise ValueError(
-            f"frame has a column {odd[0]!r}, whose name is no string; frame.rename(columns=str) "
-            "makes it one."
+            f"frame has a column {short(odd[0])}, whose name is no string; "
+            "frame.rename(columns=str) makes it one."
         )
-    keys = _names(by, frame)
-    steps = [] if order is None else _names(order, frame)
+    keys = _names(by, frame, "by")
+    if not isinstance(order, str | None):
+        raise TypeError(f"order must be the name of one column, got {short(order)}.")
+    steps = [] if order is None else _names(order, frame, "order")
+    if order in keys:
+        raise ValueError(f"Column {short(order)} is in by and is order; a sequence would be a row.")
     if not len(frame):
         raise ValueError("frame has no rows.")
     for name in keys + steps:
         missing = _missing(frame[name])
         if missing.any():
             raise ValueError(
-                f"Column {name!r} is missing in {missing.sum()} of {len(frame)} rows, the first of "
-                f"them row {np.argmax(missing)}; each needs one."
+                f"Column {short(name)} is missing in {missing.sum()} of {len(frame)} rows, the "
+                f"first of them row {np.argmax(missing)}; each needs one."
             )
-    # sorts of frames are not stable in all libraries: the row as the last key makes them so
+    # sorting is not stable in every library; with the row number as the last key, it is
     row = nw.generate_temporary_column_name(8, frame.columns)
     ordered = frame.select(keys + steps).with_row_index(row).sort(*keys, *steps, row)
     starts = np.ones(len(frame), dtype=bool)
@@ -310,8 +319,8 @@ def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
         if twice.any():
             first = int(np.argmax(twice))
             raise ValueError(
-                f"Column {order!r} is {_entry(ordered[order], first)!r} twice in the sequence "
-                f"{grouped.describe(first)}: in rows {grouped.rows[first]} and "
+                f"Column {short(order)} is {short(_entry(ordered[order], first))} twice in the "
+                f"sequence {grouped.describe(first)}: in rows {grouped.rows[first]} and "
                 f"{grouped.rows[first + 1]}."
             )
     return grouped
@@ -328,14 +337,45 @@ def _narwhals() -> ModuleType:
     return narwhals
 
 
-def _names(columns: str | list[str], frame: Any) -> list[str]:
+def _in_memory(frame: Any) -> Any:
+    """Return the frame as narwhals' DataFrame."""
+    nw = _narwhals()
+    with suppress(TypeError):  # whose message may hold all of the data
+        frame = nw.from_native(frame)
+    if isinstance(frame, nw.DataFrame):
+        return frame
+    if not isinstance(frame, nw.LazyFrame):
+        raise TypeError(
+            f"frame must be a DataFrame of pandas, polars or another library that narwhals knows, "
+            f"got a {type(frame).__name__}."
+        )
+    native = frame.to_native()
+    remedies = ("collect", "compute", "pl", "to_pandas", "toPandas")
+    remedy = next((f"; frame.{name}() reads it" for name in remedies if hasattr(native, name)), "")
+    raise TypeError(f"frame is a {type(native).__name__}, whose rows are not in memory{remedy}.")
+
+
+def _names(columns: str | Sequence[str], frame: Any, argument: str) -> list[str]:
     """Return columns as a list, all of which the frame must have."""
-    names = list(columns) if isinstance(columns, list | tuple) else [columns]
+    if isinstance(columns, str):
+        names = [columns]
+    elif isinstance(columns, Iterable) and not isinstance(columns, Set | Mapping | bytes):
+        names = list(columns)
+    else:
+        names = [columns]
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise TypeError(
+            f"{argument} must be the name of a column, or several in a list, an array, an Index or "
+            f"a Series; got {short(odd[0])}."
+        )
     absent = [name for name in names if name not in frame.columns]
     if absent:
-        raise ValueError(f"frame has no column {absent[0]!r}; it has {frame.columns}.")
+        raise ValueError(
+            f"frame has no column {short(absent[0])}; it has {short(list(frame.columns))}."
+        )
     if len(set(names)) < len(names) or not names:
-        raise ValueError(f"Expected one or more different columns, got {names}.")
+        raise ValueError(f"{argument} must be one or more different columns, got {short(names)}.")
     return names
 
 
@@ -345,25 +385,27 @@ def _missing(column: Any) -> np.ndarray:
 
 
 def _entry(column: Any, row: int) -> Any:
-    """Return an entry as a number of Python's, which messages are easier to read with."""
+    """Return an entry as a Python scalar, which messages print without its NumPy type."""
     return column[row : row + 1].to_list()[0]
 
 
 def _changes(column: Any) -> np.ndarray:
-    """Where a column differs from the row before; one entry less than there are rows."""
+    """Return whether each row but the first differs from the previous one."""
     values = column.to_numpy()
     return values[1:] != values[:-1]
 
 
 def _prediction_names(names: str | Sequence[str], values: np.ndarray, result: Any) -> list[str]:
-    """Return a name for each column of predictions."""
+    """Return one name per column of predictions."""
     n_columns = values.shape[1]
     if isinstance(names, str):
         names = [names] if n_columns == 1 else [f"{names}{i}" for i in range(n_columns)]
     names = [str(name) for name in names]
     if len(names) != n_columns:
-        raise ValueError(f"There are {n_columns} columns of predictions, but the names {names}.")
+        raise ValueError(
+            f"There are {n_columns} columns of predictions, but the names {short(names)}."
+        )
     taken = [name for name in names if name in result.columns]
     if taken:
-        raise ValueError(f"The name {taken[0]!r} of predictions is a column of by or order.")
+        raise ValueError(f"The name {short(taken[0])} of predictions is a column of by or order.")
     return names

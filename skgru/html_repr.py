@@ -1,4 +1,4 @@
-"""A fitted network as a table, for the diagrams that scikit-learn shows in notebooks."""
+"""HTML table of a fitted network, for the diagrams that scikit-learn shows in notebooks."""
 
 from collections.abc import Iterator
 from html import escape
@@ -9,9 +9,9 @@ from skgru.model.network import Network
 
 
 def network_html(network: Network) -> str:
-    """Write a table of the layers: direction, cell, inputs and units, number of parameters.
+    """Return an HTML table of the layers: direction, cell, inputs and units, parameters.
 
-    Its classes are those of scikit-learn's table of parameters, which stands above it.
+    The CSS classes are those of scikit-learn's table of parameters, which is shown above it.
     """
     rows = "".join(
         f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>"

@@ -38,8 +38,9 @@ class GRURegressor(RegressorMixin, BaseGRU):
     states into one or more numbers. The loss is minimized by backpropagation through time.
     Sequences may differ in length.
 
-    Scale around it: the channels of X before it in a pipeline (`PerTimestep`), y by
-    scikit-learn's `TransformedTargetRegressor`.
+    Scale the channels of X before it in a pipeline (`PerTimestep`), and y by
+    `skgru.forecasting.ScaledTargetRegressor`, which undoes the scaling for every loss, several
+    quantiles and time steps included.
 
     Parameters
     ----------
@@ -85,12 +86,12 @@ class GRURegressor(RegressorMixin, BaseGRU):
         dropout=0.0,
         recurrent_dropout=0.0,
         solver="adam",
-        alpha=1e-4,
+        alpha=0.03,
         batch_size="auto",
         bptt_steps=None,
-        learning_rate="constant",
+        learning_rate="cosine",
         learning_rate_init=0.01,
-        warmup_updates=0,
+        warmup_updates=20,
         power_t=0.5,
         max_iter=100,
         max_grad_norm=1.0,

@@ -1,4 +1,4 @@
-"""What a report of a bug or of a time should say of the machine and its software."""
+"""Versions and hardware, for bug reports and benchmarks."""
 
 import platform
 import sys
@@ -9,22 +9,22 @@ from joblib import cpu_count, effective_n_jobs
 from skgru.kernels import active_instruction_set, instruction_sets
 
 DEPENDENCIES = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl")
-# of which it uses those that are there, and imports none before
+# used if installed, and imported only when needed
 OPTIONAL = ("matplotlib", "pandas", "onnx", "onnxruntime", "torch", "skops")
 
 
 def show_versions() -> None:
-    """Print the versions of Python, skgru and its dependencies, and what the kernels run on.
+    """Print versions of Python, skgru and its dependencies, and the hardware that kernels use.
 
-    Optional packages are named if they are installed.
+    Optional packages are listed if they are installed.
 
-    The instruction set is the fastest of those that this build of skgru has and the processor
-    can run, unless the environment variable ``SKGRU_ISA`` forces one.
+    The instruction set is the fastest one that both this build of skgru and the processor support,
+    unless the environment variable ``SKGRU_ISA`` sets it.
 
     Raises
     ------
     ValueError
-        If ``SKGRU_ISA`` names an instruction set that cannot be used.
+        If ``SKGRU_ISA`` names an instruction set that is not available.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Streams beside predict on what they have seen so far."""
+"""Streams against predict on the steps so far."""
 
 import copy
 import pickle
@@ -8,12 +8,21 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import run_python
+from helpers import run_python, run_snippets
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.exceptions import GradientWarning
 from skgru.kernels import kernels_for
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.streaming import stream as stream_of
 
 CELLS = sorted(kernels_for("float32").CELLS)
 N, T, D = 6, 5, 3
@@ -30,11 +39,12 @@ Y = {
 
 def fitted(y, **parameters):
     estimator = GRURegressor if y.startswith("number") else GRUClassifier
-    return quietly_fitted(estimator(**{"max_iter": 2, "random_state": 0, **parameters}), X, Y[y])
+    settings = {"bidirectional": False, "pooling": "last", "max_iter": 2, "random_state": 0}
+    return quietly_fitted(estimator(**{**settings, **parameters}), X, Y[y])
 
 
 def quietly_fitted(model, X, y):
-    """Too few epochs to converge are enough here."""
+    """Fit a model, and ignore warnings of too few epochs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", GradientWarning)
@@ -42,7 +52,7 @@ def quietly_fitted(model, X, y):
 
 
 def of_cell(variant):
-    """Parameters of one of the kernels' cells."""
+    """Return the parameters of an estimator for a cell of the kernels."""
     cell, *_ = (c for c in ("light_gru", "gru", "rnn", "lstm", "cifg", "mgu") if c in variant)
     relu = "relu" if variant.endswith("relu") else "tanh"
     return {"cell": cell, "reset_after": "after" in variant, "activation": relu}
@@ -53,7 +63,7 @@ def pickled(stream):
 
 
 def assert_steps_are_predictions(model):
-    """After each step: of all streams together, and of each of them alone."""
+    """Assert it after each step, for all streams together and for each alone."""
     together = [model.stream(N) for _ in range(2)]
     alone = [model.stream() for _ in range(N)]
     for t in range(T):
@@ -89,14 +99,14 @@ def test_every_kind_of_y_and_pooling(y, pooling):
 @pytest.mark.parametrize(
     "loss", [{"loss": "poisson"}, {"loss": "quantile", "quantiles": (0.9, 0.1, 0.5)}]
 )
-def test_losses_with_predictions_of_their_own(y, loss, monkeypatch):
+def test_losses_with_transformed_outputs(y, loss, monkeypatch):
     monkeypatch.setitem(Y, y, np.abs(Y[y]))
     assert_steps_are_predictions(fitted(y, hidden_layer_sizes=4, **loss))
 
 
-def test_a_prediction_every_step():
+def test_a_model_with_predictions_per_step():
     y = LABELS[(X[:, :, 0] > 0).astype(int)]
-    model = GRUClassifier(6, return_sequences=True, max_iter=2, random_state=0)
+    model = GRUClassifier(6, return_sequences=True, bidirectional=False, max_iter=2, random_state=0)
     quietly_fitted(model, X, y)
     stream = model.stream(N)
     steps = [stream.step(X[:, t]) for t in range(T)]
@@ -104,7 +114,7 @@ def test_a_prediction_every_step():
 
 
 def test_a_model_fitted_on_rows():
-    """A row of a table unfolds into steps; a stream takes the steps."""
+    """A row of a table unfolds into time steps; a stream takes one at a time."""
     model = GRURegressor(4, n_channels=D, max_iter=2, random_state=0)
     quietly_fitted(model, X.reshape(N, -1), Y["number"])
     stream = model.stream(N)
@@ -116,7 +126,7 @@ def test_a_model_fitted_on_rows():
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 def test_resets_of_each_stream(pooling):
-    """Sequences of different lengths one after the other, in each of three streams."""
+    """Three streams, each with sequences of different lengths, one after another."""
     rng = np.random.default_rng(1)
     model = fitted("number", hidden_layer_sizes=(5, 4), cell="lstm", pooling=pooling)
     stream, so_far = model.stream(3), [[], [], []]
@@ -148,7 +158,7 @@ def test_resets_of_each_stream(pooling):
         *(({"pooling": "max"}, 11 + 5), ({"pooling": "attention"}, 11 + 6)),
     ],
 )
-def test_states_go_from_stream_to_stream(parameters, state_size):
+def test_states_can_be_copied_between_streams(parameters, state_size):
     model = fitted("three classes", hidden_layer_sizes=(7, 4), **parameters)
     first, second = model.stream(N), model.stream(N)
     assert first.state.shape == (N, state_size)
@@ -157,7 +167,7 @@ def test_states_go_from_stream_to_stream(parameters, state_size):
         first.step(X[:, t])
     second.state = first.state[::-1]
     state = first.state
-    state[:] = np.nan  # a copy
+    state[:] = np.nan  # `state` is a copy
     np.testing.assert_array_equal(second.step_proba(X[::-1, 3]), first.step_proba(X[:, 3])[::-1])
     np.testing.assert_array_equal(second.state, first.state[::-1])
 
@@ -170,7 +180,7 @@ def test_the_state_of_the_top_layer_is_what_transform_returns():
     np.testing.assert_array_equal(stream.state[:, 14:18], model.transform(X))
 
 
-def test_states_that_are_refused_change_nothing():
+def test_invalid_states_leave_the_stream_unchanged():
     stream = fitted("number", hidden_layer_sizes=4).stream(2)
     stream.step(X[:2, 0])
     before = stream.state
@@ -184,7 +194,7 @@ def test_states_that_are_refused_change_nothing():
 
 
 @pytest.mark.parametrize("y", ["two classes", "multilabel", "number"])
-def test_numbers_of_any_type_are_one_x(y):
+def test_x_may_have_any_type(y):
     model = fitted(y, hidden_layer_sizes=4)
     x = np.array([1, -2, 3])
     want = model.stream().step(x.astype("float32"))
@@ -197,7 +207,7 @@ def test_numbers_of_any_type_are_one_x(y):
 
 
 @pytest.mark.parametrize("y", ["two classes", "multilabel", "number"])
-def test_steps_that_are_refused_change_nothing(y):
+def test_invalid_steps_leave_the_stream_unchanged(y):
     stream = fitted(y, hidden_layer_sizes=4).stream()
     stream.step(X[0, 0])
     before = stream.state
@@ -224,7 +234,7 @@ def test_steps_that_are_refused_change_nothing(y):
     np.testing.assert_array_equal(stream.state, before)
 
 
-def test_what_cannot_be_streamed():
+def test_invalid_streams_are_rejected():
     with pytest.raises(NotFittedError):
         GRUClassifier().stream()
     model = fitted("number", hidden_layer_sizes=2)
@@ -237,8 +247,8 @@ def test_what_cannot_be_streamed():
         fitted("number", hidden_layer_sizes=2, bidirectional=True).stream()
 
 
-def test_later_fits_do_not_change_it():
-    """Nor do weights that are written to, also after it has been copied."""
+def test_later_fits_do_not_change_a_stream():
+    """Neither do changes of the weights; also after copying the stream."""
     model = fitted("three classes", hidden_layer_sizes=4)
     want = [model.stream().step_proba(X[0, 0]), model.stream().step(X[0, 0])]
     stream = model.stream()
@@ -252,7 +262,7 @@ def test_later_fits_do_not_change_it():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_copies_go_their_own_way(copied):
+def test_copies_are_independent(copied):
     stream = fitted("number", hidden_layer_sizes=(5, 4), pooling="attention", cell="cifg").stream(N)
     for t in range(2):
         stream.step(X[:, t])
@@ -264,8 +274,8 @@ def test_copies_go_their_own_way(copied):
     np.testing.assert_array_equal(other.step(X[:, 2]), want)
 
 
-def test_a_pickle_goes_on_in_another_process(tmp_path):
-    """Also on another instruction set, whose bits are others."""
+def test_a_pickled_stream_continues_in_another_process(tmp_path):
+    """Also on another instruction set, up to rounding."""
     model = fitted("three classes", hidden_layer_sizes=(5, 4), cell="lstm", pooling="mean")
     stream = model.stream()
     for x_t in X[0, :-1]:
@@ -291,14 +301,14 @@ print(stream.step(x))
         assert name == label
 
 
-def test_a_pickle_has_no_state_of_the_optimizer():
+def test_a_pickled_stream_has_no_optimizer():
     model = fitted("number", hidden_layer_sizes=64)
     assert len(pickle.dumps(model.stream())) < 1.2 * model.layers_[0].U.nbytes * 4 / 3
     assert model._solver is not None
 
 
-def test_threads_that_share_one_do_no_harm():
-    """Which of them comes first is open; that each step is whole is not."""
+def test_a_stream_is_safe_to_share_between_threads():
+    """The order of steps is undefined, but each step is atomic."""
     model = fitted("number", hidden_layer_sizes=(32, 32), pooling="mean")
     stream = model.stream()
     x, n_steps, n_threads = X[0, 0].copy(), 2000, 4
@@ -322,3 +332,307 @@ def test_threads_that_share_one_do_no_harm():
         alone.step(x)
     np.testing.assert_array_equal(stream.state, alone.state)
     assert stream.state[0, -1] == n_threads * n_steps
+
+
+# ---- pipelines ---------------------------------------------------------------------------------
+
+LONG = np.random.default_rng(0).normal(2, 3, size=(N, 19, D))
+PIPELINES = {
+    "scaled": [PerTimestep(StandardScaler())],
+    "one-hot": [PerTimestep(OneHotEncoder(handle_unknown="ignore"))],
+    "patches": [Patches(4, 2)],
+    "patches side by side": [Patches(3, 3)],
+    "patches of all steps": [Patches(50, 7)],
+    "one step a patch": [Patches(1, 1)],
+    "nothing": ["passthrough", None],
+    "all": [
+        *(PerTimestep(StandardScaler()), "passthrough", PerTimestep(PCA(2))),
+        *(Patches(5, 2), PerTimestep(StandardScaler())),
+    ],
+    "patches of patches": [Patches(3, 2), Patches(4, 1)],
+}
+every_pipeline = pytest.mark.parametrize("steps", PIPELINES.values(), ids=PIPELINES)
+
+
+def pipeline(steps, y="three classes", **parameters):
+    estimator = GRURegressor if y.startswith("number") else GRUClassifier
+    settings = {"max_iter": 2, "bidirectional": False, "random_state": 0, **parameters}
+    model = make_pipeline(*steps, estimator(5, **settings))
+    return quietly_fitted(model, LONG, {**Y, "number": LONG[:, -1, 0]}[y])
+
+
+def assert_same(got, want):
+    """Labels are equal; numbers to rounding errors of transformers."""
+    assert np.shape(got) == np.shape(want)
+    if np.asarray(want).dtype.kind in "iU":
+        np.testing.assert_array_equal(got, want)
+    else:
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@every_pipeline
+def test_pipelines(steps, pooling):
+    for y in ("number", "two classes", "three classes", "multilabel"):
+        model = pipeline(steps, y, pooling=pooling)
+        together = [stream_of(model, N) for _ in range(2)]
+        alone = [stream_of(model) for _ in range(N)]
+        assert (alone[0].n_streams, together[0].n_streams) == (1, N)
+        assert alone[0].n_channels == D
+        assert hasattr(alone[0], "step_proba") == (y != "number")
+        for t in range(LONG.shape[1]):
+            so_far = LONG[:, : t + 1]
+            want = model.predict(so_far)
+            got = together[0].step(LONG[:, t])
+            assert got.dtype == want.dtype
+            assert_same(got, want)
+            rows = [one.step(x_t) for one, x_t in zip(alone, LONG[:, t], strict=True)]
+            assert {type(row) for row in rows} == {type(want[0])}
+            assert_same(rows, want)
+            if y != "number":
+                assert_same(together[1].step_proba(LONG[:, t]), model.predict_proba(so_far))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_scaled_pipeline_to_the_last_bit(dtype):
+    for steps in PIPELINES["scaled"], [PerTimestep(StandardScaler()), Patches(4, 3)]:
+        model = pipeline(steps, "number", dtype=dtype)
+        stream = stream_of(model, N)
+        for t in range(LONG.shape[1]):
+            x_t, so_far = LONG[:, t].astype(dtype), LONG[:, : t + 1].astype(dtype)
+            np.testing.assert_array_equal(stream.step(x_t), model.predict(so_far))
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"cell": "lstm"}, {"cell": "light_gru", "activation": "relu"}]
+)
+def test_pipelines_of_other_cells(parameters):
+    model = pipeline([Patches(4, 2)], "number", **parameters)
+    stream = stream_of(model, N)
+    for t in range(LONG.shape[1]):
+        assert_same(stream.step(LONG[:, t]), model.predict(LONG[:, : t + 1]))
+
+
+@every_pipeline
+def test_resets_of_each_stream_of_a_pipeline(steps):
+    """Sequences of different lengths one after the other, in each of three streams."""
+    rng = np.random.default_rng(1)
+    model = pipeline(steps, "number", pooling="attention")
+    stream, so_far = stream_of(model, 3), [[], [], []]
+    for t in range(60):
+        x_t = rng.normal(2, 3, size=(3, D))
+        for own, x in zip(so_far, x_t, strict=True):
+            own.append(x)
+        assert_same(stream.step(x_t), model.predict(list(map(np.array, so_far))))
+        ended = rng.random(3) < 0.1
+        stream.reset(ended if t % 2 else np.flatnonzero(ended).tolist())
+        assert not stream.state[ended].any()
+        so_far = [[] if end else own for end, own in zip(ended, so_far, strict=True)]
+    stream.step(x_t)
+    stream.reset(1)
+    np.testing.assert_array_equal(stream.state.any(axis=1), [True, False, True])
+    stream.reset()
+    assert not stream.state.any()
+    with pytest.raises(IndexError, match="3"):
+        stream.reset([0, 3])
+
+
+@every_pipeline
+@pytest.mark.parametrize("n", [1, 4, 5, 11])
+def test_states_of_pipelines_go_from_stream_to_stream(steps, n):
+    model = pipeline(steps, pooling="mean")
+    first, second = stream_of(model, N), stream_of(model, N)
+    assert not first.state.any()
+    for t in range(n):
+        first.step(LONG[:, t])
+    second.state = first.state[::-1]
+    state = first.state
+    state[:] = np.nan  # a copy
+    for t in range(n, 15):
+        want = first.step_proba(LONG[:, t])[::-1]
+        np.testing.assert_array_equal(second.step_proba(LONG[::-1, t]), want)
+    np.testing.assert_array_equal(second.state, first.state[::-1])
+
+
+def test_the_state_of_a_patch():
+    stream = stream_of(pipeline([Patches(4, 2)], pooling="last"), N)
+    assert stream.state.shape == (N, 5 + 4 * D + 1)
+    assert stream.state.dtype == np.float32
+    for t in range(5):
+        stream.step(LONG[:, t])
+    # the second patch began with step 2, has three steps, and is filled with the newest
+    np.testing.assert_array_equal(stream.state[:, -1], 3)
+    held = stream.state[:, 5:-1].reshape(N, 4, D)
+    np.testing.assert_array_equal(held, LONG[:, [2, 3, 4, 4]].astype("float32"))
+    before = stream.state
+    for count in (5, -1, 0.5):
+        wrong = before.copy()
+        wrong[1, -1] = count
+        with pytest.raises(ValueError, match="must hold integers from 0 to 4"):
+            stream.state = wrong
+    for wrong in (before[:, 1:], before[1:], before[0]):
+        with pytest.raises(ValueError, match=r"state has shape \(.*; expected \(6, 18\)"):
+            stream.state = wrong
+    with pytest.raises(ValueError, match="state contains NaN"):
+        stream.state = before * np.nan
+    np.testing.assert_array_equal(stream.state, before)
+
+
+def test_an_incomplete_patch_leaves_no_trace():
+    stream = stream_of(pipeline([Patches(4, 2)], "number", pooling="attention"), 1)
+    width = 5 + 5 + 2
+    changes = []
+    for x_t in LONG[0, :12]:
+        before = stream.state[:, :width]
+        stream.step(x_t)
+        changes.append(not np.array_equal(before, stream.state[:, :width]))
+    assert changes == [t in (3, 5, 7, 9, 11) for t in range(12)]
+
+
+def test_a_prediction_per_patch():
+    model = make_pipeline(
+        PerTimestep(StandardScaler()),
+        Patches(4, 3),
+        GRUClassifier(6, return_sequences=True, bidirectional=False, max_iter=2, random_state=0),
+    )
+    y = LABELS[(LONG[:, 3::3, 0] > 0).astype(int)]
+    assert y.shape == (N, 6)
+    quietly_fitted(model, LONG, y)
+    stream = stream_of(model, N)
+    for t in range(LONG.shape[1]):
+        want = model.predict(LONG[:, : t + 1])[:, -1]
+        np.testing.assert_array_equal(stream.step(LONG[:, t]), want)
+
+
+def test_searches_tables_and_pipelines_in_pipelines():
+    inner = make_pipeline(Patches(), GRURegressor(4, bidirectional=False, max_iter=1))
+    inner = GridSearchCV(inner, {"patches__size": [2, 3]}, cv=2)
+    outer = make_pipeline(PerTimestep(StandardScaler()), inner)
+    search = GridSearchCV(outer, {"gridsearchcv__cv": [2, 3]}, cv=2)
+    quietly_fitted(search, np.tile(LONG, (4, 1, 1)), np.tile(LONG[:, -1, 0], 4))
+    stream = stream_of(search, N)
+    for t in range(6):
+        assert_same(stream.step(LONG[:, t]), search.predict(LONG[:, : t + 1]))
+    table = make_pipeline(
+        PerTimestep(StandardScaler(), n_channels=D),
+        Patches(4, 2, n_channels=D),
+        GRURegressor(4, bidirectional=False, max_iter=1, n_channels=4 * D),
+    )
+    quietly_fitted(table, LONG.reshape(N, -1), LONG[:, -1, 0])
+    stream = stream_of(table, N)
+    for t in range(LONG.shape[1]):
+        y = stream.step(LONG[:, t])
+    assert_same(y, table.predict(LONG.reshape(N, -1)))
+
+
+def test_an_estimator_alone_has_its_own_stream():
+    model = fitted("number", hidden_layer_sizes=4, bidirectional=False)
+    for same in (model, make_pipeline(model), make_pipeline("passthrough", model)):
+        assert type(stream_of(same)) is type(model.stream())
+
+
+@pytest.mark.parametrize("x", [[1, -2, 3], (1.0, -2.0, 3.0), np.array([1, -2, 3], "f4")])
+def test_numbers_of_any_type_through_a_pipeline(x):
+    model = pipeline(PIPELINES["all"], "number")
+    want = model.predict(np.array([[x]], dtype=float))[0]
+    assert_same(stream_of(model).step(x), want)
+    assert_same(stream_of(model).step([x]), [want])
+
+
+@pytest.mark.parametrize("steps", ["scaled", "patches", "all"])
+def test_steps_that_a_pipeline_refuses_change_nothing(steps):
+    stream = stream_of(pipeline(PIPELINES[steps]))
+    for t in range(7):
+        stream.step(LONG[0, t])
+    before = stream.state
+    for call in (stream.step, stream.step_proba):
+        for wrong in (0.5, [1.0, 2.0], np.ones(4), np.ones((2, 3)), np.ones((1, 2)), [[]]):
+            with pytest.raises(ValueError, match=r"x_t has shape .*expected \(1, 3\) or \(3,\)"):
+                call(wrong)
+        nan, inf = np.nan, np.inf
+        for wrong in ([1, nan, 3], [1, -inf, 3], [1, 1e300, 3], ["1", "2", "3"], [1, None, 3]):
+            with pytest.raises((ValueError, TypeError)):
+                call(wrong)
+    with pytest.raises(ValueError, match="x_t contains infinity.* channel 2"):
+        stream.step([1, 2, np.inf])
+    np.testing.assert_array_equal(stream.state, before)
+
+
+def test_missing_values_are_imputed():
+    X = LONG.copy()
+    X[:, ::3, 1] = np.nan
+    model = make_pipeline(
+        PerTimestep(SimpleImputer()), Patches(4, 2), GRURegressor(4, bidirectional=False)
+    )
+    model = quietly_fitted(model.set_params(gruregressor__max_iter=1), X, LONG[:, -1, 0])
+    stream = stream_of(model, N)
+    for t in range(X.shape[1]):
+        assert_same(stream.step(X[:, t]), model.predict(X[:, : t + 1]))
+
+
+def test_pipelines_that_cannot_be_streamed():
+    scaled = PerTimestep(StandardScaler())
+    number = GRURegressor(2, bidirectional=False, max_iter=1)
+    y = LONG[:, -1, 0]
+    for step, what in (
+        (PerSequence(StandardScaler()), "Step 'persequence' of the pipeline, a PerSequence, does"),
+        (PerSequence(np.cumsum, kw_args={"axis": 0}), "'persequence'.* apply it first"),
+    ):
+        model = quietly_fitted(make_pipeline(scaled, step, number), LONG, y)
+        with pytest.raises(TypeError, match=what):
+            stream_of(model)
+    model = quietly_fitted(make_pipeline(StandardScaler(), number), LONG[:, :, 0], y)
+    with pytest.raises(TypeError, match="'standardscaler'.*PerTimestep around a transformer"):
+        stream_of(model)
+    for unfitted in (
+        *(clone(model), clone(number), GridSearchCV(model, {})),
+        make_pipeline(clone(scaled), quietly_fitted(clone(number), LONG, y)),
+    ):
+        with pytest.raises(NotFittedError):
+            stream_of(unfitted)
+    for other, name in (
+        (
+            make_pipeline(scaled, TransformedTargetRegressor(number)),
+            "TransformedTargetRegressor at",
+        ),
+        (GridSearchCV(number, {}, cv=2, refit=False), "refit=True, around them; got GridSearchCV"),
+    ):
+        with pytest.raises(TypeError, match=name):
+            stream_of(quietly_fitted(other, LONG, y))
+    both_ways = make_pipeline(scaled, GRURegressor(2, bidirectional=True, max_iter=1))
+    with pytest.raises(ValueError, match=r"bidirectional=True.*stream"):
+        stream_of(quietly_fitted(both_ways, LONG, y))
+    with pytest.raises(ValueError, match="n_streams must be an integer >= 1, got 0"):
+        stream_of(quietly_fitted(make_pipeline(scaled, number), LONG, y), 0)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+@every_pipeline
+def test_copies_of_a_pipeline_go_their_own_way(copied, steps):
+    stream = stream_of(pipeline(steps, "number", pooling="attention"), N)
+    for t in range(6):
+        stream.step(LONG[:, t])
+    other = copied(stream)
+    assert (other.n_streams, other.n_channels) == (N, D)
+    np.testing.assert_array_equal(other.state, stream.state)
+    want = [stream.step(LONG[:, t]) for t in range(6, 12)]
+    stream.reset()
+    got = [other.step(LONG[:, t]) for t in range(6, 12)]
+    np.testing.assert_array_equal(got, want)
+
+
+def test_later_fits_of_a_pipeline_do_not_change_it():
+    model = pipeline([PerTimestep(StandardScaler()), Patches(4, 2)])
+    want = stream_of(model).step_proba(LONG[0, 0])
+    stream = stream_of(model)
+    model[0].transformer_.mean_[:] = 7
+    model.set_params(patches__size=2)
+    quietly_fitted(model, 5 * LONG, Y["three classes"])
+    np.testing.assert_array_equal(stream.step_proba(LONG[0, 0]), want)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_snippets_of_the_page():
+    names = run_snippets("streaming.rst", "Pipelines")
+    # with the numbers of the scaler, and by its method
+    np.testing.assert_allclose(names["p"], names["pipeline"].predict_proba(names["X"][:1])[0])

@@ -1,4 +1,4 @@
-"""Real sequences, small enough to come with the package."""
+"""Small data sets of real sequences that come with the package."""
 
 from skgru.datasets._loaders import load_co2, load_japanese_vowels, load_sunspots
 

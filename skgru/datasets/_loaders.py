@@ -1,4 +1,4 @@
-"""Read the files under data/, whose README names their origin and licence."""
+"""Load the data sets in data/; its README names their origin and license."""
 
 import gzip
 import inspect
@@ -19,15 +19,15 @@ N_TRAIN = 270
 def load_japanese_vowels(
     *, subset: str = "train", return_X_y: bool = False
 ) -> Bunch | tuple[list[np.ndarray], np.ndarray]:
-    """Load the JapaneseVowels data, utterances of nine men to be told apart.
+    """Load the JapaneseVowels data set: classify nine speakers by their utterances.
 
-    640 utterances of the two vowels /ae/, each a sequence of 7 to 29 time steps (6.4 ms apart)
-    of 12 linear prediction cepstrum coefficients.
+    The data set has 640 utterances of the two vowels /ae/. Each is a sequence of 7 to 29 time steps
+    (6.4 ms apart) with 12 linear prediction cepstrum coefficients.
 
     =================   ===============================
     Classes             9
-    Training samples    270 (30 a speaker)
-    Test samples        370 (24 to 88 a speaker)
+    Training samples    270 (30 per speaker)
+    Test samples        370 (24 to 88 per speaker)
     Time steps          7 to 29
     Channels            12
     =================   ===============================
@@ -35,7 +35,7 @@ def load_japanese_vowels(
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
-        Which part of the published split to load; "all" is the training part, then the test part.
+        Part of the published split to load; "all" is the training part followed by the test part.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
 
@@ -49,14 +49,14 @@ def load_japanese_vowels(
         target : ndarray of shape (n_samples,), int64
             The speaker, 1 to 9.
         feature_names : list of str
-            The 12 channels, by the order of the coefficient.
+            Names of the 12 channels, in the order of the coefficients.
         target_names : ndarray of shape (9,)
-            A name for each label: that of label k is at k - 1.
+            Name of each label: that of label k is at index k - 1.
         DESCR : str
             This description.
 
     (data, target) : tuple if `return_X_y` is True
-        The first two of these attributes.
+        The first two of the attributes above.
 
     Raises
     ------
@@ -66,9 +66,9 @@ def load_japanese_vowels(
     Notes
     -----
     Source: M. Kudo, J. Toyama and M. Shimbo, Japanese Vowels, UCI Machine Learning Repository
-    [1]_. Licence: CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/). The values are those
-    published; only the file format is another. The split is the published one: both parts have
-    the same speakers, recorded on different occasions [2]_.
+    [1]_. License: CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/). The values are the
+    published ones; only the file format differs. The split is also the published one: both parts
+    have the same speakers, recorded on different occasions [2]_.
 
     References
     ----------
@@ -84,12 +84,12 @@ def load_japanese_vowels(
     (270, (20, 12), array([1, 1, 1]))
     """
     with _open("japanese_vowels.npz") as file, np.load(file, allow_pickle=False) as archive:
-        # the published decimals have six places, so that this gives them back to the last bit
+        # the published numbers have six decimals: the division restores them exactly
         values = archive["micro_values"] / 1e6
         ends = np.cumsum(archive["lengths"], dtype=np.intp)
         target = archive["speakers"].astype(np.int64)
     part = {"train": slice(N_TRAIN), "test": slice(N_TRAIN, None), "all": slice(None)}[subset]
-    # a copy each: whoever keeps one sequence does not keep them all in memory
+    # copies, so that a reference to one sequence does not keep all of them in memory
     data = [sequence.copy() for sequence in np.split(values, ends[:-1])[part]]
     target = target[part]
     if return_X_y:
@@ -105,7 +105,7 @@ def load_japanese_vowels(
 
 @validate_params({"return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
 def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarray]:
-    """Load the yearly sunspot numbers from 1700 to 2008, 309 values.
+    """Load the yearly sunspot numbers from 1700 to 2008, with 309 values.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
         With the attributes
 
         series : ndarray of shape (309,), float64
-            Mean sunspot number of each year, a count without unit. No value is missing.
+            Mean sunspot number of each year. No value is missing.
         dates : ndarray of shape (309,), datetime64[Y]
-            The years, none left out.
+            The years, without gaps.
         DESCR : str
             This description.
 
     (dates, series) : tuple if `return_X_y` is True
-        These two attributes.
+        These two attributes, dates first.
 
     Raises
     ------
@@ -136,10 +136,10 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
     -----
     Source: the international sunspot number of the Solar Influences Data Analysis Center (SIDC),
     Royal Observatory of Belgium, collected by the National Geophysical Data Center of NOAA and
-    distributed with statsmodels [1]_, which gives it as public domain.
+    distributed with statsmodels [1]_, which states that it is in the public domain.
 
-    These are numbers of version 1. Version 2, published since 2015, has another scale [2]_: do
-    not append its values to this series.
+    The series is version 1 of the sunspot number. Version 2, published since 2015, has a different
+    scale [2]_: do not append its values to this series.
 
     References
     ----------
@@ -162,7 +162,7 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
 
 @validate_params({"return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
 def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarray]:
-    """Load the weekly atmospheric CO2 at Mauna Loa from 1958 to 2001, 2,284 values.
+    """Load the weekly atmospheric CO2 at Mauna Loa from 1958 to 2001, with 2,284 values.
 
     Parameters
     ----------
@@ -175,15 +175,15 @@ def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarra
         With the attributes
 
         series : ndarray of shape (2284,), float64
-            CO2 in parts per million by volume, the mean of a week. The 59 weeks without a
-            measurement are NaN; the longest gap has 18 weeks, January to May 1964.
+            Weekly mean of CO2 in parts per million by volume. The 59 weeks without a measurement
+            are NaN; the longest gap has 18 weeks, from January to May 1964.
         dates : ndarray of shape (2284,), datetime64[D]
-            Saturdays, exactly seven days apart: missing weeks have their date, too.
+            Saturdays, exactly seven days apart, including the weeks without a measurement.
         DESCR : str
             This description.
 
     (dates, series) : tuple if `return_X_y` is True
-        These two attributes.
+        These two attributes, dates first.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarra
     Notes
     -----
     Source: C. D. Keeling and T. P. Whorf, Scripps Institution of Oceanography [1]_, as
-    distributed with statsmodels [2]_, which gives it as public domain.
+    distributed with statsmodels [2]_, which states that it is in the public domain.
 
     References
     ----------
@@ -220,7 +220,7 @@ def _open(name: str) -> IO[bytes]:
 
 
 def _load_series(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read a table of date,value whose missing values are empty."""
+    """Read columns of dates and values; an empty value is NaN."""
     with _open(name) as file, gzip.open(file, "rt") as text:
         rows = [line.rstrip("\n").split(",") for line in text][1:]
     dates, values = zip(*rows, strict=True)

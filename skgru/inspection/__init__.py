@@ -1,4 +1,4 @@
-"""What a fitted model does with memory and gradient: gates, Jacobians, the flow back; pictures."""
+"""Inspect fitted models: gates, Jacobians and gradients over time, as numbers and as plots."""
 
 from skgru.inspection.activations import gate_activations, gate_regimes
 from skgru.inspection.displays import (

@@ -1,4 +1,4 @@
-"""What the gates do: their activations over time, and how much they keep, renew and cut."""
+"""Activations of the gates over time, and how often units keep, replace or forget the past."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from sklearn.utils import Bunch
 
 from skgru.inspection.passes import Inspected
 
-# Sequences of one forward pass: enough for large products.
-CHUNK = 64
+# Sequences per forward pass: enough for large matrix products.
+CHUNK_SIZE = 64
 
 
 def gate_activations(estimator: Any, X: Any) -> Bunch:
@@ -17,19 +17,19 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or search
-        Fitted. Of a pipeline the last step is inspected, on what the steps before it make of X;
-        of a search its best estimator.
+        A fitted estimator. Of a pipeline, the last step is inspected, on X as transformed by the
+        steps before it; of a search, the best estimator.
     X : array-like
         Sequences, as in `fit`.
 
     Returns
     -------
     activations : Bunch
-        With one attribute:
+        A Bunch with one attribute:
 
         layers : list of Bunch
-            One for each entry of the estimator's `layers_`: `layer`, `direction` ("forward" or
-            "backward"), `hidden` (the state h_t), and the activations of the cell:
+            One per entry of the estimator's `layers_`, with `layer`, `direction` ("forward" or
+            "backward"), `hidden` (the hidden state h_t), and the activations of the cell:
 
             =============== ==================================================================
             "gru"           `reset_gate`, `update_gate`, `candidate`; with `reset_after` also
@@ -41,9 +41,9 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
             "cifg"          `forget_gate`, `output_gate`, `candidate`, `cell_state`
             =============== ==================================================================
 
-            Each is an ndarray of shape (n_samples, n_timesteps, n_units), NaN after the end of
-            shorter sequences, or a list of arrays of shape (n_timesteps_i, n_units) if X is a
-            list. Entry t belongs to time step t of X, in both directions.
+            Each is an ndarray of shape (n_samples, n_timesteps, n_units), with NaN after the end
+            of shorter sequences. If X is a list, it is a list of arrays of shape
+            (n_timesteps_i, n_units). Entry t belongs to time step t of X, in both directions.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
         }
         for direction in directions
     ]
-    for forward in inspected.passes(CHUNK):
+    for forward in inspected.passes(CHUNK_SIZE):
         for direction, values in zip(directions, found, strict=True):
             kept = {**forward.gates(direction), "hidden": forward.states(direction)}
             for name, packed in kept.items():
@@ -85,36 +85,36 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
 
 
 def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0.9) -> Bunch:
-    """Count how often units keep the past, renew themselves, or are cut off from it.
+    """Count how often units keep their state, replace it, or forget it.
 
-    A unit at a time step, with z and r its update and reset gate, is in the regime
+    With update gate z and reset gate r, a unit at a time step is in the regime
 
-    - "keep" if z >= `open`: state and gradient pass through,
-    - "plain" if z <= `closed` and r >= `open`: a plain tanh network,
-    - "cut" if z <= `closed` and r <= `closed`: neither memory nor gradient gets past,
+    - "keep" if z >= `open`: state and gradient pass unchanged,
+    - "plain" if z <= `closed` and r >= `open`: the unit works as in a plain tanh network,
+    - "cut" if z <= `closed` and r <= `closed`: neither state nor gradient passes,
     - "between" otherwise.
 
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or search
-        Fitted; see `gate_activations`.
+        A fitted estimator; see `gate_activations`.
     X : array-like
         Sequences, as in `fit`.
     closed, open : float, default=0.1, 0.9
-        Up to where, and from where on, a gate counts as closed and as open.
+        Highest value at which a gate counts as closed, and lowest at which it counts as open.
 
     Returns
     -------
     regimes : Bunch
-        With one attribute:
+        A Bunch with one attribute:
 
         layers : list of Bunch
-            One for each entry of the estimator's `layers_`: `layer`, `direction`, and
+            One per entry of the estimator's `layers_`, with `layer`, `direction`, and
 
             keep, plain, cut, between : float
-                Shares of all units at all steps; they add up to 1.
+                Share of each regime, over all units and time steps; the shares add up to 1.
             over_time : dict of ndarray of shape (n_timesteps,)
-                The same shares at each time step of X, over the sequences that have it.
+                The same shares for each time step of X, over the sequences that have it.
 
     Raises
     ------
@@ -123,22 +123,26 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
 
     Notes
     -----
-    What stands for z and r: in "mgu" 1 - f and f; in "light_gru" z and 1, as it has no reset
-    gate; in "rnn" 0 and 1, so that all of it is "plain"; in "lstm" f and i, in "cifg" f and
-    1 - f, of the cell state.
+    Cells other than the GRU have these z and r:
+
+    - "mgu": 1 - f and f,
+    - "light_gru": z and 1, as it has no reset gate,
+    - "rnn": 0 and 1, so that all units are "plain",
+    - "lstm": f and i, of the cell state,
+    - "cifg": f and 1 - f, of the cell state.
     """
     if not 0 <= closed < open <= 1:
         raise ValueError(f"need 0 <= closed < open <= 1, got closed={closed} and open={open}.")
     inspected = Inspected(estimator, X)
     sequences, directions = inspected.sequences, inspected.directions
-    # the share of units of each step of X, a column a regime
+    # share of units at each time step of X, one column per regime
     names = ("keep", "plain", "cut")
     found = [np.empty((len(sequences.values), len(names))) for _ in directions]
-    for forward in inspected.passes(CHUNK):
+    for forward in inspected.passes(CHUNK_SIZE):
         for direction, values in zip(directions, found, strict=True):
-            z, r = inspected.cell.keeps_and_resets(forward.gates(direction))
-            renewed = z <= closed
-            regimes = (z >= open, renewed & (r >= open), renewed & (r <= closed))
+            z, r = inspected.cell.update_and_reset(forward.gates(direction))
+            replaced = z <= closed
+            regimes = (z >= open, replaced & (r >= open), replaced & (r <= closed))
             shares = np.column_stack([units.mean(axis=1) for units in regimes])
             inspected.unpack(forward.span, direction, shares, values)
 

@@ -1,10 +1,11 @@
-"""For each cell: the names of its gates, its regimes and its Jacobian.
+"""Names of the gates, regimes and Jacobian of each cell.
 
-The Jacobian of a step is J[i, j] = ∂s_t[j] / ∂s_{t-1}[i], where s is the state, with the cell state
-[h | c] if the cell has one. It is a sum of parts, one for each way by which the past reaches the
-new state: carried over as it is ("carry"), or through the sum that a gate or the candidate is
-made of. A part of that sort is U_k diag(slope), where the slope says how the new state moves with
-the sum; the reset gate's goes through the candidate's product besides.
+The Jacobian of a step is J[i, j] = ∂s_t[j] / ∂s_{t-1}[i], where s is the hidden state h, or
+[h | c] if the cell has a cell state c. It is a sum of parts, one per path from the previous to the
+new state. "carry" is the direct path. Every other path leads through the pre-activation of a gate
+or of the candidate: its part is U_k diag(slope), where the slope is the derivative of the new state
+with respect to the pre-activation. The path of the reset gate also leads through the product of the
+candidate.
 """
 
 from collections.abc import Callable
@@ -16,16 +17,16 @@ Parts = dict[str, np.ndarray]
 
 
 class Step(NamedTuple):
-    """One time step of some sequences: previous states, weights and activations.
+    """Previous states, weights and activations of one time step of several sequences.
 
     Attributes
     ----------
     gates : dict of ndarray of shape (n, n_units)
-        Activations, after their names.
+        Activations by name.
     h_prev : ndarray of shape (n, n_units)
     cell_prev : ndarray of shape (n, n_units) or None
     U : list of ndarray of shape (n_units, n_units)
-        A block for each of the first names.
+        One block per gate, in the order of `gates`.
     """
 
     gates: dict[str, np.ndarray]
@@ -40,20 +41,20 @@ class InspectedCell(NamedTuple):
     Attributes
     ----------
     gates : tuple of str
-        Blocks of its weights, in their order, then the other activations that it saves.
+        Names of the blocks of its weights, in their order, then of the other saved activations.
     jacobian : callable
-        Gives the parts of the Jacobians of a `Step`, each of shape (n, size, size).
-    keeps_and_resets : callable
-        Takes the gates; returns those that play the parts of z and r in `gate_regimes`.
+        Takes a `Step`; returns the parts of its Jacobians, each of shape (n, size, size).
+    update_and_reset : callable
+        Takes the gates; returns the z and r of `gate_regimes`.
     """
 
     gates: tuple[str, ...]
     jacobian: Callable[[Step], Parts]
-    keeps_and_resets: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
+    update_and_reset: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
 
 
 def _diagonal(entries: np.ndarray) -> np.ndarray:
-    """Make (n, H) the diagonals of (n, H, H)."""
+    """Return diagonal matrices of shape (n, H, H), given their entries of shape (n, H)."""
     return entries[:, :, np.newaxis] * np.eye(entries.shape[1])
 
 
@@ -62,109 +63,109 @@ def _scaled(U: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return U * slope[:, np.newaxis, :]
 
 
-def _of_sigmoid(gate: np.ndarray) -> np.ndarray:
+def _sigmoid_slope(gate: np.ndarray) -> np.ndarray:
     return gate * (1 - gate)
 
 
-def _of_tanh(value: np.ndarray) -> np.ndarray:
+def _tanh_slope(value: np.ndarray) -> np.ndarray:
     return 1 - value**2
 
 
-def _of_relu(value: np.ndarray) -> np.ndarray:
+def _relu_slope(value: np.ndarray) -> np.ndarray:
     return (value > 0).astype(value.dtype)
 
 
 # ---- cells whose state is h --------------------------------------------------------------------
 
 
-def _interpolated(step: Step, z: np.ndarray, candidate: np.ndarray, U_z: np.ndarray) -> Parts:
-    """Two of the parts of h = z ⊙ h_{t-1} + (1 - z) ⊙ candidate: those of the past, and of z."""
+def _interpolation(step: Step, z: np.ndarray, candidate: np.ndarray, U_z: np.ndarray) -> Parts:
+    """Compute the parts "carry" and "update" of h = z ⊙ h_{t-1} + (1 - z) ⊙ candidate."""
     return {
         "carry": _diagonal(z),
-        "update": _scaled(U_z, (step.h_prev - candidate) * _of_sigmoid(z)),
+        "update": _scaled(U_z, (step.h_prev - candidate) * _sigmoid_slope(z)),
     }
 
 
 def _gru(step: Step) -> Parts:
     r, z, candidate = (step.gates[name] for name in ("reset_gate", "update_gate", "candidate"))
     U_r, U_z, U_h = step.U
-    slope = (1 - z) * _of_tanh(candidate)
+    slope = (1 - z) * _tanh_slope(candidate)
     return {
-        **_interpolated(step, z, candidate, U_z),
+        **_interpolation(step, z, candidate, U_z),
         "candidate": r[:, :, np.newaxis] * _scaled(U_h, slope),
-        "reset": _scaled(U_r, step.h_prev * _of_sigmoid(r)) @ _scaled(U_h, slope),
+        "reset": _scaled(U_r, step.h_prev * _sigmoid_slope(r)) @ _scaled(U_h, slope),
     }
 
 
 def _gru_reset_after(step: Step) -> Parts:
     r, z, candidate = (step.gates[name] for name in ("reset_gate", "update_gate", "candidate"))
     U_r, U_z, U_h = step.U
-    slope = (1 - z) * _of_tanh(candidate)
+    slope = (1 - z) * _tanh_slope(candidate)
     return {
-        **_interpolated(step, z, candidate, U_z),
+        **_interpolation(step, z, candidate, U_z),
         "candidate": _scaled(U_h, r * slope),
-        "reset": _scaled(U_r, step.gates["product"] * _of_sigmoid(r) * slope),
+        "reset": _scaled(U_r, step.gates["product"] * _sigmoid_slope(r) * slope),
     }
 
 
 def _mgu(step: Step) -> Parts:
     f, candidate = step.gates["forget_gate"], step.gates["candidate"]
     U_f, U_h = step.U
-    slope = f * _of_tanh(candidate)
+    slope = f * _tanh_slope(candidate)
     return {
         "carry": _diagonal(1 - f),
-        "update": _scaled(U_f, (candidate - step.h_prev) * _of_sigmoid(f)),
+        "update": _scaled(U_f, (candidate - step.h_prev) * _sigmoid_slope(f)),
         "candidate": f[:, :, np.newaxis] * _scaled(U_h, slope),
-        "reset": _scaled(U_f, step.h_prev * _of_sigmoid(f)) @ _scaled(U_h, slope),
+        "reset": _scaled(U_f, step.h_prev * _sigmoid_slope(f)) @ _scaled(U_h, slope),
     }
 
 
 def _light_gru(
-    step: Step, slope_of_candidate: Callable[[np.ndarray], np.ndarray] = _of_tanh
+    step: Step, candidate_slope: Callable[[np.ndarray], np.ndarray] = _tanh_slope
 ) -> Parts:
     z, candidate = step.gates["update_gate"], step.gates["candidate"]
     U_z, U_h = step.U
     return {
-        **_interpolated(step, z, candidate, U_z),
-        "candidate": _scaled(U_h, (1 - z) * slope_of_candidate(candidate)),
+        **_interpolation(step, z, candidate, U_z),
+        "candidate": _scaled(U_h, (1 - z) * candidate_slope(candidate)),
     }
 
 
 def _rnn(step: Step) -> Parts:
-    return {"candidate": _scaled(step.U[0], _of_tanh(step.gates["candidate"]))}
+    return {"candidate": _scaled(step.U[0], _tanh_slope(step.gates["candidate"]))}
 
 
 # ---- cells whose state is [h | c] --------------------------------------------------------------
 
 
 def _with_cell_state(step: Step, kept: np.ndarray, slopes: dict[str, np.ndarray]) -> Parts:
-    """Put Jacobians of [h | c] together, where h = o tanh(c).
+    """Compute the parts of the Jacobians of [h | c], where h = o ⊙ tanh(c).
 
     Parameters
     ----------
     step : Step
     kept : ndarray of shape (n, n_units)
-        ∂c_t / ∂c_{t-1} along the cell state.
+        ∂c_t / ∂c_{t-1}, with the gates held fixed.
     slopes : dict of ndarray of shape (n, n_units)
-        ∂c_t by the sum of each gate but the output's.
+        Derivative of c_t with respect to the pre-activation of each gate except the output gate.
     """
     n, H = step.h_prev.shape
-    seen, o = np.tanh(step.gates["cell_state"]), step.gates["output_gate"]
-    of_cell_state = o * _of_tanh(seen)  # ∂h_t / ∂c_t
+    tanh_c, o = np.tanh(step.gates["cell_state"]), step.gates["output_gate"]
+    h_slope = o * _tanh_slope(tanh_c)  # ∂h_t / ∂c_t
 
     def part() -> np.ndarray:
-        return np.zeros((n, 2 * H, 2 * H), dtype=seen.dtype)
+        return np.zeros((n, 2 * H, 2 * H), dtype=tanh_c.dtype)
 
     parts = {"carry": part()}
-    parts["carry"][:, H:, :H] = _diagonal(kept * of_cell_state)
+    parts["carry"][:, H:, :H] = _diagonal(kept * h_slope)
     parts["carry"][:, H:, H:] = _diagonal(kept)
     for U, gate in zip(step.U, step.gates, strict=False):
         name = gate.removesuffix("_gate")
         parts[name] = part()
         if name == "output":
-            parts[name][:, :H, :H] = _scaled(U, seen * _of_sigmoid(o))
+            parts[name][:, :H, :H] = _scaled(U, tanh_c * _sigmoid_slope(o))
         else:
-            parts[name][:, :H, :H] = _scaled(U, slopes[name] * of_cell_state)
+            parts[name][:, :H, :H] = _scaled(U, slopes[name] * h_slope)
             parts[name][:, :H, H:] = _scaled(U, slopes[name])
     return parts
 
@@ -172,9 +173,9 @@ def _with_cell_state(step: Step, kept: np.ndarray, slopes: dict[str, np.ndarray]
 def _lstm(step: Step) -> Parts:
     i, f, candidate = (step.gates[name] for name in ("input_gate", "forget_gate", "candidate"))
     slopes = {
-        "input": candidate * _of_sigmoid(i),
-        "forget": step.cell_prev * _of_sigmoid(f),
-        "candidate": i * _of_tanh(candidate),
+        "input": candidate * _sigmoid_slope(i),
+        "forget": step.cell_prev * _sigmoid_slope(f),
+        "candidate": i * _tanh_slope(candidate),
     }
     return _with_cell_state(step, f, slopes)
 
@@ -182,20 +183,20 @@ def _lstm(step: Step) -> Parts:
 def _cifg(step: Step) -> Parts:
     f, candidate = step.gates["forget_gate"], step.gates["candidate"]
     slopes = {
-        "forget": (step.cell_prev - candidate) * _of_sigmoid(f),
-        "candidate": (1 - f) * _of_tanh(candidate),
+        "forget": (step.cell_prev - candidate) * _sigmoid_slope(f),
+        "candidate": (1 - f) * _tanh_slope(candidate),
     }
     return _with_cell_state(step, f, slopes)
 
 
-# ---- all of them, after the kernels' names -----------------------------------------------------
+# ---- all cells, by their names in the kernels --------------------------------------------------
 
 _GRU = ("reset_gate", "update_gate", "candidate")
 _LIGHT = ("update_gate", "candidate")
 
 CELLS = {
     "gru": InspectedCell(_GRU, _gru, lambda g: (g["update_gate"], g["reset_gate"])),
-    # the product is h_{t-1} U_h + c, which the reset gate acts on
+    # the product is h_{t-1} U_h + c, which the reset gate multiplies
     "gru_reset_after": InspectedCell(
         (*_GRU, "product"), _gru_reset_after, lambda g: (g["update_gate"], g["reset_gate"])
     ),
@@ -207,7 +208,7 @@ CELLS = {
     ),
     "light_gru_relu": InspectedCell(
         _LIGHT,
-        lambda step: _light_gru(step, _of_relu),
+        lambda step: _light_gru(step, _relu_slope),
         lambda g: (g["update_gate"], np.ones_like(g["update_gate"])),
     ),
     "rnn": InspectedCell(

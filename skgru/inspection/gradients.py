@@ -1,4 +1,4 @@
-"""Where the gradient of the loss goes in time, and how much of it arrives."""
+"""Norms of the gradient of the loss over time."""
 
 from collections.abc import Sequence
 from math import exp
@@ -28,74 +28,76 @@ def gradient_flow(
     by_loss_step: bool = False,
     return_gradients: bool = False,
 ) -> Bunch:
-    """Follow the gradient of the loss back through time.
+    """Compute the gradient of the loss with respect to the states of every time step.
 
-    The loss L is the one that `fit` minimizes, without its penalty and without dropout: the
-    weighted mean over sequences or, with `return_sequences`, over labelled steps. Truncation by
-    `bptt_steps` is ignored: gradients go back to the first step. All of X is one minibatch and
-    takes the memory of a training step on it; 32 sequences or so are enough.
+    The loss L is the one that `fit` minimizes, without penalty and without dropout: the weighted
+    mean over sequences or, with `return_sequences`, over labeled time steps. `bptt_steps` is
+    ignored: gradients are propagated to the first step. All of X is one minibatch and takes the
+    memory of a training step on it; about 32 sequences are enough.
 
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or search
-        Fitted; see `gate_activations`.
+        A fitted estimator; see `gate_activations`.
     X, y, sample_weight : array-like
         As in `fit`.
     quantiles : sequence of float in [0, 1], default=(0.1, 0.5, 0.9)
-        Of the norms over the sequences.
+        Quantiles of the norms over the sequences.
     fallen_to : sequence of float in (0, 1), default=(1/e, 0.01)
-        Shares of the norm for `memory_lengths`.
+        Shares of the norm at lag 0 that define `memory_lengths`.
     vanished_below, exploded_above : float, default=1e-3, 1e3
-        When a norm counts as vanished and as exploded, as a share of the largest gradient that
-        enters any state of the sequence from above (from the loss, or from the next layer).
+        Thresholds below and above which a norm counts as vanished and as exploded. They are
+        relative to the largest gradient that enters any state of the sequence from above: from the
+        loss or from the next layer.
     by_loss_step : bool, default=False
-        With `return_sequences`, whether to tell apart what the losses of the different time steps
-        send back. Takes a forward and a backward pass for each time step.
+        With `return_sequences`, whether to separate the gradients by the time step of the loss.
+        This takes a forward and a backward pass per time step.
     return_gradients : bool, default=False
-        Whether to return the gradients that each time step adds, of which there are otherwise the
-        norms; this takes the memory of all weights for every time step.
+        Whether to return the contributions of each time step to the gradients of the weights, and
+        not only their norms. This takes the memory of all weights per time step.
 
     Returns
     -------
     flow : Bunch
-        With the attributes
+        A Bunch with the attributes
 
         loss : float
-            L.
+            The loss L.
         layers : list of Bunch
-            One for each entry of the estimator's `layers_`: `layer`, `direction`, and
+            One per entry of the estimator's `layers_`, with `layer`, `direction`, and
 
             norms : ndarray of shape (n_samples, n_timesteps), or list of (n_timesteps_i,) arrays
-                ‖∂(w_i L_i)/∂h_t‖, where w_i L_i is the weighted loss of a sequence alone, at the
-                time steps of X. Of cells with a cell state it is that of [h | c].
+                ‖∂(w_i L_i)/∂h_t‖ at the time steps of X, where w_i L_i is the weighted loss of
+                sequence i. For cells with a cell state, h_t stands for [h_t | c_t].
             mean : ndarray of shape (n_timesteps,)
                 Mean of the norms over the sequences, by lag: entry k is k steps before the last
-                one that the direction reads; sequences of at most k steps do not count.
+                step of the direction. Sequences of at most k steps are left out.
             quantiles : ndarray of shape (n_quantiles, n_timesteps)
-                Their quantiles, likewise.
+                Quantiles of the norms over the sequences, by lag.
             memory_lengths : ndarray of shape (n_shares,)
-                The effective memory, in steps: the first lag from which on the mean norm stays
-                below a share of `fallen_to` of that at lag 0; infinite if it does not.
+                The effective memory in time steps, for each share of `fallen_to`: the first lag
+                from which the mean norm stays below that share of the norm at lag 0. Infinite if
+                there is none.
             vanished, exploded : float
-                Shares of all steps of all sequences. Where no gradient enters a sequence at all,
-                it has vanished.
+                Shares of all time steps of all sequences. If no gradient enters a sequence, it
+                counts as vanished.
             weights : dict
                 For "W", "U" and "b", an ndarray of shape (n_timesteps, n_gates): the Frobenius
-                norm of what the k-th step that the direction reads adds to the gradient ∂L/∂W of
-                each gate, over all sequences. With `reset_after` also "c", of the candidate alone.
+                norm of what the k-th step of the direction contributes to the gradient ∂L/∂W of
+                each gate, over all sequences. With `reset_after` also "c", for the candidate only.
             by_loss_step : dict, with `by_loss_step`
-                The same for each loss on its own: entry (t, k) of "W", "U" and so on, of shape
-                (n_timesteps, n_timesteps, n_gates), is the norm of what the loss of time step t
-                sends to the weights by way of the k-th step; "h", of shape (n_timesteps,
-                n_timesteps), is the mean over the sequences of ‖∂L_t/∂h_k‖.
+                The same for the loss of each time step. Entry (t, k) of "W", "U" and so on, of
+                shape (n_timesteps, n_timesteps, n_gates), is the norm of what the loss of time
+                step t contributes to the gradient of the weights at the k-th step. "h", of shape
+                (n_timesteps, n_timesteps), is the mean over the sequences of ‖∂L_t/∂h_k‖.
             gradients : dict, with `return_gradients`
-                The gradients themselves, of shape (n_timesteps, *) for weights of shape (*). The
-                sum over the first axis is ∂L/∂W, and so on.
+                Contributions of each time step to the gradients, of shape (n_timesteps, *) for
+                weights of shape (*). Their sum over the first axis is ∂L/∂W, and so on.
 
     Raises
     ------
     ValueError
-        If X or y cannot be used, or `by_loss_step` is asked of one loss a sequence.
+        If X or y is invalid, or if `by_loss_step` is True and `return_sequences` is False.
 
     References
     ----------
@@ -106,8 +108,8 @@ def gradient_flow(
     model, sequences = inspected.estimator, inspected.sequences
     if by_loss_step and not inspected.network.architecture.return_sequences:
         raise ValueError(
-            "by_loss_step tells the losses of time steps apart; with return_sequences=False there "
-            "is one a sequence."
+            "by_loss_step separates the losses of time steps; with return_sequences=False there "
+            "is only one per sequence."
         )
     targets = model._check_targets(y, sample_weight, sequences)
     targets = Targets(targets.y.astype(np.float64), targets.weights, targets.sequences)
@@ -133,7 +135,7 @@ def gradient_flow(
 
 
 class _Backward:
-    """Backward passes of all sequences at once.
+    """Backward passes over all sequences as one minibatch.
 
     Parameters
     ----------
@@ -150,7 +152,7 @@ class _Backward:
         ((self._samples, self._span),) = inspected.spans(len(inspected.sequences))
 
     def run(self, weights: np.ndarray, keep_gradients: bool) -> tuple[float, list["_Flow"]]:
-        """Run forward and backward passes; return the loss, and its flow through each layer."""
+        """Run a forward and a backward pass; return the loss and the flow through each layer."""
         inspected, network = self._inspected, self._inspected.network
         flows = [
             _Flow(inspected, self._span, direction, self._total, keep_gradients)
@@ -174,7 +176,7 @@ class _Backward:
         return value, flows
 
     def split_by_loss_step(self) -> list[dict[str, dict[str, np.ndarray]]]:
-        """Backpropagate the losses of one time step after the other, each by itself."""
+        """Backpropagate the loss of each time step separately."""
         sequences = self._inspected.sequences
         found: list[dict[str, list[np.ndarray]]] = [{} for _ in self._inspected.directions]
         for t in range(sequences.lengths.max()):
@@ -189,7 +191,7 @@ class _Backward:
 
 
 class _Flow:
-    """Flow of the gradient through one direction of one layer, step by step."""
+    """Gradients in one direction of one layer, time step by time step."""
 
     def __init__(
         self,
@@ -204,9 +206,11 @@ class _Flow:
         self.direction = direction
         self._total = total
         n_steps, n_units = int(span.lengths[0]), len(direction.weights.U)
-        self._norms = np.empty(span.lengths.sum())  # of packed rows
-        self._entered = np.zeros(len(span.lengths))  # the largest from above, of each sequence
-        # W, U and b below each other, and c; of what a step adds to them, the squares by gate
+        self._norms = np.empty(span.lengths.sum())  # one per packed row
+        # largest norm of a gradient from above, one per sequence
+        self._entered = np.zeros(len(span.lengths))
+        # the gradient of a step is one matrix of W, U and b, one below the other, and c; squares of
+        # it are summed for each gate
         W, U, b, c = direction.weights
         self._first_rows = [0, len(W), len(W) + len(U)]
         self._squares = np.empty((n_steps, 3, len(b) // n_units))
@@ -227,12 +231,14 @@ class _Flow:
         d_weights: Layer,
         **layer: Any,
     ) -> None:
-        """Backpropagate one step at a time, and record what each adds (`backpropagate_layer`).
+        """Backpropagate one time step at a time and record its contributions.
 
-        The sums over the steps, `d_weights`, are left as they are.
+        Takes the arguments of `backpropagate_layer`. The sums over the steps are not needed:
+        `d_weights` stays unchanged.
         """
         H, n_states = len(self.direction.weights.U), self._inspected.network.cell.n_states
-        cell_state = slice(saved.activations.shape[1] - H, None)  # the last block, if there is one
+        # the last block, if the cell has a cell state
+        cell_state = slice(saved.activations.shape[1] - H, None)
         _, first_of_U, first_of_b = self._first_rows
         self._entered[:] = self._total * np.linalg.norm(d_h, axis=1)
         slices = Packed(saved.x, batch_sizes).slices
@@ -280,13 +286,13 @@ class _Flow:
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
-        """Norms of what each step adds to the gradient of each weight, (n_timesteps, n_gates)."""
+        """Norms of each step's contribution to the gradients, of shape (n_timesteps, n_gates)."""
         W, U, b = np.sqrt(self._squares).transpose(1, 0, 2)
         return self._named(W, U, b, np.sqrt(self._squares_of_c))
 
     @property
     def gradients(self) -> dict[str, np.ndarray]:
-        """What each step adds, (n_timesteps, *), if it was to be kept."""
+        """Contributions of each step to the gradients, of shape (n_timesteps, *), if kept."""
         W, U, b = np.split(self._gradients, self._first_rows[1:], axis=1)
         return self._named(W, U, b[:, 0], self._gradients_of_c)
 
@@ -295,29 +301,29 @@ class _Flow:
         return {name: values for name, values in named.items() if values.size}
 
     def norms_of_x(self) -> np.ndarray:
-        """Norms at each time step of X, (sum of lengths,)."""
+        """Return the norms at each time step of X, of shape (sum of lengths,)."""
         values = np.empty((len(self._norms), 1))
         self._inspected.unpack(self._span, self.direction, self._norms[:, np.newaxis], values)
         return values[:, 0]
 
     def mean_norms(self) -> np.ndarray:
-        """Mean over the sequences at each step that the direction reads, (n_timesteps,)."""
+        """Return the mean over the sequences at each step of the direction, (n_timesteps,)."""
         step, _ = self._span.steps_and_sequences
         return np.bincount(step, self._norms) / np.bincount(step)
 
     def norms_by_lag(self) -> np.ndarray:
-        """Norms of each sequence, from its last step to its first and then NaN."""
+        """Return the norms of each sequence from its last step to its first, padded with NaN."""
         by_lag = np.full((len(self._span.lengths), self._span.lengths[0]), np.nan)
         step, sample = self._span.steps_and_sequences
         by_lag[sample, self._span.lengths[sample] - 1 - step] = self._norms
         return by_lag
 
     def shares(self, vanished_below: float, exploded_above: float) -> dict[str, float]:
-        """Shares of steps whose gradient has vanished, and has exploded."""
+        """Return the shares of time steps whose gradient has vanished and has exploded."""
         _, sample = self._span.steps_and_sequences
         entered = self._entered[sample]
         return {
-            # also where none entered
+            # <= rather than <: a sequence that no gradient enters counts as vanished
             "vanished": float(np.mean(self._norms <= vanished_below * entered)),
             "exploded": float(np.mean(self._norms > exploded_above * entered)),
         }
@@ -326,10 +332,10 @@ class _Flow:
 def _by_lag(
     norms: np.ndarray, quantiles: Sequence[float], fallen_to: Sequence[float]
 ) -> dict[str, np.ndarray]:
-    """Mean and quantiles over the sequences, and where the mean falls."""
+    """Compute mean, quantiles and memory lengths of norms of shape (n_samples, n_lags)."""
     n_steps = norms.shape[1]
     mean, at_quantiles = np.empty(n_steps), np.empty((len(quantiles), n_steps))
-    # lags that the same sequences have, which are the first, go together
+    # rows are sorted by length: lags with equally many sequences share the first n rows
     n_samples = np.count_nonzero(~np.isnan(norms), axis=0)
     for n in np.unique(n_samples):
         lags = n_samples == n

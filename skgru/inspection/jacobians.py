@@ -1,4 +1,4 @@
-"""How one state depends on the one before it, and on those long before."""
+"""Jacobians of the recurrence: one step, and the product of all steps to the end."""
 
 from typing import Any
 
@@ -13,54 +13,55 @@ def step_jacobian(
 ) -> Bunch:
     """Compute the Jacobian of every step, J_t[i, j] = ∂h_t[j] / ∂h_{t-1}[i].
 
-    Of a GRU (z=1 keeps the past; reset before the product) it is the sum of four parts::
+    For a GRU (z=1 keeps the past; reset gate before the product) it is the sum of four parts::
 
         carry      diag(z)
         update     U_z diag((h_{t-1} - h̃) ⊙ z ⊙ (1 - z))
         candidate  diag(r) U_h diag((1 - z) ⊙ (1 - h̃²))
         reset      U_r diag(h_{t-1} ⊙ r ⊙ (1 - r)) U_h diag((1 - z) ⊙ (1 - h̃²))
 
-    z=1 makes it the identity; z=0 and r=1 that of a plain tanh network; z=0 and r=0 makes it 0.
-    The other cells have parts of their own: those of the gates by their names, and for cells
-    with a cell state the Jacobian of [h | c]. A layer's inputs are held fixed.
+    It is the identity if z=1, the Jacobian of a plain tanh network if z=0 and r=1, and 0 if z=0 and
+    r=0. The parts of other cells are named after their gates. For cells with a cell state, the
+    Jacobian is that of [h | c]. The inputs of a layer are held fixed.
 
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or search
-        Fitted; see `gate_activations`.
+        A fitted estimator; see `gate_activations`.
     X : array-like
         Sequences, as in `fit`.
     chunk_size : int, default=32
-        Sequences, and hence Jacobians, that are in memory at a time: about ten matrices of
-        (n_units, n_units) doubles for each.
+        Number of sequences that are processed together. Each takes the memory of about ten
+        matrices of (n_units, n_units) doubles.
     return_matrices : bool, default=False
-        Whether to return all Jacobians and their parts as they are, which takes a matrix for
-        each step of each sequence.
+        Whether to return all Jacobians and their parts too, which takes one matrix per time step
+        of each sequence.
 
     Returns
     -------
     jacobians : Bunch
-        With one attribute:
+        A Bunch with one attribute:
 
         layers : list of Bunch
-            One for each entry of the estimator's `layers_`: `layer`, `direction`, and, each of
-            shape (n_samples, n_timesteps) or a list of (n_timesteps_i,) arrays as X is one,
+            One per entry of the estimator's `layers_`, with `layer`, `direction` and the following.
+            Each is an array of shape (n_samples, n_timesteps), or a list of arrays of shape
+            (n_timesteps_i,) if X is a list.
 
             spectral_norm
-                The largest factor by which the step stretches a small change: the 2-norm of J_t.
+                The 2-norm of J_t: the largest factor by which the step amplifies a small change.
             spectral_radius
                 The largest magnitude of an eigenvalue of J_t.
             parts : dict
                 The 2-norm of each part.
             log_norm_to_end
                 Natural logarithm of the 2-norm of ∂h_T / ∂h_{t-1}, the product of the Jacobians
-                from step t to the last that the direction reads, T; -inf if it is 0. The product
-                is scaled back at every step, so that it neither overflows nor underflows. Of a
-                cell with a cell state it is that of [h | c], most of which lives in c.
+                from step t to the last step T of the direction; -inf if the norm is 0. The product
+                is rescaled at every step, so that it neither overflows nor underflows. For cells
+                with a cell state, it is the Jacobian of [h | c].
             matrices, part_matrices : with `return_matrices`
                 J_t, with two more axes of the size of the state, and a dict of its parts.
 
-        The first state of a sequence is a function of zeros, and has a Jacobian like all others.
+        The first step has a Jacobian too: that with respect to the initial state, which is zero.
 
     Raises
     ------
@@ -76,7 +77,9 @@ def step_jacobian(
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
     inspected = Inspected(estimator, X)
     directions = inspected.directions
-    collected = [_StepsOf(inspected, direction, return_matrices) for direction in directions]
+    collected = [
+        _JacobianCollector(inspected, direction, return_matrices) for direction in directions
+    ]
     for forward in inspected.passes(chunk_size):
         for steps in collected:
             steps.add(forward)
@@ -88,8 +91,8 @@ def step_jacobian(
     )
 
 
-class _StepsOf:
-    """Collector of norms and products of the Jacobians of one direction of one layer."""
+class _JacobianCollector:
+    """Collects norms and products of the Jacobians of one direction of one layer."""
 
     def __init__(self, inspected: Inspected, direction: Direction, keep_matrices: bool):
         self._inspected = inspected
@@ -98,11 +101,11 @@ class _StepsOf:
         self._found: dict[tuple[str, ...], np.ndarray] = {}
 
     def add(self, forward: ForwardPass) -> None:
-        """Go through the steps of some sequences, from the last to the first."""
+        """Add the time steps of the sequences of a forward pass, from the last to the first."""
         direction, n_steps = self._direction, len(forward.batch_sizes)
         H = len(direction.weights.U)
         size = H * self._inspected.network.cell.n_states
-        # ∂h_T / ∂h_t of each sequence, scaled to the norm 1, and the logarithm of what it was
+        # ∂h_T / ∂h_t of each sequence, scaled to norm 1, and the logarithm of its actual norm
         product = np.broadcast_to(np.eye(size), (forward.batch_sizes[0], size, size)).copy()
         log_scale = np.zeros(len(product))
         packed: dict[tuple[str, ...], np.ndarray] = {}

@@ -1,7 +1,7 @@
-"""Forward passes over X that keep gates and states, for all functions of inspection.
+"""Forward passes over X that keep gates and states, for the functions of `skgru.inspection`.
 
-Everything here is in double precision, whatever the dtype of the estimator: what has vanished then
-shows how far, and what is returned has no rounding of its own to speak of.
+They compute in double precision, whatever the dtype of the estimator: gradients then do not
+underflow, and rounding errors stay far below what is measured.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Direction(NamedTuple):
     Attributes
     ----------
     index : int
-        In `layers_`.
+        Position in `layers_`.
     layer : int
     name : {"forward", "backward"}
     weights : Layer
@@ -44,18 +44,18 @@ def unwrap(estimator: Any) -> tuple[BaseGRU, list[Pipeline]]:
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or search
-        Fitted.
+        A fitted estimator.
 
     Returns
     -------
     estimator : GRUClassifier or GRURegressor
     before : list of Pipeline
-        The steps before the network.
+        Pipelines of the steps before the network, outermost first.
 
     Raises
     ------
     TypeError
-        If there is no estimator of skgru in it.
+        If `estimator` does not contain an estimator of skgru.
     NotFittedError
         If it is not fitted.
     """
@@ -80,8 +80,8 @@ class Inspected:
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or search
-        A pipeline's last step is inspected on what the steps before it make of X, a search's
-        best estimator in its stead.
+        Of a pipeline, the last step is inspected, on X as transformed by the steps before it; of
+        a search, the best estimator.
     X : array-like
         Sequences, as in `fit`.
 
@@ -97,11 +97,11 @@ class Inspected:
     Raises
     ------
     TypeError
-        If there is no estimator of skgru in it.
+        If `estimator` does not contain an estimator of skgru.
     NotFittedError
         If it is not fitted.
     ValueError
-        If X cannot be used.
+        If X is invalid.
     """
 
     def __init__(self, estimator: Any, X: Any):
@@ -118,7 +118,7 @@ class Inspected:
 
     @property
     def directions(self) -> list[Direction]:
-        """Every layer and direction, in the order of `layers_`."""
+        """Return all layers and directions, in the order of `layers_`."""
         names = ("forward", "backward")
         return [
             Direction(depth * len(layers) + k, depth, names[k], weights)
@@ -127,28 +127,28 @@ class Inspected:
         ]
 
     def spans(self, chunk_size: int) -> Iterator[tuple[np.ndarray, Span]]:
-        """Yield the sequences, the longest first, `chunk_size` at a time."""
+        """Yield the indices and the span of `chunk_size` sequences at a time, longest first."""
         (by_length,) = self.sequences.deal(np.arange(len(self.sequences)), 1)
         for chunk in gen_batches(len(by_length), chunk_size):
             yield by_length[chunk], self.sequences.span(by_length[chunk])
 
     def passes(self, chunk_size: int) -> Iterator["ForwardPass"]:
-        """Run the network over all sequences, `chunk_size` at a time."""
+        """Run the network over `chunk_size` sequences at a time."""
         return (ForwardPass(self, span) for _, span in self.spans(chunk_size))
 
     def unpack(
         self, span: Span, direction: Direction, packed: np.ndarray, values: np.ndarray
     ) -> None:
-        """Write packed rows of a direction to the time steps of X that it read.
+        """Write the packed rows of a direction to the time steps of X that they belong to.
 
         Parameters
         ----------
         span : Span
-        reading : Reading
+        direction : Direction
         packed : ndarray of shape (n_rows, k), C-contiguous
-            In the order in which the direction read.
+            Rows in the order in which the direction processes the time steps.
         values : ndarray of shape (sum of lengths, k)
-            With a row for each time step of X.
+            Array to write to, with one row per time step of X.
         """
         if direction.name == "backward":
             in_order = np.empty_like(packed)
@@ -158,7 +158,7 @@ class Inspected:
 
 
 class ForwardPass:
-    """Activations of the network at each step of some sequences.
+    """Activations and states of the network at each time step of a span of sequences.
 
     Parameters
     ----------
@@ -178,17 +178,17 @@ class ForwardPass:
         self._saved: list[SavedLayer] = window.saved
 
     def gates(self, direction: Direction) -> dict[str, np.ndarray]:
-        """Activations of every packed row after their names, each (n_rows, n_units)."""
+        """Return the activations of all packed rows by name, each of shape (n_rows, n_units)."""
         names = self._inspected.cell.gates
         blocks = np.split(self._saved[direction.index].activations, len(names), axis=1)
         return dict(zip(names, blocks, strict=True))
 
     def states(self, direction: Direction) -> np.ndarray:
-        """Packed states h_t, (n_rows, n_units)."""
+        """Return the packed hidden states h_t, of shape (n_rows, n_units)."""
         return self._saved[direction.index].states
 
     def step(self, direction: Direction, t: int) -> Step:
-        """Return what determined the t-th state of a direction."""
+        """Return the previous state, weights and activations of step t of a direction."""
         rows = self.slices[t]
         n, H = self.batch_sizes[t], len(direction.weights.U)
         gates = {name: values[rows] for name, values in self.gates(direction).items()}

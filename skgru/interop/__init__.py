@@ -1,6 +1,6 @@
-"""Fitted models in other forms, for places where skgru is not, and back.
+"""Export fitted models to ONNX, PyTorch and C, and import PyTorch modules.
 
-Nothing here is imported by the estimators, and the packages of the other side only by the
+The estimators import nothing from here. onnx, skl2onnx and PyTorch are imported only by the
 functions that need them.
 """
 

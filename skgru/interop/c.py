@@ -1,4 +1,4 @@
-"""A fitted model as one C99 header, for devices that have no heap and no Python."""
+"""Export a fitted model as a C99 header, for devices without heap and without Python."""
 
 import re
 from collections.abc import Iterator
@@ -11,24 +11,27 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru import __version__
 from skgru.base import BaseGRU
-from skgru.interop.c_outputs import meaning_of
-from skgru.interop.c_text import array, at, declarations, for_, function
-from skgru.interop.poolings import form_of
+from skgru.interop.c_outputs import prediction_statements
+from skgru.interop.c_patches import state_of_patches, step_of_patches
+from skgru.interop.c_scaling import affine
+from skgru.interop.c_text import activated, add_product, array, at, declarations, for_, function
+from skgru.interop.poolings import exported_pooling
 from skgru.model.network import Architecture, Parameters
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerTimestep
 
 
 class _Cell(NamedTuple):
-    """One step of a cell, given its sums (see `kernels/recurrence.pxi`), as C.
+    """One time step of a cell as C code (see `kernels/recurrence.pxi`).
 
     Attributes
     ----------
     blocks : tuple of str
-        Names of the blocks of columns, the candidate's last; all others are gates.
+        Names of the blocks of columns; the last is the candidate, all others are gates.
     update : str
-        New state `h` of a unit; or its `cell_state`, where h is o ⊙ tanh(cell_state).
+        Statement that computes the new `h` of a unit, or its new `cell_state`; with a cell state,
+        h is o ⊙ tanh(cell_state).
     inner : str
-        The gate that acts on the past in the candidate, if there is one.
+        Gate that multiplies the previous state in the candidate, or "".
     """
 
     blocks: tuple[str, ...]
@@ -36,12 +39,12 @@ class _Cell(NamedTuple):
     inner: str = ""
 
 
-_KEEPING = "{h} = {z} * {h} + (1.0f - {z}) * {candidate};"
+_INTERPOLATION = "{h} = {z} * {h} + (1.0f - {z}) * {candidate};"
 _CELLS = {
     "rnn": _Cell(("candidate",), "{h} = {candidate};"),
     "mgu": _Cell(("f", "candidate"), "{h} = (1.0f - {f}) * {h} + {f} * {candidate};", inner="f"),
-    "light_gru": _Cell(("z", "candidate"), _KEEPING),
-    "gru": _Cell(("r", "z", "candidate"), _KEEPING, inner="r"),
+    "light_gru": _Cell(("z", "candidate"), _INTERPOLATION),
+    "gru": _Cell(("r", "z", "candidate"), _INTERPOLATION, inner="r"),
     "cifg": _Cell(
         ("f", "o", "candidate"), "{cell_state} = {f} * {cell_state} + (1.0f - {f}) * {candidate};"
     ),
@@ -50,16 +53,17 @@ _CELLS = {
     ),
 }
 
-# tanh is the rational function of this degree with the least relative error on [-9, 9], 2e-8; it is
-# 1 beyond that in float32. Compilers turn loops over these into vector instructions, unlike loops
-# over tanhf; but not a choice with arithmetic after it, hence `limited` has a loop of its own.
+# tanh is approximated by the rational function of this degree with the smallest maximum relative
+# error on [-9, 9], 2e-8; beyond that range, tanh is 1 in float32. Compilers vectorize loops over
+# these functions, unlike loops over tanhf. They do not vectorize a branch followed by arithmetic:
+# `limited` therefore has a separate loop.
 _ACTIVATIONS = """\
 static inline float @limited(float a, float limit)
 {
     return fabsf(a) > limit ? copysignf(limit, a) : a;
 }
 
-/* of -9 to 9 */
+/* for a in [-9, 9] */
 static inline float @tanh(float a)
 {
     const float s = a * a;
@@ -67,11 +71,11 @@ static inline float @tanh(float a)
         + s * (2.0609071e-05f + s * 1.33546471e-08f)));
     const float q = 1.0f + s * (0.467143406f + s * (0.0258769794f
         + s * (0.000328563366f + s * 7.77655213e-07f)));
-    /* not even rounding may take a gate beyond 1: a state that it keeps would grow */
+    /* a gate rounded to more than 1 would let the state grow */
     return @limited(a * (p / q), 1.0f);
 }
 
-/* of -18 to 18 */
+/* for a in [-18, 18] */
 static inline float @sigmoid(float a)
 {
     return 0.5f + 0.5f * @tanh(0.5f * a);
@@ -80,97 +84,95 @@ static inline float @sigmoid(float a)
 
 
 def to_c(estimator: Any, *, name: str = "gru") -> str:
-    """Write a fitted model as a C99 header without dependencies, one step of a sequence a call.
+    """Export a fitted model as a C99 header without dependencies, with one call per time step.
 
     The header holds weights, scaling and labels, and these functions (with `name` in place of
     ``gru``)::
 
         void gru_reset(gru_state *state);
         void gru_step(gru_state *state, const float x[gru_channels], float out[gru_outputs]);
-        int gru_class(const float out[gru_outputs]);     /* the most probable; a classifier's */
-        const char *gru_label(int class_index);          /* UTF-8; a classifier's */
+        int gru_class(const float out[gru_outputs]);     /* most probable class; classifiers only */
+        const char *gru_label(int class_index);          /* in UTF-8; classifiers only */
 
-    `out` is what `predict_proba` or `predict` gives for the sequence up to this step, or for the
-    step with `return_sequences`. A state is the caller's memory, one for each sequence that is
-    going on; `gru_reset` begins a sequence. Nothing is allocated, and no function has a state of
-    its own.
+    `out` is the result of `predict_proba` or `predict` for the sequence up to this time step, or
+    for the time step with `return_sequences`. The caller owns one `gru_state` per sequence and
+    calls `gru_reset` before the first step. The functions allocate nothing and keep no other state.
+
+    With `Patches`, a step is a time step of the sequence, too: a state also holds the patch that
+    the sequence is in. As long as that is not complete, the network reads it on a copy of its
+    state. With `return_sequences`, `out` is then for the newest patch.
 
     Parameters
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or TransformedTargetRegressor
-        A fitted one. Of a pipeline, the steps before the model must be `PerTimestep` with
-        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …); the
-        transformer of a target must do so, too.
+        A fitted estimator. In a pipeline, the steps before the model must be `PerTimestep` with
+        transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …),
+        followed by at most one `Patches`. The transformer of a target must scale and shift, too.
     name : str, default="gru"
-        What all names in the header begin with: letters, digits and underscores.
+        Prefix of all names in the header: letters, digits and underscores.
 
     Returns
     -------
     header : str
-        In it, as comments, the architecture and the bytes of flash and of RAM that it takes.
+        The header. A comment at its top states the architecture and the size in flash and RAM.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     TypeError
-        If the estimator is none of these.
+        If `estimator` is none of the types above.
     ValueError
-        If the model cannot run step by step (`bidirectional`, `pooling="attention"`), if a
-        transformer is not affine in each channel, or if the name or a label cannot be used in C.
+        If the model needs the whole sequence (`bidirectional`, `pooling="attention"`), if a
+        transformer is not affine in each channel or follows `Patches`, or if the name or a label
+        is invalid in C.
 
     Notes
     -----
-    Computations are in float32, whatever the model's `dtype`. σ and tanh are a rational function
-    whose error is below 4e-7; softmax and exponential of the outputs are the C library's.
+    Computations are in float32, whatever the model's `dtype`. σ and tanh are approximated by a
+    rational function with an error below 4e-7; the outputs use `expf` of the C library.
 
-    Weights lie as they are in `layers_`: a row for each input, added to the sums of all units in
-    turn, which reads them in their order and which compilers turn into vector instructions
-    (gcc from version 12 on with ``-O2``, before that with ``-O3``).
+    Weights have the layout of `layers_`: one row per input, multiplied and added to the sums of all
+    units. This reads memory in order, and compilers vectorize it (gcc from version 12 on with
+    ``-O2``, earlier versions with ``-O3``).
     """
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name, flags=re.ASCII):
         raise ValueError(
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
-    model, scalers, of_target = _take_apart(estimator)
+    model, scalers, patches, of_target = _parts_of(estimator)
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
-    n_outputs, links, functions = meaning_of(model._outputs)
+    n_outputs, links, functions = prediction_statements(model._outputs)
     scaling = {}
     if scalers:
         transformers = [scaler.transformer_ for scaler in scalers]
-        scaling |= _affine(transformers, "transform", scalers[0]._n_channels_in, "")
+        scaling |= affine(transformers, "transform", scalers[0]._n_channels_in, "")
     if of_target is not None:
-        scaling |= _affine([of_target], "inverse_transform", n_outputs, "target_")
+        scaling |= affine([of_target], "inverse_transform", n_outputs, "target_")
         links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
     constants = _constants(architecture, network.views(network.parameters), scaling)
-    state, scratch = _state(architecture), _scratch(architecture, bool(scalers))
+    code = _code(architecture, links, bool(scalers), patches)
+    n_channels = patches._n_channels_in if patches else architecture.n_channels
     parts = [
-        _heading(model, constants, state, scratch),
+        _heading(model, constants, code, patches),
         "#ifndef SKGRU_@H\n#define SKGRU_@H\n",
         "#include <math.h>\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
-        f"enum {{ @channels = {architecture.n_channels}, @outputs = {n_outputs} }};\n",
-        "typedef struct {\n" + declarations(state) + "} @state;\n",
+        f"enum {{ @channels = {n_channels}, @outputs = {n_outputs} }};\n",
+        *code.types,
         *(array(name, values) for name, values in constants.items()),
         _ACTIVATIONS,
-        "/* Begin a sequence. */\n"
-        + function("void @reset(@state *state)", "    int j;\n", _reset(architecture, state)),
-        "/* Take the next step of a sequence; out is what the model says of it so far. */\n"
-        + function(
-            "void @step(@state *state, const float x[@channels], float out[@outputs])",
-            declarations(scratch) + "    int i, j;\n",
-            [*_step(architecture, bool(scalers)), *links],
-        ),
+        *code.functions,
         *functions,
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
     ]
     return "\n".join(part for part in parts if part).replace("@", f"{name}_")
 
 
-def _take_apart(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
-    """Find the model, the steps before it, and the transformer of its target or None."""
+def _parts_of(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Patches | None, Any]:
+    """Return the model, the scalers and patches before it, and the transformer of its target."""
     of_target, steps = None, []
     if isinstance(estimator, TransformedTargetRegressor):
         check_is_fitted(estimator, "regressor_")
@@ -184,77 +186,49 @@ def _take_apart(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Any]:
         )
     check_is_fitted(estimator, "_network")
     scalers = [step for step in steps if step not in (None, "passthrough")]
+    patches = None
     for scaler in scalers:
-        if not isinstance(scaler, PerTimestep):
+        if not isinstance(scaler, PerTimestep | Patches):
             raise TypeError(
-                "Before the model, to_c takes steps of PerTimestep only, got "
+                "Before the model, to_c takes steps of PerTimestep and Patches only, got "
                 f"{type(scaler).__name__}."
             )
+        if patches is not None:
+            raise ValueError(
+                f"to_c takes Patches as the last step before the model, and a "
+                f"{type(scaler).__name__} follows it."
+            )
         check_is_fitted(scaler)
-    return estimator, scalers, of_target
+        patches = scaler if isinstance(scaler, Patches) else None
+    return estimator, scalers[:-1] if patches else scalers, patches, of_target
 
 
 def _check_runs_forward(architecture: Architecture) -> None:
-    """Refuse what cannot be computed step by step, and a cell that is unknown here."""
+    """Raise if the model needs the whole sequence, or if its cell is unknown here."""
     if architecture.bidirectional:
         raise ValueError(
-            "A model with bidirectional=True reads a sequence from its end, too; in C, where each "
-            "step is taken as it comes, it cannot be had."
+            "A model with bidirectional=True reads a sequence from its end too; it cannot be "
+            "exported to C, where time steps come one at a time."
         )
-    pooling = form_of(architecture.pooling)
+    pooling = exported_pooling(architecture.pooling)
     if pooling.onnx is not None and pooling.c is None:
         raise ValueError(f"pooling={architecture.pooling!r} has no form in C.")
     if architecture.cell not in _CELLS:
         raise ValueError(f"cell={architecture.cell!r} has no form in C; {list(_CELLS)} have.")
 
 
-def _affine(
-    transformers: list[Any], method: str, n_columns: int, name: str
-) -> dict[str, np.ndarray]:
-    """Shift and factor of each column, such that transformers make (x - shift) * factor of x.
-
-    They come from what the transformers do, so that any scaler will do. That it is what they do to
-    other values too is tested on values of all magnitudes, of either sign.
-    """
-    what = " and ".join(type(transformer).__name__ for transformer in transformers)
-    shape, random = (64, n_columns), np.random.RandomState(0)
-    values = random.normal(size=shape) * 10.0 ** random.uniform(-6, 6, shape)
-    values[0], values[1] = 0, 1
-    scaled = values
-    with np.errstate(all="ignore"):
-        try:
-            for transformer in transformers:
-                scaled = getattr(transformer, method)(scaled)
-            scaled = np.asarray(scaled, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"to_c tried {what} on values of all magnitudes, and it refused: {error}"
-            ) from error
-        factor = scaled[1] - scaled[0]
-        shift = -scaled[0] / factor
-        affine = scaled.shape == shape and np.allclose(
-            scaled, (values - shift) * factor, rtol=1e-6, atol=1e-9
-        )
-    if not affine:
-        raise ValueError(
-            f"{what} does more than to shift each channel and multiply it by a factor; to_c "
-            "cannot write it in C."
-        )
-    return {f"{name}shift": shift, f"{name}factor": factor}
-
-
-# ---- what the header holds -------------------------------------------------------------------
+# ---- contents of the header ------------------------------------------------------------------
 
 
 def _constants(
     architecture: Architecture, parameters: Parameters, scaling: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Arrays of numbers by name, each in the order in which a step reads it."""
+    """Return the constant arrays by name, each in the order in which a time step reads it."""
     constants = dict(scaling)
     cell = _CELLS[architecture.cell]
     for k, (layer,) in enumerate(parameters.layers):
         constants |= {f"W{k}": layer.W, f"U{k}": layer.U}
-        if cell.inner:  # the candidate takes something else than the gates do
+        if cell.inner:  # the product of the candidate has another operand than those of the gates
             constants[f"U{k}"], constants[f"V{k}"] = np.split(layer.U, [-len(layer.U)], axis=1)
         constants[f"b{k}"] = layer.b
         if architecture.reset_after:
@@ -269,35 +243,37 @@ def _constants(
 
 
 def _heading(
-    model: BaseGRU,
-    constants: dict[str, np.ndarray],
-    state: dict[str, int],
-    scratch: dict[str, int],
+    model: BaseGRU, constants: dict[str, np.ndarray], code: "_Code", patches: Patches | None
 ) -> str:
-    """Write the comment at the top; it holds no text of the user's, who might end it."""
+    """Return the comment at the top, without any text of the user, which might end the comment."""
     architecture = model._network.architecture
     layers = " -> ".join(map(str, (architecture.n_channels, *architecture.hidden_layer_sizes)))
     top = "each state" if architecture.return_sequences else f"{architecture.pooling} state"
     lines = [
-        f"A model of skgru {__version__}, one step of a sequence a call.",
+        f"A model of skgru {__version__}, with one call per time step.",
         "",
         f"cell {architecture.variant}, {layers} units, {top} -> {architecture.n_outputs} outputs; "
         f"{model._network.parameters.size} parameters",
         f"flash: {4 * sum(array.size for array in constants.values())} bytes of numbers, and code",
-        f"RAM: {4 * sum(state.values())} bytes a state; in @step "
-        f"{4 * sum(scratch.values())} bytes of stack, and what the compiler adds",
+        f"RAM: {4 * code.n_state} bytes a state; in @step "
+        f"{4 * code.n_stack} bytes of stack, and what the compiler adds",
     ]
+    if patches:
+        size, n_channels = patches.size_, patches._n_channels_in
+        lines[3:3] = [
+            f"patches of {size} steps of {n_channels} channels, {patches.stride_} steps apart"
+        ]
     return "/*\n" + "".join(f" * {line}".rstrip() + "\n" for line in lines) + " */\n"
 
 
 def _state(architecture: Architecture) -> dict[str, int]:
-    """Sizes of the arrays that one step leaves to the next."""
+    """Return the sizes of the arrays that persist between time steps."""
     state = {}
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         state[f"h{k}"] = n_units
         if "{cell_state}" in _CELLS[architecture.cell].update:
             state[f"cell_state{k}"] = n_units
-    pooling = form_of(architecture.pooling).c
+    pooling = exported_pooling(architecture.pooling).c
     if pooling:
         state["pooled"] = architecture.width
         if pooling.counts_steps:
@@ -306,7 +282,7 @@ def _state(architecture: Architecture) -> dict[str, int]:
 
 
 def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
-    """Sizes of the arrays that live as long as one step."""
+    """Return the sizes of the arrays that a time step uses temporarily."""
     cell, widest = _CELLS[architecture.cell], max(architecture.hidden_layer_sizes)
     scratch = {"g": (len(cell.blocks) + architecture.reset_after) * widest}
     if cell.inner and not architecture.reset_after:
@@ -316,28 +292,103 @@ def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
     return {**scratch, "y": architecture.n_outputs}
 
 
-# ---- what reset and step do ------------------------------------------------------------------
+# ---- bodies of the functions -----------------------------------------------------------------
 
 
-def _reset(architecture: Architecture, state: dict[str, int]) -> Iterator[str]:
-    """All statements that make a state that of no step."""
-    pooling = form_of(architecture.pooling).c
+class _Code(NamedTuple):
+    """Types and functions of the header, and how many floats they take.
+
+    Attributes
+    ----------
+    types : list of str
+    functions : list of str
+    n_state : int
+    n_stack : int
+    """
+
+    types: list[str]
+    functions: list[str]
+    n_state: int
+    n_stack: int
+
+
+_SCALED = "(x[j] - @shift[j]) * @factor[j]"
+_STEP = "void @step(@state *state, const float x[@channels], float out[@outputs])"
+_BEGIN = "/* Start a new sequence. */\n"
+_NEXT = "/* Process the next time step; out receives the prediction for the sequence so far. */\n"
+
+
+def _code(
+    architecture: Architecture, links: list[str], scaled: bool, patches: Patches | None
+) -> _Code:
+    """Write the types and the functions; `links` are statements from outputs to predictions."""
+    state, scratch = _state(architecture), _scratch(architecture, scaled and not patches)
+    steps = [*_step(architecture, scaled and not patches), *links]
+    if not patches:
+        return _Code(
+            [_struct(declarations(state), "@state")],
+            [
+                _BEGIN + _reset(architecture, state, {}),
+                _NEXT + function(_STEP, declarations(scratch) + "    int i, j;\n", steps),
+            ],
+            sum(state.values()),
+            sum(scratch.values()),
+        )
+    of_patches, inputs = state_of_patches(patches), architecture.n_channels
+    n_network = sum(state.values())
+    return _Code(
+        [
+            _struct(declarations(state), "@network"),
+            _struct("    @network network;\n" + declarations(of_patches), "@state"),
+        ],
+        [
+            _BEGIN + _reset(architecture, state, of_patches),
+            "/* Process the next patch. */\n"
+            + function(
+                f"void @advance(@network *state, const float x[{inputs}], float out[@outputs])",
+                declarations(scratch) + "    int i, j;\n",
+                steps,
+            ),
+            _NEXT
+            + function(
+                _STEP,
+                "    @network copy;\n    int i, j, n_filled = (int)state->filled[0];\n",
+                step_of_patches(patches, _SCALED if scaled else "x[j]"),
+            ),
+        ],
+        n_network + sum(of_patches.values()),
+        n_network + sum(scratch.values()),
+    )
+
+
+def _struct(members: str, name: str) -> str:
+    return "typedef struct {\n" + members + f"}} {name};\n"
+
+
+def _reset(architecture: Architecture, state: dict[str, int], of_patches: dict[str, int]) -> str:
+    """Define the function that sets a state to that before the first time step."""
+    pooling = exported_pooling(architecture.pooling).c
+    network = "network." if of_patches else ""
+    statements = []
     for name, n in state.items():
         first = pooling.first if name == "pooled" else "0.0f"
-        yield from for_(n, f"state->{name}[j] = {first};")
+        statements += for_(n, f"state->{network}{name}[j] = {first};")
+    for name, n in of_patches.items():
+        statements += for_(n, f"state->{name}[j] = 0.0f;")
+    return function("void @reset(@state *state)", "    int j;\n", statements)
 
 
 def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
-    """All statements of a step, from x to the outputs y."""
+    """Yield the statements of a time step, from x to the outputs y."""
     x, n_inputs = "x", architecture.n_channels
     if scaled:
-        yield from for_(n_inputs, "scaled[j] = (x[j] - @shift[j]) * @factor[j];")
+        yield from for_(n_inputs, f"scaled[j] = {_SCALED};")
         x = "scaled"
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         yield f"/* layer {k}: {n_inputs} inputs, {n_units} units */"
         yield from _layer(architecture, k, x, n_inputs)
         x, n_inputs = f"state->h{k}", n_units
-    pooling = form_of(architecture.pooling).c
+    pooling = exported_pooling(architecture.pooling).c
     if pooling:
         if pooling.counts_steps:
             yield "state->n_steps[0] += 1.0f;"
@@ -345,11 +396,11 @@ def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
         x = "state->pooled"
     yield "/* outputs */"
     yield from for_(architecture.n_outputs, "y[j] = @b[j];")
-    yield from _add_product(x, n_inputs, "@W", architecture.n_outputs, "y[j]")
+    yield from add_product(x, n_inputs, "@W", architecture.n_outputs, "y[j]")
 
 
 def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterator[str]:
-    """All statements of a step of layer k: sums in g, a block a gate, then the new state."""
+    """Yield the statements of a time step of layer k: sums in g by gate, then the new state."""
     cell, n_units = _CELLS[architecture.cell], architecture.hidden_layer_sizes[k]
     n_gates = (len(cell.blocks) - 1) * n_units
     n_sums = n_gates + n_units
@@ -357,44 +408,25 @@ def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterato
     names |= {"h": f"state->h{k}[j]", "cell_state": f"state->cell_state{k}[j]"}
     candidate, product = names["candidate"], at("g", n_sums)
     yield from for_(n_sums, f"g[j] = @b{k}[j];")
-    yield from _add_product(x, n_inputs, f"@W{k}", n_sums, "g[j]")
-    yield from _add_product(
+    yield from add_product(x, n_inputs, f"@W{k}", n_sums, "g[j]")
+    yield from add_product(
         f"state->h{k}", n_units, f"@U{k}", n_gates if cell.inner else n_sums, "g[j]"
     )
     if n_gates:
-        yield from _activated("g[j]", n_gates, "@sigmoid", 18)
+        yield from activated("g[j]", n_gates, "@sigmoid", 18)
     if architecture.reset_after:
         yield from for_(n_units, f"{product} = @c{k}[j];")
-        yield from _add_product(f"state->h{k}", n_units, f"@V{k}", n_units, product)
+        yield from add_product(f"state->h{k}", n_units, f"@V{k}", n_units, product)
         yield from for_(n_units, f"{candidate} += {names[cell.inner]} * {product};")
     elif cell.inner:
         yield from for_(n_units, f"inner[j] = {names[cell.inner]} * {names['h']};")
-        yield from _add_product("inner", n_units, f"@V{k}", n_units, candidate)
+        yield from add_product("inner", n_units, f"@V{k}", n_units, candidate)
     if architecture.activation == "relu":
         yield from for_(n_units, f"{candidate} = {candidate} < 0.0f ? 0.0f : {candidate};")
     else:
-        yield from _activated(candidate, n_units, "@tanh", 9)
+        yield from activated(candidate, n_units, "@tanh", 9)
     yield from for_(n_units, cell.update.format(**names))
     if "{cell_state}" in cell.update:
         yield from for_(n_units, f"{candidate} = {names['cell_state']};")
-        yield from _activated(candidate, n_units, "@tanh", 9)
+        yield from activated(candidate, n_units, "@tanh", 9)
         yield from for_(n_units, f"{names['h']} = {names['o']} * {candidate};")
-
-
-def _activated(numbers: str, n: int, function: str, limit: int) -> Iterator[str]:
-    """Statements that apply σ or tanh to n numbers."""
-    yield from for_(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
-    yield from for_(n, f"{numbers} = {function}({numbers});")
-
-
-def _add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -> Iterator[str]:
-    """Statements of sums += x weights, four rows at a time, as sums are then touched less often."""
-    for start, stop, n in ((0, n_rows - n_rows % 4, 4), (n_rows - n_rows % 4, n_rows, 1)):
-        if start == stop:
-            continue
-        rows = ["i" if not i else f"i + {i}" for i in range(n)]
-        terms = [f"{x}[{row}] * {weights}[{row}][j]" for row in rows]
-        yield f"for (i = {start}; i < {stop}; i += {n})"
-        yield f"    for (j = 0; j < {n_columns}; j++)"
-        yield f"        {sums} += {terms[0]}" + ";" * (n == 1)
-        yield from (f"            + {term}" + ";" * (term is terms[-1]) for term in terms[1:])

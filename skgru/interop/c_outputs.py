@@ -1,4 +1,4 @@
-"""Statements of C from the outputs of a network to probabilities and numbers."""
+"""C statements that turn the outputs of a network into probabilities and numbers."""
 
 from skgru.interop.c_text import for_, string
 from skgru.outputs import Labels, Multilabel, Numbers, Outputs, Quantiles
@@ -34,7 +34,7 @@ for (j = 0; j < {n}; j++) {{
 for (j = 0; j < {n}; j++)
     out[j] /= total;"""
 _SORT = """\
-/* the quantiles of each target, in rising order */
+/* the quantiles of each target, in increasing order */
 for (i = 0; i < {n}; i += {n_quantiles})
     for (j = 1; j < {n_quantiles}; j++) {{
         const float moved = y[i + j];
@@ -45,22 +45,22 @@ for (i = 0; i < {n}; i += {n_quantiles})
     }}"""
 
 
-# statement for each function from outputs to predictions
+# C statement of each inverse link
 _INVERSE_LINKS = {"identity": "out[j] = y[j];", "exp": "out[j] = expf(y[j]);"}
 
 
-def meaning_of(outputs: Outputs) -> tuple[int, list[str], list[str]]:
-    """Return the number of predictions, statements that compute them, and further functions."""
+def prediction_statements(outputs: Outputs) -> tuple[int, list[str], list[str]]:
+    """Return the number of predictions, the statements that compute them, and other functions."""
     match outputs:
         case Labels(classes):
             names = _CLASS % ",\n".join(f"        {string(label)}" for label in classes)
             n = len(classes)
             if outputs.n_outputs == 1:
-                of_logit = [
+                probabilities = [
                     "out[0] = 1.0f / (1.0f + expf(y[0]));",
                     "out[1] = 1.0f / (1.0f + expf(-y[0]));",
                 ]
-                return n, of_logit, [names]
+                return n, probabilities, [names]
             return n, _SOFTMAX.format(n=n).split("\n"), [names]
         case Multilabel(n_labels):
             return n_labels, for_(n_labels, "out[j] = 1.0f / (1.0f + expf(-y[j]));"), []

@@ -1,6 +1,6 @@
-"""Pieces of C: loops, declarations, arrays and strings."""
+"""Pieces of C code: loops, declarations, arrays and strings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Any
 
@@ -8,21 +8,43 @@ import numpy as np
 
 
 def for_(n: int, statement: str) -> list[str]:
-    """Statements for every j below n."""
+    """Return a loop of a statement over j from 0 to n - 1."""
     return [f"for (j = 0; j < {n}; j++)", f"    {statement}"]
 
 
 def at(array: str, offset: int) -> str:
-    """Write the element j of an array from an offset on."""
+    """Return the expression for element j after an offset of an array."""
     return f"{array}[{offset} + j]" if offset else f"{array}[j]"
 
 
+def activated(numbers: str, n: int, function: str, limit: int) -> Iterator[str]:
+    """Yield the statements that apply σ or tanh to n numbers."""
+    yield from for_(n, f"{numbers} = @limited({numbers}, {limit}.0f);")
+    yield from for_(n, f"{numbers} = {function}({numbers});")
+
+
+def add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) -> Iterator[str]:
+    """Yield the statements of sums += x weights.
+
+    Four rows at a time, so that the sums are loaded and stored less often.
+    """
+    for start, stop, n in ((0, n_rows - n_rows % 4, 4), (n_rows - n_rows % 4, n_rows, 1)):
+        if start == stop:
+            continue
+        rows = ["i" if not i else f"i + {i}" for i in range(n)]
+        terms = [f"{x}[{row}] * {weights}[{row}][j]" for row in rows]
+        yield f"for (i = {start}; i < {stop}; i += {n})"
+        yield f"    for (j = 0; j < {n_columns}; j++)"
+        yield f"        {sums} += {terms[0]}" + ";" * (n == 1)
+        yield from (f"            + {term}" + ";" * (term is terms[-1]) for term in terms[1:])
+
+
 def string(label: Any) -> str:
-    """Write a label as a C string literal, whatever characters it has."""
+    """Return a label as a C string literal; escape special characters."""
     text = str(label).encode("utf-8", "surrogatepass")
     if b"\0" in text:
         raise ValueError(f"The label {label!r} has a NUL, at which a string ends in C.")
-    # octal, as its digits end after three; a question mark may be part of a trigraph
+    # octal escapes have at most three digits, unlike hexadecimal ones; "?" may start a trigraph
     special = b'"\\?@'
     return '"' + "".join(
         chr(c) if 32 <= c < 127 and c not in special else f"\\{c:03o}" for c in text
@@ -30,18 +52,18 @@ def string(label: Any) -> str:
 
 
 def declarations(arrays: dict[str, int]) -> str:
-    """Declare arrays of float, given the size of each."""
+    """Return declarations of arrays of float, given their sizes."""
     return "".join(f"    float {name}[{n}];\n" for name, n in arrays.items())
 
 
 def function(head: str, declarations: str, statements: Iterable[str]) -> str:
-    """Define a function."""
+    """Return the definition of a function."""
     body = "".join(f"    {line}\n" for line in statements)
     return f"static inline {head}\n{{\n{declarations}\n{body}}}\n"
 
 
 def array(name: str, values: np.ndarray) -> str:
-    """Write the definition of an array of float, in the shortest digits that are exact."""
+    """Return the definition of an array of float, with the shortest decimals that are exact."""
     shape = "".join(f"[{n}]" for n in values.shape)
     rows = [
         "\n".join(wrap(", ".join(f"{number}f" for number in row), 96))

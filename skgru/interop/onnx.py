@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX graphs."""
+"""Export fitted estimators as ONNX graphs."""
 
 from collections.abc import Callable
 from itertools import count
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
-from skgru.interop.poolings import form_of
+from skgru.interop.poolings import exported_pooling
 from skgru.interop.standard import joined, standard_form
 from skgru.model.network import Head, Layer, Network
 from skgru.outputs import Labels, Multilabel, Numbers, Outputs, Quantiles
@@ -17,15 +17,15 @@ from skgru.outputs import Labels, Multilabel, Numbers, Outputs, Quantiles
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-# The first opset in which every reduction takes its axes as an input; onnxruntime has it from 1.14.
+# First opset in which every reduction takes its axes as an input; onnxruntime 1.14 supports it.
 OLDEST_OPSET = 18
 
-# ONNX's orders of the gates
+# ONNX's order of the gates
 ORDERS = {"RNN": "h", "GRU": "zrh", "LSTM": "iofg"}
 
 
 class Node(NamedTuple):
-    """An operator, the names of what it takes and gives, and its attributes."""
+    """An operator with the names of its inputs and outputs, and its attributes."""
 
     operator: str
     inputs: list[str]
@@ -34,12 +34,12 @@ class Node(NamedTuple):
 
 
 class Graph:
-    """Nodes and constants, before they become ONNX's.
+    """Nodes and constants that become an ONNX graph.
 
     Parameters
     ----------
     new_name : callable, default=None
-        Makes a name that is not taken yet out of another.
+        Takes a name; returns a unique one.
 
     Attributes
     ----------
@@ -54,27 +54,27 @@ class Graph:
         self.constants: dict[str, np.ndarray] = {}
 
     def add(self, operator: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
-        """Add a node of one output, whose name it returns; arrays among inputs are constants."""
+        """Add a node with one output and return its name; arrays in `inputs` become constants."""
         return self.add_with_outputs(operator, 1, *inputs, **attributes)[0]
 
     def add_with_outputs(
         self, operator: str, n_outputs: int, *inputs: str | np.ndarray, **attributes: Any
     ) -> list[str]:
-        """Add a node of several outputs."""
+        """Add a node with several outputs and return their names."""
         names = [name if isinstance(name, str) else self._constant(name) for name in inputs]
-        while not names[-1]:  # optional ones at the end
+        while not names[-1]:  # optional inputs at the end
             names.pop()
         outputs = [self._new_name(operator) for _ in range(n_outputs)]
         self.nodes.append(Node(operator, names, outputs, attributes))
         return outputs
 
     def name(self, result: str, name: str) -> None:
-        """Give what a node has made another name."""
+        """Add another name for an output."""
         self.nodes.append(Node("Identity", [result], [name], {}))
 
     def _constant(self, array: np.ndarray) -> str:
         name = self._new_name("constant")
-        # onnxruntime has no recurrent operator in float64
+        # onnxruntime has no recurrent operators in float64
         self.constants[name] = array.astype(np.float32) if array.dtype.kind == "f" else array
         return name
 
@@ -82,60 +82,61 @@ class Graph:
 def to_onnx(
     estimator: BaseGRU, *, lengths: bool = False, target_opset: int | None = None
 ) -> "ModelProto":
-    """Express a fitted classifier or regressor as an ONNX graph of standard operators.
+    """Export a fitted classifier or regressor as an ONNX graph of standard operators.
 
-    Every cell becomes ONNX's RNN, GRU or LSTM, and none is approximated: a light GRU is a GRU whose
-    reset gate is one. The graph computes in float32, as onnxruntime's recurrent operators do, also
-    of a model with `dtype="float64"`.
+    Every cell becomes an RNN, GRU or LSTM of ONNX, without approximation: for instance, a light GRU
+    is a GRU whose reset gate is one. The graph computes in float32, as onnxruntime's recurrent
+    operators do, even if the model has `dtype="float64"`.
 
     Parameters
     ----------
     estimator : GRUClassifier or GRURegressor
-        Fitted. Of pipelines, see `register_skl2onnx`.
+        A fitted estimator. For pipelines, see `register_skl2onnx`.
     lengths : bool, default=False
-        Whether the graph has a second input, the number of time steps of each sequence: it is
-        needed where sequences of different lengths come as one array. What the array holds after
-        the end of a sequence then does not count, be it NaN.
+        Whether the graph has a second input with the number of time steps of each sequence. It is
+        needed to pass sequences of different lengths as one array. Values after the end of a
+        sequence are then ignored, even if they are NaN.
     target_opset : int, default=None
-        Version of ONNX's operators, 18 or newer; None is 18, which most runtimes read.
+        Version of ONNX's operators, at least 18. None is 18, which most runtimes support.
 
     Returns
     -------
     model : onnx.ModelProto
-        With the inputs
+        A model with the inputs
 
-        - `X`: float32 of shape (n_samples, n_timesteps, n_channels), where both first are free; or
-          (n_samples, n_timesteps * n_channels) if the estimator was fitted on a table;
-        - `lengths`: int64 of shape (n_samples,), each from 1 to n_timesteps, if wanted;
+        - `X`: float32 of shape (n_samples, n_timesteps, n_channels), where n_samples and
+          n_timesteps are dynamic; or (n_samples, n_timesteps * n_channels) if the estimator was
+          fitted on a table;
+        - `lengths`: int64 of shape (n_samples,), from 1 to n_timesteps, if `lengths` is True;
 
-        and the outputs of a classifier
+        and, for a classifier, the outputs
 
-        - `label`: int64 or string of the shape of `predict`; int64 also for labels that were bool
+        - `label`: int64 or string, of the shape of `predict`; int64 also if the labels were bool
           or float;
-        - `probabilities`: float32 of the shape of `predict_proba`;
+        - `probabilities`: float32, of the shape of `predict_proba`;
 
-        or of a regressor
+        or, for a regressor, the output
 
-        - `variable`: float32 of the shape of `predict`.
+        - `variable`: float32, of the shape of `predict`.
 
-        With `return_sequences`, numbers are NaN after the end of a sequence, and labels there mean
-        nothing.
+        With `return_sequences`, numbers after the end of a sequence are NaN, and labels there are
+        arbitrary.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is none of skgru's.
+        If `estimator` is not an estimator of skgru.
     ValueError
-        If `target_opset` is unknown to the installed onnx or too old, or if `lengths` are wanted
-        of a model that was fitted on a table.
+        If `target_opset` is below 18 or not supported by the installed onnx, or if `lengths` is
+        True and the model was fitted on a table.
     ImportError
         If onnx is not installed.
 
     See Also
     --------
-    register_skl2onnx : For pipelines.
+    register_skl2onnx : Export pipelines.
 
     Examples
     --------
@@ -198,7 +199,7 @@ def to_onnx(
         producer_name="skgru",
         producer_version=__version__,
     )
-    # no newer than it has to be, for older runtimes to read it
+    # the oldest possible version, so that older runtimes can read the model
     model.ir_version = helper.find_min_ir_version_for(model.opset_import)
     onnx.checker.check_model(model)
     return model
@@ -213,7 +214,7 @@ def _shape_of_x(estimator: BaseGRU) -> list[str | int]:
 def shapes_of_outputs(
     estimator: BaseGRU, shape_of_x: list[str | int | None]
 ) -> dict[str, list[str | int | None]]:
-    """Shapes of what `add_estimator` makes."""
+    """Return the shapes of the results of `add_estimator`."""
     n_samples, n_timesteps = shape_of_x[:2]
     if estimator._fitted_on_table:
         n_timesteps = estimator.n_features_in_ // estimator._n_channels_seen
@@ -244,15 +245,15 @@ def add_estimator(graph: Graph, estimator: BaseGRU, x: str, lengths: str) -> dic
     graph : Graph
     estimator : GRUClassifier or GRURegressor
     x : str
-        float32 of shape (n_samples, n_timesteps, n_channels), or (n_samples, n_timesteps *
-        n_channels) if it was fitted on a table.
+        Name of X: float32 of shape (n_samples, n_timesteps, n_channels), or (n_samples,
+        n_timesteps * n_channels) if the estimator was fitted on a table.
     lengths : str
-        int64 of shape (n_samples,), or "" if all sequences have all time steps.
+        Name of the lengths: int64 of shape (n_samples,), or "" if there is no padding.
 
     Returns
     -------
     results : dict of str to str
-        The names in the graph of "label" and "probabilities", or of "variable".
+        Names in the graph of "label" and "probabilities", or of "variable".
     """
     if estimator._fitted_on_table:
         x = graph.add("Reshape", x, np.array([0, -1, estimator._n_channels_seen]))
@@ -278,12 +279,12 @@ def _unknown(outputs: Outputs) -> NotImplementedError:
 
 
 def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[str, str]:
-    """Add layers, pooling and head; return the outputs, and which steps are no padding.
+    """Add layers, pooling and head; return the names of the outputs and of the mask.
 
-    The outputs are (n_samples, n_outputs), or (n_samples, n_timesteps, n_outputs); the steps
-    (n_samples, n_timesteps, 1), or "" if there is nothing to tell.
+    The outputs have shape (n_samples, n_outputs) or (n_samples, n_timesteps, n_outputs). The mask
+    of time steps that are not padding has shape (n_samples, n_timesteps, 1), or is "".
     """
-    arch, pooling = network.architecture, form_of(network.architecture.pooling)
+    arch, pooling = network.architecture, exported_pooling(network.architecture.pooling)
     layers, query, head = network.views(network.parameters)
     x = graph.add("Transpose", x, perm=[1, 0, 2])  # time-major from here on
     n_steps = graph.add("Cast", lengths, to=_type("INT32")) if lengths else ""
@@ -305,7 +306,7 @@ def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[
 
 
 def _add_present(graph: Graph, x: str, lengths: str) -> str:
-    """Say which steps of time-major sequences are no padding: (n_timesteps, n_samples, 1)."""
+    """Add the mask of time steps that are not padding, of shape (n_timesteps, n_samples, 1)."""
     shape = graph.add("Shape", x)
     n_steps = graph.add("Gather", shape, np.array(0))
     steps = graph.add("Range", np.array(0), n_steps, np.array(1))
@@ -316,7 +317,7 @@ def _add_present(graph: Graph, x: str, lengths: str) -> str:
 def _add_layer(
     graph: Graph, network: Network, directions: list[Layer], x: str, n_steps: str
 ) -> tuple[str, str]:
-    """Add a layer; return its states (T, n_directions, N, H), and the last (n_directions, N, H)."""
+    """Add a layer; return its states (T, n_directions, N, H) and last ones (n_directions, N, H)."""
     arch = network.architecture
     forms = [standard_form(arch.cell, layer) for layer in directions]
     operator = forms[0][0]
@@ -329,21 +330,17 @@ def _add_layer(
     if arch.activation == "relu":
         attributes["activations"] = ["Sigmoid", "Relu"] * len(directions)
     gates = [joined(form, ORDERS[operator]) for _, form in forms]
-    states, last = graph.add_with_outputs(
-        operator,
-        2,
-        x,
+    weights = [
         np.stack([gate.W.T for gate in gates]),
         np.stack([gate.U.T for gate in gates]),
         np.stack([np.concatenate([gate.b, gate.c]) for gate in gates]),
-        n_steps,
-        **attributes,
-    )
+    ]
+    states, last = graph.add_with_outputs(operator, 2, x, *weights, n_steps, **attributes)
     return states, last
 
 
 def _add_join(graph: Graph, states: str) -> str:
-    """Put the states of both directions, (T, n_directions, N, H), side by side, (T, N, width)."""
+    """Concatenate the states of both directions: (T, n_directions, N, H) to (T, N, width)."""
     states = graph.add("Transpose", states, perm=[0, 2, 1, 3])
     return graph.add("Reshape", states, np.array([0, 0, -1]))
 
@@ -352,7 +349,7 @@ def _add_head(graph: Graph, states: str, head: Head) -> str:
     return graph.add("Add", graph.add("MatMul", states, head.W), head.b)
 
 
-# ---- meaning of the outputs --------------------------------------------------------------------
+# ---- from outputs to predictions ---------------------------------------------------------------
 
 
 def _add_labels(graph: Graph, fitted: Labels, outputs: str, present: str) -> dict[str, str]:
@@ -377,7 +374,7 @@ def _add_multilabel(graph: Graph, outputs: str, present: str) -> dict[str, str]:
 
 
 def labels(classes: np.ndarray) -> np.ndarray:
-    """Give classes a type that ONNX has: integers, or strings."""
+    """Convert classes to a type that ONNX supports: integers or strings."""
     if classes.dtype.kind == "u" and classes.max() > np.iinfo(np.int64).max:
         raise ValueError(f"ONNX labels are int64, which does not hold the label {classes.max()}.")
     if classes.dtype.kind in "biuf":
@@ -385,7 +382,7 @@ def labels(classes: np.ndarray) -> np.ndarray:
     return classes.astype(object)
 
 
-# ONNX's operator for each function from outputs to predictions
+# ONNX operator of each inverse link
 INVERSE_LINKS = {"identity": "", "exp": "Exp"}
 
 
@@ -406,7 +403,7 @@ def _add_numbers(graph: Graph, fitted: Numbers | Quantiles, numbers: str, by_ste
 
 
 def _hide_padding(graph: Graph, outputs: str, present: str) -> str:
-    """Make the outputs NaN after the end of a sequence."""
+    """Set the outputs after the end of a sequence to NaN."""
     return (
         graph.add("Where", present, outputs, np.array(np.float32(np.nan))) if present else outputs
     )

@@ -1,6 +1,6 @@
-"""Each pooling in the terms of other runtimes: ONNX, PyTorch and C.
+"""Poolings in ONNX, PyTorch and C.
 
-A new pooling is an entry of `FORMS`; exporters raise for a pooling that has none.
+To export a new pooling, add it to `EXPORTED_POOLINGS`. The exporters raise for any other pooling.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from skgru.interop.onnx import Graph
 
 
-class CForm(NamedTuple):
-    """A pooling as C statements, one time step after the other.
+class CPooling(NamedTuple):
+    """A pooling as C code, computed one time step at a time.
 
     Attributes
     ----------
     first : str
         Value of `pooled` before the first step.
     update : str
-        Statement for every unit j, with the state `{h}` and the pooled state `{pooled}`.
+        Statement that updates the pooled state `{pooled}` of unit j with its state `{h}`.
     counts_steps : bool
-        Whether the statement needs the number of steps, `state->n_steps[0]`.
+        Whether `update` uses the number of time steps so far, `state->n_steps[0]`.
     """
 
     first: str
@@ -32,40 +32,42 @@ class CForm(NamedTuple):
     counts_steps: bool = False
 
 
-class Form(NamedTuple):
-    """One pooling in all runtimes.
+class ExportedPooling(NamedTuple):
+    """Implementations of a pooling in other runtimes.
 
     Attributes
     ----------
     onnx : callable or None
-        Takes the graph, states (n_timesteps, n_samples, width), a mask (n_timesteps, n_samples,
-        1) of the steps that are not padding, or "", and the query; adds nodes and returns the
-        name of the pooled states (n_samples, width). None if the last state needs no nodes.
+        Adds nodes to a graph and returns the name of the pooled states, (n_samples, width). Its
+        arguments are the graph, the states (n_timesteps, n_samples, width), a mask (n_timesteps,
+        n_samples, 1) of the time steps that are not padding, or "", and the query. None if the last
+        state is used as it is.
     torch : callable or None
-        Takes states (n_samples, n_timesteps, width), which are 0 in the padding, a mask or None,
-        and the query; returns the pooled states.
-    c : CForm or None
-        None if it cannot be computed step by step in constant memory, or needs no statement.
+        Takes states (n_samples, n_timesteps, width) that are 0 in the padding, a mask or None, and
+        the query; returns the pooled states. None if the last state is used as it is.
+    c : CPooling or None
+        None if the last state is used as it is, or if the pooling cannot be computed one time step
+        at a time in constant memory.
     """
 
     onnx: Callable[["Graph", str, str, np.ndarray], str] | None
     torch: Callable[["Tensor", "Tensor | None", "Tensor | None"], "Tensor"] | None
-    c: CForm | None
+    c: CPooling | None
 
 
-def form_of(pooling: str) -> Form:
-    """Look up a pooling.
+def exported_pooling(pooling: str) -> ExportedPooling:
+    """Return the implementations of a pooling.
 
     Raises
     ------
     NotImplementedError
-        If it has no form in other runtimes.
+        If the pooling cannot be exported.
     """
-    if pooling not in FORMS:
+    if pooling not in EXPORTED_POOLINGS:
         raise NotImplementedError(
-            f"pooling={pooling!r} has no form in other runtimes; {list(FORMS)} have."
+            f"pooling={pooling!r} has no form in other runtimes; {list(EXPORTED_POOLINGS)} have."
         )
-    return FORMS[pooling]
+    return EXPORTED_POOLINGS[pooling]
 
 
 def _type(name: str) -> int:
@@ -125,7 +127,7 @@ def _torch_attention(
 
 
 def _onnx_zero_padding(graph: "Graph", states: str, present: str) -> str:
-    """Set padding to 0, as onnxruntime has it; ONNX does not say what stands there."""
+    """Set states in the padding to 0. onnxruntime does, but ONNX does not require it."""
     return graph.add("Where", present, states, np.array(np.float32(0))) if present else states
 
 
@@ -137,16 +139,16 @@ def _torch_lowest_padding(values: "Tensor", present: "Tensor | None") -> "Tensor
     return values if present is None else values.masked_fill(~present, -np.inf)
 
 
-FORMS: dict[str, Any] = {
-    "last": Form(None, None, None),
-    "mean": Form(
+EXPORTED_POOLINGS: dict[str, Any] = {
+    "last": ExportedPooling(None, None, None),
+    "mean": ExportedPooling(
         _onnx_mean,
         _torch_mean,
-        CForm("0.0f", "{pooled} += ({h} - {pooled}) / state->n_steps[0];", counts_steps=True),
+        CPooling("0.0f", "{pooled} += ({h} - {pooled}) / state->n_steps[0];", counts_steps=True),
     ),
-    # no state of any cell is below -1
-    "max": Form(
-        _onnx_max, _torch_max, CForm("-1.0f", "{pooled} = {h} > {pooled} ? {h} : {pooled};")
+    # no cell has states below -1
+    "max": ExportedPooling(
+        _onnx_max, _torch_max, CPooling("-1.0f", "{pooled} = {h} > {pooled} ? {h} : {pooled};")
     ),
-    "attention": Form(_onnx_attention, _torch_attention, None),
+    "attention": ExportedPooling(_onnx_attention, _torch_attention, None),
 }

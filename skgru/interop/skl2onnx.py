@@ -1,4 +1,4 @@
-"""Pipelines as ONNX graphs: converters for skl2onnx."""
+"""Converters for skl2onnx, to export pipelines as ONNX graphs."""
 
 from typing import Any
 
@@ -8,26 +8,35 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
-from skgru.interop.onnx import OLDEST_OPSET, Graph, add_estimator, labels, shapes_of_outputs
-from skgru.preprocessing import PerTimestep
+from skgru.interop.onnx import (
+    OLDEST_OPSET,
+    Graph,
+    add_estimator,
+    labels,
+    shapes_of_outputs,
+)
+from skgru.interop.onnx_patches import add_patches
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing.patches import n_patches
 from skgru.regressor import GRURegressor
 
 
 def register_skl2onnx() -> None:
-    """Teach skl2onnx the estimators, and `PerTimestep`.
+    """Register the estimators, `PerTimestep` and `Patches` with skl2onnx.
 
-    `skl2onnx.to_onnx` and `convert_sklearn` then take pipelines and other compositions that hold
-    them. The first input is float32 of two or three dimensions: that of a `PerTimestep` or an
-    estimator which comes first, of the form that it was fitted on. A second input of type
-    `Int64TensorType([None])` is the number of time steps of each sequence, as `lengths=True` of
-    `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep`.
+    `skl2onnx.to_onnx` and `convert_sklearn` then accept pipelines and other compositions that
+    contain them. The first input is float32. It has two or three dimensions, like the X that the
+    first transformer or estimator was fitted on. An optional second input of type
+    `Int64TensorType([None])` is the number of time steps of each sequence, as with `lengths=True`
+    in `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep` or
+    `Patches`, which replaces time steps by patches. `PerSequence` cannot be converted.
 
-    Classifiers have skl2onnx's options `zipmap` (True, False or "columns") and
-    `output_class_labels`; a multilabel indicator and `return_sequences` need `zipmap=False`. The
-    outputs are those of `to_onnx`, but where a regressor predicts one number a sequence they are of
-    shape (n_samples, 1), as skl2onnx has them of all regressors.
+    Classifiers support skl2onnx's options `zipmap` (True, False or "columns") and
+    `output_class_labels`. Multilabel indicators and `return_sequences` need `zipmap=False`. The
+    outputs are those of `to_onnx`, with one exception: a regressor that predicts one number per
+    sequence has outputs of shape (n_samples, 1), as all regressors in skl2onnx.
 
-    Calling it again changes nothing.
+    Calling this function again has no effect.
 
     Raises
     ------
@@ -36,7 +45,7 @@ def register_skl2onnx() -> None:
 
     See Also
     --------
-    to_onnx : Of an estimator alone; does not need skl2onnx.
+    to_onnx : Export a single estimator; does not need skl2onnx.
 
     Examples
     --------
@@ -54,7 +63,7 @@ def register_skl2onnx() -> None:
         options={
             "zipmap": [True, False, "columns"],
             "output_class_labels": [False, True],
-            "nocl": [False],  # which skl2onnx asks every classifier for
+            "nocl": [False],  # skl2onnx looks it up for every classifier
         },
     )
     update_registered_converter(GRURegressor, "SkgruGRURegressor", _set_types, _convert)
@@ -65,13 +74,18 @@ def register_skl2onnx() -> None:
         _convert_steps,
         parser=_parse_steps,
     )
+    update_registered_converter(
+        Patches, "SkgruPatches", _set_types_of_patches, _convert_patches, parser=_parse_steps
+    )
+    # no converter is reached, as its types are asked for first
+    update_registered_converter(PerSequence, "SkgruPerSequence", _refuse_sequences, _convert)
 
 
 # ---- the estimators ----------------------------------------------------------------------------
 
 
 def _set_types(operator: Any) -> None:
-    """Tell skl2onnx the types and shapes of what an estimator makes."""
+    """Set the types and shapes of an estimator's outputs."""
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
     estimator = operator.raw_operator
@@ -85,8 +99,8 @@ def _set_types(operator: Any) -> None:
     options = operator.scope_inst.get_options(estimator, {"zipmap": True})
     if options["zipmap"] and shapes[0][1:]:
         raise NotImplementedError(
-            "Of a multilabel indicator, or of a label each time step, there is no map from labels "
-            "to probabilities; convert with options={'zipmap': False}."
+            "A multilabel indicator or one label per time step cannot be mapped from labels to "
+            "probabilities; convert with options={'zipmap': False}."
         )
     strings = labels(estimator.classes_).dtype == object
     operator.outputs[0].type = (StringTensorType if strings else Int64TensorType)(shapes[0])
@@ -94,7 +108,7 @@ def _set_types(operator: Any) -> None:
 
 
 def _check_inputs(operator: Any) -> None:
-    """Refuse another form of X than that of the fit, and what is not X or lengths."""
+    """Raise if X has other dimensions than in `fit`, or if there are other inputs than lengths."""
     model = operator.raw_operator
     name, on_table = type(model).__name__, model._fitted_on_table
     x, *lengths = operator.inputs
@@ -113,23 +127,35 @@ def _check_inputs(operator: Any) -> None:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add an estimator's nodes to skl2onnx's."""
-    from onnx import TensorProto, numpy_helper
-
+    """Add the nodes of an estimator to the graph of skl2onnx."""
     estimator: BaseGRU = operator.raw_operator
-    if container.target_opset_onnx < OLDEST_OPSET:
-        raise ValueError(
-            f"{type(estimator).__name__} needs target_opset >= {OLDEST_OPSET}, got "
-            f"{container.target_opset_onnx}."
-        )
-    graph = Graph(scope.get_unique_variable_name)
-    x, *lengths = (variable.full_name for variable in operator.inputs)
-    x = graph.add("Cast", x, to=TensorProto.FLOAT)
-    results = list(add_estimator(graph, estimator, x, *lengths or [""]).values())
+    graph, x, lengths = _begin(scope, operator, container)
+    results = list(add_estimator(graph, estimator, x, lengths).values())
     for result, output in zip(results, operator.outputs, strict=True):
         if output.type.shape[1:] == [1] and not is_classifier(estimator):
             result = graph.add("Unsqueeze", result, np.array([1]))
         graph.name(result, output.full_name)
+    _add_nodes(graph, scope, container)
+
+
+def _begin(scope: Any, operator: Any, container: Any) -> tuple[Graph, str, str]:
+    """Return an empty graph, the name of x in float32, and that of lengths or ""."""
+    from onnx import TensorProto
+
+    if container.target_opset_onnx < OLDEST_OPSET:
+        raise ValueError(
+            f"{type(operator.raw_operator).__name__} needs target_opset >= {OLDEST_OPSET}, got "
+            f"{container.target_opset_onnx}."
+        )
+    graph = Graph(scope.get_unique_variable_name)
+    x, *lengths = (variable.full_name for variable in operator.inputs)
+    return graph, graph.add("Cast", x, to=TensorProto.FLOAT), lengths[0] if lengths else ""
+
+
+def _add_nodes(graph: Graph, scope: Any, container: Any) -> None:
+    """Add a graph to skl2onnx's."""
+    from onnx import numpy_helper
+
     for name, array in graph.constants.items():
         container.initializers.append(numpy_helper.from_array(array, name))
     for node in graph.nodes:
@@ -142,14 +168,14 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         )
 
 
-# ---- PerTimestep -------------------------------------------------------------------------------
+# ---- transformers of sequences -----------------------------------------------------------------
 
 
 def _parse_steps(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
-    """Let lengths, if there are any, go by unchanged."""
+    """Declare the inputs and outputs; lengths, if any, go beside the transformed sequences."""
     from skl2onnx.common.data_types import FloatTensorType
 
-    operator = scope.declare_local_operator("SkgruPerTimestep", model)
+    operator = scope.declare_local_operator(f"Skgru{type(model).__name__}", model)
     operator.inputs = inputs
     operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType()))
     for lengths in inputs[1:]:
@@ -173,7 +199,7 @@ def _set_types_of_steps(operator: Any) -> None:
 
 
 def _convert_steps(scope: Any, operator: Any, container: Any) -> None:
-    """Reshape to a row a step, convert the transformer, and reshape back."""
+    """Reshape to one row per time step, convert the transformer, and reshape back."""
     from onnx import TensorProto
     from skl2onnx.algebra.onnx_operator import OnnxSubEstimator
     from skl2onnx.algebra.onnx_ops import (
@@ -201,3 +227,35 @@ def _convert_steps(scope: Any, operator: Any, container: Any) -> None:
     result.add_to(scope, container)
     for taken, given in zip(lengths, operator.outputs[1:], strict=True):
         OnnxIdentity(taken, output_names=[given], **version).add_to(scope, container)
+
+
+def _set_types_of_patches(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    model: Patches = operator.raw_operator
+    check_is_fitted(model)
+    _check_inputs(operator)
+    n_samples, n_steps = operator.inputs[0].type.shape[:2]
+    if model._fitted_on_table:
+        n_steps = model.n_features_in_ // model._n_channels_in
+    known = isinstance(n_steps, int)
+    count = int(n_patches(n_steps, model.size_, model.stride_)) if known else None
+    n_channels = model._n_channels_out
+    columns = [count * n_channels] if model._fitted_on_table else [count, n_channels]
+    operator.outputs[0].type = FloatTensorType([n_samples, *columns])
+
+
+def _convert_patches(scope: Any, operator: Any, container: Any) -> None:
+    graph, x, lengths = _begin(scope, operator, container)
+    results = add_patches(graph, operator.raw_operator, x, lengths)
+    # lengths are among the outputs if they are among the inputs
+    for result, output in zip(results, operator.outputs, strict=False):
+        graph.name(result, output.full_name)
+    _add_nodes(graph, scope, container)
+
+
+def _refuse_sequences(operator: Any) -> None:
+    raise NotImplementedError(
+        "PerSequence has no form in ONNX: what it computes of whole sequences may be any function. "
+        "Apply it before the graph, and convert the steps of the pipeline that follow."
+    )

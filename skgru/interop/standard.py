@@ -1,10 +1,10 @@
-"""Every cell as one of the three that other runtimes have: RNN, GRU or LSTM.
+"""Express every cell as one that other runtimes have: RNN, GRU or LSTM.
 
-None of it is an approximation. With σ(-a) = 1 - σ(a):
+The results are exact. They use σ(-a) = 1 - σ(a):
 
     cifg         an LSTM whose input gate is one minus its forget gate
-    mgu          a GRU whose reset gate is f, and whose update gate is 1 - f
-    light_gru    a GRU whose reset gate is 1: σ of 40 rounds to it, in float64 too
+    mgu          a GRU whose reset gate is f and whose update gate is 1 - f
+    light_gru    a GRU whose reset gate is 1: σ(40) rounds to 1, in float64 too
 """
 
 from typing import NamedTuple
@@ -13,14 +13,14 @@ import numpy as np
 
 from skgru.model.network import Layer
 
-ONE = 40.0
+ONE = 40.0  # pre-activation of a gate that is 1
 
-# the gates of a layer of cell="rnn", "gru" and "lstm", as their columns stand
+# order of the gates in the columns of skgru's weights
 OWN_ORDERS = {"RNN": "h", "GRU": "rzh", "LSTM": "ifog"}
 
 
 class Gates(NamedTuple):
-    """Weights of one gate, or of several side by side.
+    """Weights of one gate, or of several gates concatenated.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Gates(NamedTuple):
     c: np.ndarray
 
     def opposite(self) -> "Gates":
-        """One minus these gates."""
+        """Return the weights of one minus these gates."""
         return Gates(*(-array for array in self))
 
 
@@ -54,7 +54,8 @@ def standard_form(cell: str, layer: Layer) -> tuple[str, dict[str, Gates]]:
     -------
     operator : {"RNN", "GRU", "LSTM"}
     gates : dict of str to Gates
-        Of an RNN "h"; of a GRU "r", "z" (1 keeps the past) and "h"; of an LSTM "i", "f", "o", "g".
+        Weights by gate: "h" for an RNN; "r", "z" (1 keeps the past) and "h" for a GRU; "i", "f",
+        "o" and "g" for an LSTM.
     """
     n_gates = len(layer.b) // len(layer.U)
     gates = split(Gates(layer.W, layer.U, layer.b, np.zeros_like(layer.b)), n_gates)
@@ -80,7 +81,7 @@ def standard_form(cell: str, layer: Layer) -> tuple[str, dict[str, Gates]]:
 
 
 def layer_of(operator: str, form: dict[str, Gates]) -> Layer:
-    """Make a layer of a standard operator; of a GRU, one with `reset_after`."""
+    """Make a layer from the gates of a standard operator; a GRU gets `reset_after=True`."""
     gates = joined(form, OWN_ORDERS[operator])
     if operator != "GRU":
         return Layer(gates.W, gates.U, gates.b + gates.c, np.empty(0, gates.b.dtype))
@@ -91,12 +92,12 @@ def layer_of(operator: str, form: dict[str, Gates]) -> Layer:
 
 
 def split(gates: Gates, n_gates: int) -> list[Gates]:
-    """Take gates that lie side by side apart."""
+    """Split concatenated gates."""
     parts = [np.split(array, n_gates, axis=-1) for array in gates]
     return [Gates(*gate) for gate in zip(*parts, strict=True)]
 
 
 def joined(gates: dict[str, Gates], order: str) -> Gates:
-    """Put gates side by side in an order of their letters."""
+    """Concatenate gates in the given order of their letters."""
     in_order = [gates[letter] for letter in order]
     return Gates(*(np.concatenate(arrays, axis=-1) for arrays in zip(*in_order, strict=True)))

@@ -1,4 +1,4 @@
-"""Fitted estimators as PyTorch modules, and PyTorch modules as fitted estimators."""
+"""Convert fitted estimators to PyTorch modules, and PyTorch modules to fitted estimators."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ from skgru.regressor import GRURegressor
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# PyTorch's orders of the gates
+# PyTorch's order of the gates
 ORDERS = {"RNN": "h", "GRU": "rzh", "LSTM": "ifgo"}
 
-# and its names for Wᵀ, Uᵀ, b and c
+# PyTorch's names of Wᵀ, Uᵀ, b and c
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -28,44 +28,49 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 def to_torch(estimator: BaseGRU) -> "nn.Module":
-    """Express a fitted classifier or regressor as a PyTorch module.
+    """Convert a fitted classifier or regressor to a PyTorch module.
 
-    Cells become `nn.RNN`, `nn.GRU` or `nn.LSTM`: `rnn`, `gru` with `reset_after=True` and `lstm` as
-    they are, `cifg` as an LSTM whose input gate is one minus its forget gate, and `light_gru` as a
-    GRU whose reset gate is one (training it further in PyTorch does not keep the gates of `cifg`
-    coupled). PyTorch has no GRU whose reset gate acts before the product.
+    `rnn`, `gru` with `reset_after=True` and `lstm` become the `nn.RNN`, `nn.GRU` and `nn.LSTM` of
+    the same equations. `cifg` becomes an LSTM whose input gate is one minus its forget gate, and
+    `light_gru` a GRU whose reset gate is one; further training in PyTorch does not preserve these
+    constraints. PyTorch has no GRU whose reset gate is applied before the product.
 
     Parameters
     ----------
     estimator : GRUClassifier or GRURegressor
-        Fitted.
+        A fitted estimator.
 
     Returns
     -------
     module : torch.nn.Module
-        Of the estimator's dtype, on the CPU, in evaluation mode. `module(x)` takes a tensor of
-        shape (n_samples, n_timesteps, n_channels) or a `PackedSequence`, and `module(x, lengths)`
-        padded sequences of different lengths. It returns the outputs of the linear layer, of
-        shape (n_samples, n_outputs): the logits of the classes, of two classes or of a multilabel
-        indicator that of a 1; a regressor's numbers, of `loss="poisson"` the logarithm of the
-        mean, of `loss="quantile"` all quantiles of the first target, then of the second, as yet
-        unsorted. With `return_sequences`, they are of shape (n_samples, n_timesteps, n_outputs).
-        Its parts are `recurrent`, a list of layers, `head`, and the `query` of attention.
+        A module in evaluation mode, on the CPU, in the estimator's dtype. `module(x)` takes a
+        tensor of shape (n_samples, n_timesteps, n_channels) or a `PackedSequence`;
+        `module(x, lengths)` takes padded sequences of different lengths. It returns the outputs of
+        the linear layer, of shape (n_samples, n_outputs), or (n_samples, n_timesteps, n_outputs)
+        with `return_sequences`:
+
+        - for more than two classes, one logit per class;
+        - for two classes, the logit of the second; for a multilabel indicator, one per label;
+        - for a regressor, the predicted numbers; with `loss="poisson"`, the logarithm of the mean;
+          with `loss="quantile"`, the unsorted quantiles of the first target, then of the second.
+
+        The submodules are `recurrent`, a list of layers, and `head`; the parameter `query` belongs
+        to attention.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is none of skgru's.
+        If `estimator` is not an estimator of skgru.
     NotImplementedError
-        If PyTorch has no such cell.
+        If PyTorch has no equivalent of the cell.
     ImportError
         If PyTorch is not installed.
 
     See Also
     --------
-    from_torch : The way back.
+    from_torch : Convert a PyTorch module to an estimator.
 
     Examples
     --------
@@ -87,7 +92,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     arch = network.architecture
     if arch.cell == "gru" and not arch.reset_after:
         raise NotImplementedError(
-            "PyTorch's GRU has its reset gate after the product, this one was fitted with "
+            "PyTorch's GRU applies the reset gate after the product, but this one was fitted with "
             "reset_after=False; fit with reset_after=True."
         )
     if arch.cell == "mgu" or arch.activation == "relu":
@@ -143,50 +148,53 @@ def from_torch(
     multilabel: bool = False,
     **parameters: Any,
 ) -> GRUClassifier | GRURegressor:
-    """Make a fitted estimator of a trained PyTorch model, which then needs no PyTorch.
+    """Convert a trained PyTorch model to a fitted estimator, which does not need PyTorch.
 
     Parameters
     ----------
-    module : nn.GRU, nn.LSTM, nn.RNN, a list of these, or what `to_torch` returned
-        The recurrent layers; a list is stacked. On any device, in float32 or float64.
+    module : nn.GRU, nn.LSTM, nn.RNN, a list of these, or a result of `to_torch`
+        The recurrent layers; the layers of a list are stacked. On any device, in float32 or
+        float64.
     head : nn.Linear
-        The output layer, on what `pooling` makes of the top layer's states. Not given for what
-        `to_torch` returned, which has it.
+        The output layer, applied to the pooled states of the top layer. Leave it out for a result
+        of `to_torch`, which contains it.
     classes : array-like of shape (n_classes,), default=None
-        Labels of a classifier, in the order of the head's outputs. Of two classes, the head may
-        have two outputs (`nn.CrossEntropyLoss`), or one which is the logit of the second
+        Labels of a classifier, in the order of the head's outputs. For two classes, the head may
+        have two outputs (`nn.CrossEntropyLoss`), or one that is the logit of the second class
         (`nn.BCEWithLogitsLoss`).
     multilabel : bool, default=False
-        Whether the model is a classifier whose every output is the logit of a label of its own.
+        Whether the model is a multilabel classifier, with one logit per label.
     **parameters
-        Parameters of the estimator other than what the module says itself: `pooling`,
+        Parameters of the estimator that the module does not determine: `pooling`,
         `return_sequences`, `loss`, `quantiles`, `n_jobs`, those of further training, and so on.
 
     Returns
     -------
     estimator : GRUClassifier or GRURegressor
-        A classifier if there are `classes` or `multilabel`. It can do all that one fitted here
-        can; its `n_iter_` is 0 and its `loss_` infinite, as it has not been trained here.
+        A classifier if `classes` or `multilabel` is given. It works like any fitted estimator. As
+        it was not trained by `fit`, its `n_iter_` is 0 and its `loss_` is infinite.
 
     Raises
     ------
     TypeError
-        If `module` or `head` is something else, or a parameter is given that the module says.
+        If `module` or `head` has another type, or if a parameter is given that the module
+        determines.
     ValueError
-        If layers, head and classes do not fit together, if a module has `proj_size` or
+        If layers, head and classes do not match, if a module has `proj_size` or
         `nonlinearity="relu"`, or if a weight is not finite or neither float32 nor float64.
     ImportError
         If PyTorch is not installed.
 
     See Also
     --------
-    to_torch : The way there.
+    to_torch : Convert an estimator to a PyTorch module.
 
     Notes
     -----
-    `pooling="last"` is the last state of each direction, `h_n` of PyTorch. The backward one has
-    read the whole sequence; in `outputs[:, -1]` it has read one step, so that a bidirectional model
-    trained on this has no equal here. Dropout of the module is not taken over.
+    `pooling="last"` is the last state of each direction, `h_n` in PyTorch, where the backward
+    direction has read the whole sequence. In `outputs[:, -1]` it has read only one time step: a
+    bidirectional model trained on `outputs[:, -1]` has no equivalent in skgru. Dropout of the
+    module is ignored.
 
     Examples
     --------
@@ -201,15 +209,15 @@ def from_torch(
     query = None
     if isinstance(module, SequenceModel):
         if head is not None:
-            raise ValueError("What to_torch returned has its own head; leave head out.")
+            raise ValueError("The result of to_torch contains its head; leave head out.")
         said = {"pooling": module.pooling, "return_sequences": module.return_sequences}
         module, head, query = module.recurrent, module.head, module.query
     else:
         said = {}
         if parameters.get("pooling") == "attention":
             raise ValueError(
-                'pooling="attention" has a query to learn, which comes with what to_torch '
-                "returned; the poolings of other modules are last, mean and max."
+                'pooling="attention" has a query to learn, which only the result of to_torch '
+                "contains; the poolings of other modules are last, mean and max."
             )
     recurrent = list(module) if isinstance(module, nn.ModuleList | list | tuple) else [module]
     _check_recurrent(recurrent)
@@ -229,7 +237,7 @@ def from_torch(
     twice = sorted(said.keys() & parameters)
     if twice:
         raise TypeError(f"from_torch takes {', '.join(twice)} from the module; leave it out.")
-    parameters = {"n_channels": first.input_size} | parameters | said
+    parameters = {"n_channels": first.input_size, "pooling": "last"} | parameters | said
 
     own_head = _own_head(head)
     width = len(layers[-1][0].U) * len(layers[-1])
@@ -263,7 +271,7 @@ def _operator(layer: "nn.RNNBase") -> str:
 
 
 def _check_recurrent(layers: list) -> None:
-    """Refuse what is no stack of layers of one kind that there is here."""
+    """Raise unless the layers are a stack of one kind that skgru has."""
     from torch import nn
 
     if not layers:
@@ -271,17 +279,17 @@ def _check_recurrent(layers: list) -> None:
     for i, layer in enumerate(layers):
         if not isinstance(layer, nn.GRU | nn.LSTM | nn.RNN):
             raise TypeError(
-                "module must be an nn.GRU, nn.LSTM or nn.RNN, a list of these, or what to_torch "
-                f"returned; got {type(layer).__name__}."
+                "module must be an nn.GRU, nn.LSTM or nn.RNN, a list of these, or a result of "
+                f"to_torch; got {type(layer).__name__}."
             )
         if layer.proj_size:
             raise ValueError(
-                f"proj_size={layer.proj_size} projects the states of an LSTM, which no cell here "
-                "does; train with proj_size=0."
+                f"proj_size={layer.proj_size} projects the states of an LSTM, which skgru does not "
+                "support; train with proj_size=0."
             )
         if layer.mode == "RNN_RELU":
             raise ValueError(
-                'nonlinearity="relu" has no cell here; train with nonlinearity="tanh".'
+                'nonlinearity="relu" is not supported; train with nonlinearity="tanh".'
             )
         same = _operator(layers[0]), layers[0].bidirectional
         if (_operator(layer), layer.bidirectional) != same:
@@ -297,7 +305,7 @@ def _check_recurrent(layers: list) -> None:
 
 
 def _own_layers(module: "nn.RNNBase") -> list[list[Layer]]:
-    """Take the weights out of a module, a list of directions for each of its layers."""
+    """Return the weights of a module: a list of directions for each of its layers."""
     order = ORDERS[_operator(module)]
     layers = []
     for depth in range(module.num_layers):
@@ -323,8 +331,8 @@ def _array(parameter: "Tensor") -> np.ndarray:
 
     if parameter.dtype not in (torch.float32, torch.float64):
         raise ValueError(
-            f"A weight is {parameter.dtype}; call .float() on the module, as float32 and float64 "
-            "are what there is."
+            f"A weight is {parameter.dtype}; call .float() on the module: only float32 and float64 "
+            "are supported."
         )
     array = parameter.detach().cpu().numpy()
     if not np.isfinite(array).all():
@@ -343,7 +351,7 @@ def _n_targets(regressor: GRURegressor, n_outputs: int) -> int:
 
 
 def _by_class(head: Head, classes: ArrayLike) -> tuple[Head, np.ndarray]:
-    """Bring a head to the order of sorted classes, and of two to one logit."""
+    """Sort the outputs of a head by class, and reduce two outputs to one logit."""
     classes = np.asarray(classes)
     n_outputs = len(head.b)
     unique, order = np.unique(classes, return_index=True)
@@ -352,11 +360,11 @@ def _by_class(head: Head, classes: ArrayLike) -> tuple[Head, np.ndarray]:
     if n_outputs != len(classes) and (n_outputs, len(classes)) != (1, 2):
         raise ValueError(f"head has {n_outputs} outputs, but there are {len(classes)} classes.")
     if n_outputs == 1:
-        sign = -1 if order[0] else 1  # of the logit of what is now the second class
+        sign = -1 if order[0] else 1  # the logit must be that of the second of the sorted classes
         head = Head(sign * head.W, sign * head.b)
     else:
         head = Head(head.W[:, order], head.b[order])
-        if n_outputs == 2:  # the softmax of two is σ of their difference
+        if n_outputs == 2:  # the softmax of two logits is σ of their difference
             head = Head(np.diff(head.W, axis=1), np.diff(head.b))
-    # twice, as scikit-learn takes for numbers what has a class a sample
+    # each class twice: with one sample per class, scikit-learn may take labels for numbers
     return head, np.repeat(unique, 2)

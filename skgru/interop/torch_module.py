@@ -1,10 +1,10 @@
-"""The PyTorch module that `to_torch` returns; importing this file imports PyTorch."""
+"""PyTorch module of `to_torch`, in a file of its own because it imports PyTorch."""
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from skgru.interop.poolings import form_of
+from skgru.interop.poolings import exported_pooling
 
 
 class SequenceModel(nn.Module):
@@ -13,13 +13,13 @@ class SequenceModel(nn.Module):
     Parameters
     ----------
     recurrent : list of nn.GRU, nn.LSTM or nn.RNN
-        With `batch_first=True`, each upon the one before.
+        Stacked layers with `batch_first=True`.
     head : nn.Linear
     pooling : {"last", "mean", "max", "attention"}
     query : Tensor of shape (width,), or None
-        Of attention.
+        The query of attention.
     return_sequences : bool
-        Whether the head is applied to every state, instead of the pooled ones.
+        Whether the head is applied to every state instead of the pooled ones.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.recurrent = nn.ModuleList(recurrent)
         self.head = head
-        form_of(pooling)  # raises if there is none
+        exported_pooling(pooling)  # raises if it is unknown
         self.pooling = pooling
         self.query = None if query is None else nn.Parameter(query)
         self.return_sequences = return_sequences
@@ -47,19 +47,19 @@ class SequenceModel(nn.Module):
         ----------
         x : Tensor of shape (n_samples, n_timesteps, n_channels), or PackedSequence
         lengths : Tensor or list of int, shape (n_samples,), optional
-            Time steps of each sequence in a tensor; what stands after them does not count.
+            Number of time steps of each sequence in a tensor; values after them are ignored.
 
         Returns
         -------
         outputs : Tensor of shape (n_samples, n_outputs)
-            With `return_sequences`, of shape (n_samples, n_timesteps, n_outputs) and 0 after the
-            end of a sequence, or a PackedSequence if x was one.
+            With `return_sequences`, the shape is (n_samples, n_timesteps, n_outputs), with 0 after
+            the end of a sequence; or a PackedSequence if x is one.
         """
         came_packed = isinstance(x, PackedSequence)
         n_timesteps = None if came_packed else x.shape[1]
         if lengths is not None:
             if came_packed:
-                raise ValueError("A PackedSequence says its lengths itself; leave lengths out.")
+                raise ValueError("A PackedSequence contains its lengths; leave lengths out.")
             lengths = torch.as_tensor(lengths).cpu()
             x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         last = None
@@ -75,11 +75,11 @@ class SequenceModel(nn.Module):
                 return outputs
             return pad_packed_sequence(outputs, batch_first=True, total_length=n_timesteps)[0]
         if self.pooling == "last":
-            h = last[0] if isinstance(last, tuple) else last  # of an LSTM, (h, c)
+            h = last[0] if isinstance(last, tuple) else last  # (h, c) of an LSTM
             return self.head(torch.cat(list(h), dim=-1))
         present = None
         if isinstance(x, PackedSequence):
             x, lengths = pad_packed_sequence(x, batch_first=True)
             steps = torch.arange(x.shape[1])
             present = (steps < lengths[:, None]).to(x.device)[:, :, None]
-        return self.head(form_of(self.pooling).torch(x, present, self.query))
+        return self.head(exported_pooling(self.pooling).torch(x, present, self.query))

@@ -7,13 +7,13 @@ elementwise part of a time step, forward and backward side by side, and ends in 
 products, time and the gradients of weights are common to all cells (layer_step.pxi and
 recurrence.pxi).
 
-A gate's pre-activation is x_t W + r_t U + b in its block of columns, where the recurrent input r_t
+A gate's pre-activation is x_t W + recurrent_input U + b in its block of columns. recurrent_input
 is h_{t-1}, or mask ⊙ h_{t-1} with recurrent dropout. The candidate is the last block, and computed
 in one of three ways:
 
-    JOINT    x_t W + r_t U + b                 in one product with the gates
-    GATED    x_t W + gated_state U + b         `forward_gates` makes gated_state from r_t
-    SPLIT    x_t W + b  and  r_t U + c         `forward` combines the two
+    JOINT    x_t W + recurrent_input U + b          in one product with the gates
+    GATED    x_t W + gated_state U + b              `forward_gates` computes gated_state
+    SPLIT    x_t W + b  and  recurrent_input U + c  `forward` combines the two
 """
 
 cdef enum:
@@ -45,7 +45,7 @@ cdef struct CellStep:
     real* d_h                               # INOUT
     real* d_cell_state                      # INOUT, if S is 2: of c_t, then of c_{t-1}
     real* d_gates                           # GH: OUT, of the pre-activations
-    real* d_recurrent                       # SPLIT: OUT, of r_t U + c
+    real* d_recurrent                       # SPLIT: OUT, of recurrent_input U + c
 
 
 ctypedef void (*cell_function)(const CellStep* step) noexcept nogil

@@ -18,8 +18,9 @@ The letters of the mathematics, in all files:
     x    inputs                         W    input weights (D, GH)
     h    hidden state                   U    recurrent weights (H, GH)
     q    query of the attention         b    bias (GH)
-    L    loss                           c    bias (H) of a candidate's own recurrent product
-    σ    sigmoid                        ⊙    elementwise product
+    L    loss                           c    bias (H) of a candidate's own recurrent product; in
+    σ    sigmoid                             equations of the LSTM, the cell state
+    ⊙    elementwise product
 
     t    time step                      k    sequence, that is, row within a time step
     i, j unit, column or element        n    rows of a time step; in loops over the numbers of

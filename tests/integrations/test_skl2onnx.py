@@ -12,7 +12,7 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.datasets import load_japanese_vowels, load_sunspots
 from skgru.forecasting import sliding_windows
 from skgru.interop import register_skl2onnx
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -68,7 +68,7 @@ def vowels():
     return pipeline.fit(X, y), load_japanese_vowels(subset="test", return_X_y=True)[0]
 
 
-# ---- sequences -------------------------------------------------------------------------------
+# ---- sequences -----------------------------------------------------------------------------------
 
 
 def test_japanese_vowels(vowels):
@@ -117,7 +117,7 @@ def test_labels(ragged, classes):
     np.testing.assert_allclose([[*m.values()] for m in maps], expected, rtol=0, atol=1e-5)
 
 
-def test_a_label_each_step(ragged):
+def test_a_label_per_time_step(ragged):
     X = ragged[0]
     y = [(x[:, 0] > 0).astype(int) for x in X]
     scaler = PerTimestep(StandardScaler())
@@ -165,7 +165,86 @@ def test_transformer_alone(ragged):
     np.testing.assert_allclose(transformed, model.transform(X), rtol=0, atol=1e-5)
 
 
-# ---- tables ----------------------------------------------------------------------------------
+# ---- patches ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (4, 3), (3, 3), (12, 5)])
+@pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
+def test_patches(ragged, size, stride, pooling):
+    X, y = ragged
+    X = [np.tile(x, (1 + i % 3, 1)) for i, x in enumerate(X)]
+    steps = [PerTimestep(StandardScaler()), Patches(size, stride)]
+    pipeline = make_pipeline(*steps, gru(pooling=pooling, bidirectional=True)).fit(X, y)
+    model = convert(pipeline, [None, None, 2], lengths=True, options=WITHOUT_MAP)
+    values, lengths = padded(X)
+    values[np.arange(values.shape[1]) >= lengths[:, np.newaxis]] = np.nan
+    for shorter in (len(X), 5, 1):
+        label, probabilities = run(model, values[:shorter], lengths[:shorter])
+        expected = pipeline.predict_proba(X[:shorter])
+        assert label.tolist() == pipeline.predict(X[:shorter]).tolist()
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    model = convert(pipeline, [None, None, 2], options=WITHOUT_MAP)
+    for n_steps in (1, 2, 3, 4, 9, 20):
+        alike = np.random.default_rng(0).normal(size=(4, n_steps, 2))
+        label, probabilities = run(model, alike)
+        assert label.tolist() == pipeline.predict(alike).tolist()
+        expected = pipeline.predict_proba(alike)
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+
+
+def test_a_transformer_of_patches(ragged):
+    X, y = ragged
+    patches = [Patches(4, 2), PerTimestep(PCA(3)), Patches(2, 1)]
+    pipeline = make_pipeline(PerTimestep(StandardScaler()), *patches, gru()).fit(X, y)
+    model = convert(pipeline, [None, None, 2], lengths=True, options=WITHOUT_MAP)
+    label, probabilities = run(model, *padded(X))
+    assert label.tolist() == pipeline.predict(X).tolist()
+    np.testing.assert_allclose(probabilities, pipeline.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_a_number_each_patch(ragged):
+    X = ragged[0]
+    patches = Patches(3, 2).fit(X)
+    y = [x.sum(axis=1) for x in patches.transform(X)]
+    pipeline = make_pipeline(patches, gru(GRURegressor, return_sequences=True)).fit(X, y)
+    model = convert(pipeline, [None, None, 2], lengths=True)
+    (numbers,) = run(model, *padded(X))
+    numbers = numbers.reshape(len(X), -1)
+    for own, expected in zip(numbers, pipeline.predict(X), strict=True):
+        np.testing.assert_allclose(own[: len(expected)], expected, rtol=0, atol=1e-5)
+        assert np.isnan(own[len(expected) :]).all()
+
+
+def test_patches_alone(ragged):
+    X = np.stack([x for x in ragged[0] if len(x) == 5])
+    model = Patches(3, 2).fit(X)
+    for shape in ([None, None, 2], [None, 5, 2], [len(X), 5, 2]):
+        (transformed,) = run(convert(model, shape), X)
+        np.testing.assert_array_equal(transformed, model.transform(X.astype(np.float32)))
+
+
+def test_patches_of_tables():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(3, 2, size=(40, 24)), rng.integers(3, size=40)
+    patches = Patches(5, 2, n_channels=3).fit(X)
+    (transformed,) = run(convert(patches, [None, 24]), X)
+    np.testing.assert_array_equal(transformed, patches.transform(X.astype(np.float32)))
+    pipeline = make_pipeline(StandardScaler(), patches, gru(n_channels=15)).fit(X, y)
+    label, probabilities = run(convert(pipeline, [None, 24], options=WITHOUT_MAP), X)
+    assert (label == pipeline.predict(X)).all()
+    np.testing.assert_allclose(probabilities, pipeline.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_what_is_computed_of_whole_sequences(ragged):
+    X, y = ragged
+    for transformer in (StandardScaler(), np.tanh):
+        pipeline = make_pipeline(PerSequence(transformer), gru()).fit(X, y)
+        for lengths in (False, True):
+            with pytest.raises(NotImplementedError, match="PerSequence has no form in ONNX"):
+                convert(pipeline, [None, None, 2], lengths=lengths)
+
+
+# ---- tables --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -210,13 +289,13 @@ def test_compositions():
     voting.fit(X, X.sum(axis=1))
     (numbers,) = run(convert(voting, [None, 8]), X)
     np.testing.assert_allclose(numbers.ravel(), voting.predict(X), rtol=0, atol=1e-5)
-    # the other way round: what comes before it in a pipeline may be anything
+    # any transformer may precede it in a pipeline
     pipeline = make_pipeline(PCA(4), gru()).fit(X, np.arange(60) % 2)
     label, _ = run(convert(pipeline, [None, 8], options=WITHOUT_MAP), X)
     assert (label == pipeline.predict(X)).all()
 
 
-# ---- what cannot be --------------------------------------------------------------------------
+# ---- opsets and invalid inputs -------------------------------------------------------------------
 
 
 def test_opsets(ragged):
@@ -229,7 +308,7 @@ def test_opsets(ragged):
         convert(pipeline, [None, None, 2], lengths=True, target_opset=15)
 
 
-def test_inputs_that_do_not_fit(ragged):
+def test_invalid_inputs_are_rejected(ragged):
     X, y = ragged
     pipeline = make_pipeline(PerTimestep(StandardScaler()), gru()).fit(X, y)
     with pytest.raises(ValueError, match=r"PerTimestep was fitted on X of 3 dimensions, .*\[None"):
@@ -243,7 +322,7 @@ def test_inputs_that_do_not_fit(ragged):
         convert(gru(), [None, 4], options=WITHOUT_MAP)
 
 
-def test_other_models_are_left_alone():
+def test_other_models_are_converted_as_before():
     X = np.random.default_rng(0).normal(size=(20, 3))
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, X[:, 0] > 0)
     label, _ = run(convert(model, [None, 3]), X)

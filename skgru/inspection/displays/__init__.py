@@ -1,4 +1,4 @@
-"""Pictures of what inspection finds; matplotlib is imported when one is drawn."""
+"""Displays of inspection results; matplotlib is imported when one is drawn."""
 
 from skgru.inspection.displays.activity import GateActivityDisplay
 from skgru.inspection.displays.flow import GradientFlowDisplay

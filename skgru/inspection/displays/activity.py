@@ -1,4 +1,4 @@
-"""Gates and states over time, a row a unit."""
+"""Heat maps of gates and states over time, one row per unit."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.lines import Line2D
 
-# More channels than these are a heat map, as so many lines tell nothing.
-MOST_LINES = 6
+# Series with more channels are drawn as a heat map: more lines cannot be told apart.
+MAX_LINES = 6
 LABELS = {"hidden": "hidden state", "gate": "gate (1 is open)", "product": "recurrent product"}
 LINE_STYLES = ("-", "--", "-.", ":")
 
@@ -26,36 +26,37 @@ LINE_STYLES = ("-", "--", "-.", ":")
 class GateActivityDisplay:
     """Heat maps of the gates and states of one layer over one sequence, below the sequence.
 
-    `from_estimator` makes one; what it was made of is kept in its attributes.
+    Create it with `from_estimator`.
 
     Parameters
     ----------
     series : ndarray of shape (n_timesteps, n_channels)
-        What the network read.
+        The sequence.
     activations : dict of ndarray of shape (n_timesteps, n_units)
-        Gates, candidate and states after their names, as `gate_activations` has them.
+        Gates, candidate and states by name, as in `gate_activations`.
     title : str, default=None
-        What the picture is of.
+        Title of the figure.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     axes_ : ndarray of matplotlib Axes
-        The panel of the series, then those of `images_`.
+        Panels of the series and of each of `images_`.
     lines_ : list of matplotlib Line2D
-        A line a channel; none if there are more than 6, which are a heat map.
+        One line per channel; empty if there are more than 6 channels, which are drawn as a heat
+        map.
     images_ : dict of matplotlib AxesImage
-        A heat map a gate or state, after its name, with a row for each of `units_` and a column a
-        time step. Of a series of more than 6 channels also "series".
+        One heat map per gate or state, by name, with one row per entry of `units_` and one column
+        per time step. Also "series" if it has more than 6 channels.
     colorbars_ : dict of matplotlib Colorbar
-        "gate", from 0 (closed) to 1 (open), and "state", from -1 to 1 or as far as it takes;
-        "cell_state" and "product" have their own, as has a "series" that is a heat map.
+        "gate", from 0 (closed) to 1 (open), and "state", from -1 to 1 or wider if needed.
+        "cell_state", "product" and a "series" that is a heat map have separate ones.
     units_ : ndarray of int, shape (n_units,)
-        The unit of each row.
+        Index of the unit in each row.
 
     See Also
     --------
-    gate_activations : The numbers.
+    gate_activations : Compute the values.
 
     Examples
     --------
@@ -94,19 +95,19 @@ class GateActivityDisplay:
         gate_cmap: Any = "viridis",
         state_cmap: Any = "cividis",
     ) -> Self:
-        """Run the network over one sequence and draw what its gates did.
+        """Run the network over one sequence and draw its gates and states.
 
         Parameters
         ----------
         estimator : GRUClassifier, GRURegressor, Pipeline or search
-            Fitted; see `gate_activations`. Of a pipeline, the series is what the steps before the
-            last made of it.
+            A fitted estimator; see `gate_activations`. Of a pipeline, the series is the output of
+            the steps before the last.
         X : array-like
             Sequences, as in `fit`.
         sample : int, default=0
-            Which of them.
+            Index of the sequence to draw.
         layer : int, default=0
-            Which entry of the estimator's `layers_`.
+            Index of the layer and direction in the estimator's `layers_`.
         gates, sort_by, ax, gate_cmap, state_cmap
             See `plot`.
 
@@ -117,7 +118,7 @@ class GateActivityDisplay:
         Raises
         ------
         ValueError
-            If there is no such sequence, layer or gate.
+            If the sequence, layer or gate does not exist.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         n_samples = _num_samples(X)
@@ -126,7 +127,7 @@ class GateActivityDisplay:
         sample %= n_samples
         inspected = Inspected(estimator, _safe_indexing(X, [sample]))
         series = inspected.sequences.values
-        # as a list, which has no padding at its end
+        # as a list, because the values of a list are not padded
         layers = gate_activations(inspected.estimator, [series]).layers
         if not -len(layers) <= layer < len(layers):
             raise ValueError(f"layer={layer} is not in layers_, which has {len(layers)} entries.")
@@ -155,28 +156,29 @@ class GateActivityDisplay:
         Parameters
         ----------
         gates : str or sequence of str, default=None
-            Which of `activations` to draw. None is all but the "product" of `reset_after`.
+            Names of the `activations` to draw. If None, all but the "product" of `reset_after`.
         sort_by : str or None, default="auto"
-            Whose mean over time sorts the units, the highest to the top: one of `activations`, or
-            "auto" for the gate that rules the memory (update or forget gate), or the candidate if
-            there is none. None leaves the units in their order.
+            Name of the activation whose mean over time sorts the units, highest at the top. "auto"
+            is the update or forget gate, or the candidate if the cell has neither. If None, the
+            units keep their order.
         ax : matplotlib Axes or array-like of them, default=None
-            One is the bounds of all panels; an array has one for the series and one for each
-            heat map, whose colour bars are then beside the first of their kind. None makes a
-            figure.
+            A single Axes is divided into all panels. An array has one Axes for the series and one
+            per heat map; color bars are then drawn beside the first heat map that they belong to.
+            If None, a figure is created.
         gate_cmap, state_cmap : str or matplotlib Colormap, default="viridis", "cividis"
-            Of gates, and of states and all that has a sign. The lightness of both rises all the
-            way, so that they can be read without colour; the middle of the latter, 0, is grey.
+            Color maps of gates and of signed values such as states. The lightness of both defaults
+            increases monotonically, so that they can be read in grayscale. The middle of the state
+            map, 0, is gray.
 
         Returns
         -------
         display : GateActivityDisplay
-            Itself.
+            The display.
 
         Raises
         ------
         ValueError
-            If there is no such gate, or `ax` does not have as many Axes as panels.
+            If a gate does not exist, or if the number of Axes differs from the number of panels.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
 
@@ -191,7 +193,7 @@ class GateActivityDisplay:
         self.colorbars_ = {}
 
         def add_colorbar(kind: str, image: "AxesImage", first: int, last: int) -> None:
-            """Draw the bar of an image and of all from panel `first` to panel `last`."""
+            """Draw the color bar that the panels from `first` to `last` share."""
             if grid is None:
                 cax = self.axes_[first].inset_axes((1.02, 0, 0.025, 1))
             else:
@@ -225,7 +227,7 @@ class GateActivityDisplay:
         return self
 
     def _names(self, gates: str | Sequence[str] | None) -> list[str]:
-        """Names of what to draw, those of a kind together."""
+        """Return the names to draw, ordered so that panels with one color bar are adjacent."""
         if gates is None:
             gates = [name for name in self.activations if name != "product"]
         names = dict.fromkeys([gates] if isinstance(gates, str) else gates)
@@ -236,7 +238,7 @@ class GateActivityDisplay:
         return sorted(names, key=lambda name: {"gate": 0, "state": 1}.get(_kind(name), 2))
 
     def _sort(self, sort_by: str | None) -> str | None:
-        """Put the units in order; return what sorted them."""
+        """Set `units_`; return the name of the activation that sorts the units."""
         if sort_by == "auto":
             names = ("update_gate", "forget_gate", "candidate")
             sort_by = next((name for name in names if name in self.activations), None)
@@ -253,10 +255,10 @@ class GateActivityDisplay:
         return sort_by
 
     def _plot_series(self, ax: "Axes") -> None:
-        """Draw the channels as lines, or as a heat map if they are many."""
+        """Draw the channels as lines, or as a heat map if there are many."""
         n_timesteps, n_channels = self.series.shape
         self.lines_: list[Line2D] = []
-        if n_channels > MOST_LINES:
+        if n_channels > MAX_LINES:
             self.images_["series"] = _heat_map(ax, self.series.T, cmap="Greys")
             ax.set(ylabel="channels", yticks=[])
         else:
@@ -276,14 +278,14 @@ class GateActivityDisplay:
             ax.set_title(self.title)
 
     def _number_lines(self, ax: "Axes") -> None:
-        """Write the number of each channel where its line ends, none over the other."""
+        """Write the number of each channel at the end of its line, without overlaps."""
         low, high = ax.get_ylim()
         ends = (self.series[-1] - low) / (high - low)
-        gap = 1 / (MOST_LINES - 1)
+        gap = 1 / (MAX_LINES - 1)
         at = np.empty(len(ends))
         by_height = np.argsort(ends, kind="stable")
         rank = np.arange(len(ends))
-        # up where it is crowded, but not out of the panel
+        # move numbers up where they would overlap, but keep them inside the panel
         at[by_height] = np.maximum.accumulate(ends[by_height] - gap * rank) + gap * rank
         at[by_height] = np.minimum(at[by_height], 1 - gap * rank[::-1])
         for k, line in enumerate(self.lines_):
@@ -294,14 +296,14 @@ class GateActivityDisplay:
 
 
 def _heat_map(ax: "Axes", values: np.ndarray, **kwargs: Any) -> "AxesImage":
-    """Draw a cell a value; where they are smaller than pixels, all of them count."""
+    """Draw one cell per value; cells smaller than a pixel are averaged."""
     n_rows, n_columns = values.shape
     fits = n_rows <= ax.bbox.height and n_columns <= ax.bbox.width
     return ax.imshow(values, aspect="auto", interpolation="nearest" if fits else "auto", **kwargs)
 
 
 def _kind(name: str) -> str:
-    """Say with what it shares a colour bar."""
+    """Return the key of the color bar."""
     if name.endswith("_gate"):
         return "gate"
     return "state" if name in ("candidate", "hidden") else name

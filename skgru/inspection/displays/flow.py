@@ -1,4 +1,4 @@
-"""The way of the gradient back through time."""
+"""Plots of the gradient over time."""
 
 from collections.abc import Sequence
 from math import exp
@@ -18,44 +18,44 @@ if TYPE_CHECKING:
 
 LEVELS = {"1/e": exp(-1), "1 %": 0.01}
 LINE_STYLES = ("-", "--", "-.", ":")
-# What is smaller is lost when single precision adds it to the largest.
+# Single precision loses anything smaller when it is added to the largest norm.
 SMALLEST_SHARE = float(np.finfo(np.float32).eps)
 
 
 class GradientFlowDisplay:
-    """Norm of the gradient over the lag, or of each time step's loss over the time steps.
+    """Norm of the gradient over the lag, or for each time step of the loss over time steps.
 
-    `from_estimator` makes one.
+    Create it with `from_estimator`.
 
     Parameters
     ----------
     flow : Bunch
-        Of `gradient_flow`.
+        Result of `gradient_flow`.
     quantiles : sequence of float, default=(0.1, 0.5, 0.9)
-        Those that `flow` was computed with; the outermost bound the band.
+        Quantiles that `flow` was computed with; the outermost bound the band.
     name : str, default=None
-        Of the model, for the legend.
+        Name of the model in the legend.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
-        Of the norms over the lag.
+        Axes of the norms over the lag.
     lines_ : list of matplotlib Line2D
-        Their means, for each entry of the estimator's `layers_`.
+        Mean norms, one line per entry of the estimator's `layers_`.
     bands_ : list of matplotlib PolyCollection
-        Between the outermost quantiles; empty if there are less than two.
+        Bands between the outermost quantiles; empty if there are fewer than two quantiles.
     level_lines_ : list of matplotlib Line2D
-        1/e and 1 % of the norm at lag 0.
+        Lines at 1/e and 1 % of the norm at lag 0.
     axes_ : ndarray of matplotlib Axes
-        Of the norms by loss step: a panel for each entry of `layers_`.
+        Axes of the norms by loss step, one panel per entry of `layers_`.
     images_ : list of matplotlib AxesImage
-        Their heat maps: a row a loss, a column a step.
+        Heat maps with one row per time step of the loss and one column per step.
     colorbar_ : matplotlib Colorbar
 
     See Also
     --------
-    gradient_flow : The numbers.
+    gradient_flow : Compute the values.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class GradientFlowDisplay:
         name: str | None = None,
         ax: Any = None,
     ) -> Self:
-        """Follow the gradient and draw its norms.
+        """Compute the gradient flow and draw its norms.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class GradientFlowDisplay:
         Raises
         ------
         ValueError
-            If X or y cannot be used, or `by_loss_step` is asked of one loss a sequence.
+            If X or y is invalid, or if `by_loss_step` is True and `return_sequences` is False.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         flow = gradient_flow(
@@ -114,8 +114,8 @@ class GradientFlowDisplay:
     ) -> Self:
         """Draw the norms.
 
-        Both scales are logarithmic and go down to 1.2e-7 of the largest at most, the epsilon of
-        single precision, in which less than that is lost when the two are added.
+        The scale is logarithmic and ends at 1.2e-7 of the largest norm, the epsilon of single
+        precision: smaller gradients are lost when they are added to the largest.
 
         Parameters
         ----------
@@ -125,23 +125,24 @@ class GradientFlowDisplay:
         relative : bool, default=True
             Whether to divide the norms of a layer by their mean at lag 0, or at the first lag
             that has a gradient. The levels 1/e and 1 % are then the same for all layers, and for
-            all models that are drawn into the same `ax`. Lines only.
+            all models drawn into the same `ax`. Ignored with `by_loss_step`.
         name : str, default=None
-            Of the model, for the legend; None is the one that was given before.
+            Name of the model in the legend; if None, the `name` of the constructor.
         ax : matplotlib Axes or array-like of them, default=None
-            Lines are drawn into one Axes, and may be so after those of another model. Of heat
-            maps, one is the bounds of all panels, and an array has one for each. None makes a
-            figure.
+            Lines are drawn into one Axes, which may already have those of other models. For heat
+            maps, a single Axes is divided into all panels, and an array has one Axes per panel. If
+            None, a figure is created.
 
         Returns
         -------
         display : GradientFlowDisplay
-            Itself.
+            The display.
 
         Raises
         ------
         ValueError
-            If `flow` has nothing by loss step, or `ax` does not have as many Axes as panels.
+            If `flow` was computed without `by_loss_step`, or if the number of Axes differs from
+            the number of panels.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         if by_loss_step:
@@ -164,7 +165,7 @@ class GradientFlowDisplay:
         self.level_lines_: list[Line2D] = []
         layers = self.flow.layers
         if relative or any(layer.mean.any() for layer in layers):
-            ax.set_yscale("log")  # which needs anything to show
+            ax.set_yscale("log")  # needs a positive value
         labels = layer_names(layers)
         if name is not None:
             labels = [name] if len(layers) == 1 else [f"{name}, {label}" for label in labels]
@@ -173,7 +174,7 @@ class GradientFlowDisplay:
             positive = layer.mean[layer.mean > 0]
             reference = positive[0] if len(positive) else 1.0
             scale = 1 / reference if relative else 1.0
-            # several layers have several levels, which would say little
+            # absolute levels differ between layers: lines for several layers would only confuse
             if relative or (len(layers) == 1 and len(positive)):
                 self._plot_levels(reference * scale)
             self._plot_layer(layer, label, scale, LINE_STYLES[k % len(LINE_STYLES)])
@@ -181,7 +182,7 @@ class GradientFlowDisplay:
             ax.legend(loc="lower left", fontsize="small")
         count_steps(ax)
         if ax.get_yscale() == "log" and ax.get_ylim()[0] < SMALLEST_SHARE * ax.dataLim.ymax:
-            # margins are a share of all decades, those below too
+            # the margin of a log scale is a share of all decades: keep it small
             ax.set_ylim(SMALLEST_SHARE * ax.dataLim.ymax, 2 * ax.dataLim.ymax, auto=True)
         norm = r"$\|\partial L\,/\,\partial h\|$"
         ax.set_ylabel(f"{norm}, relative to lag 0" if relative else norm)
@@ -198,7 +199,7 @@ class GradientFlowDisplay:
     def _plot_layer(self, layer: Bunch, label: str, scale: float, linestyle: str) -> None:
         ax, mean = self.ax_, scale * layer.mean
         lags = np.arange(len(mean))
-        # a logarithm has no 0, and a line across it would be a lie
+        # a log scale has no 0: leave a gap instead of a misleading line
         (line,) = ax.plot(
             lags,
             np.where(mean > 0, mean, np.nan),
@@ -264,7 +265,7 @@ class GradientFlowDisplay:
         self.images_, below = [], False
         for panel, layer, name in zip(self.axes_, layers, layer_names(layers), strict=True):
             norms = layer.by_loss_step["h"]
-            # what a loss could reach and did not is below the scale, not out of it
+            # a zero within reach of the loss is drawn as below the scale, not as missing
             shown = np.maximum(norms, smallest / 10)
             shown = np.ma.masked_array(shown, mask=self._out_of_reach(layer))
             self.images_.append(panel.imshow(shown, norm=norm, cmap=cmap))
@@ -283,11 +284,11 @@ class GradientFlowDisplay:
         return self
 
     def _out_of_reach(self, layer: Bunch) -> np.ndarray:
-        """Which steps a direction reads after it has answered at the time step of the loss."""
+        """Return a mask of the steps that the loss of a time step does not depend on."""
         t, k = np.indices(layer.by_loss_step["h"].shape)
         layers = self.flow.layers
         if not any(other.direction == "backward" for other in layers):
             return k > t
-        if layer.layer < layers[-1].layer:  # both directions above it see all of it
+        if layer.layer < layers[-1].layer:  # both directions of the next layer depend on all steps
             return np.zeros(t.shape, dtype=bool)
         return k > t if layer.direction == "forward" else k + t > len(t) - 1

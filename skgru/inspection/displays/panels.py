@@ -1,4 +1,4 @@
-"""What the displays share: where their panels go, and what layers are called."""
+"""Layout of panels and names of layers, shared by the displays."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,22 +21,22 @@ def panels(
     side: float = 0.0,
     height_ratios: Sequence[float] | None = None,
 ) -> tuple["Figure", np.ndarray, "GridSpecBase | None"]:
-    """Find an Axes for every panel.
+    """Create or collect the Axes of all panels.
 
     Parameters
     ----------
     ax : None, Axes or array-like of Axes
-        None makes a figure; one Axes is the bounds of a grid of panels; of an array, each Axes is
-        a panel.
+        If None, a figure is created. A single Axes is divided into a grid of panels. In an array,
+        each Axes is a panel.
     n_panels : int
-        Those of one column share the axis of time.
+        Number of panels; those in the same column share the time axis.
     figsize : tuple of float
-        Inches, of a figure that is made here.
+        Size in inches if a figure is created.
     n_cols : int, default=1
     side : float, default=0
-        Width, as a share of a panel's, of one more column of the grid, for colour bars.
+        Width of an additional column for color bars, relative to that of a panel.
     height_ratios : sequence of float, default=None
-        Of the rows.
+        Relative heights of the rows.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def panels(
     Raises
     ------
     ValueError
-        If the array has another length, or the Axes has been bounds before.
+        If the array has another length, or if the Axes has been divided before.
     """
     import matplotlib.pyplot as plt
     from matplotlib.axes import Axes
@@ -74,7 +74,7 @@ def panels(
         figure = ax.figure
         ax.set_axis_off()
         if figure.get_layout_engine() is None:
-            # room for titles, and a column for what is written beside the bars
+            # leave room for titles, and a column for the labels of the color bars
             spacing = {"hspace": 0.45, "wspace": 0.04 if side else 0.4}
             width_ratios += [0.2] * bool(side)
     spacing |= {"height_ratios": height_ratios, "width_ratios": width_ratios}
@@ -96,7 +96,7 @@ def panels(
 
 
 def count_steps(ax: "Axes") -> None:
-    """Put the ticks of the axis of time at steps, and round ones."""
+    """Place the ticks of the time axis at round numbers of steps."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(
@@ -105,6 +105,6 @@ def count_steps(ax: "Axes") -> None:
 
 
 def layer_names(layers: Sequence[Bunch]) -> list[str]:
-    """Say which layer each is, and which direction of it if there are two."""
+    """Return the name of each layer, with its direction if there are two."""
     both = any(layer.direction == "backward" for layer in layers)
     return [f"layer {layer.layer}" + f", {layer.direction}" * both for layer in layers]

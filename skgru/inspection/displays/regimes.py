@@ -1,4 +1,4 @@
-"""How much of a layer keeps, renews and cuts, over time."""
+"""Shares of units in each gate regime over time."""
 
 from math import ceil
 from typing import TYPE_CHECKING, Any, Self
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
 
-# From the bottom to the top, from dark to light; hatches tell the light ones apart on bad paper.
-# The colour of an edge is that of the hatch.
+# From bottom to top and from dark to light. Hatches distinguish the light areas in poor prints;
+# their color is the edge color.
 FONT_SIZE = 9
 STYLES = {
     "keep": {"facecolor": "#253a6b"},
@@ -26,26 +26,26 @@ STYLES = {
 
 
 class GateRegimesDisplay:
-    """Shares of the units that keep, are a plain network, or are cut off, as areas over time.
+    """Shares of the units in each gate regime, as areas over time.
 
-    `from_estimator` makes one.
+    Create it with `from_estimator`.
 
     Parameters
     ----------
     regimes : Bunch
-        Of `gate_regimes`.
+        Result of `gate_regimes`.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     axes_ : ndarray of matplotlib Axes
-        A panel for each entry of the estimator's `layers_`.
+        One panel per entry of the estimator's `layers_`.
     areas_ : list of dict of matplotlib PolyCollection
-        The areas of each panel, after the regimes' names.
+        Areas of each panel, by regime.
 
     See Also
     --------
-    gate_regimes : The numbers, and what the regimes are.
+    gate_regimes : Compute the shares; defines the regimes.
     """
 
     def __init__(self, regimes: Bunch):
@@ -55,7 +55,7 @@ class GateRegimesDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0.9, ax: Any = None
     ) -> Self:
-        """Count the regimes over X and draw them.
+        """Compute the regimes over X and draw them.
 
         Parameters
         ----------
@@ -79,23 +79,24 @@ class GateRegimesDisplay:
     def plot(self, *, ax: Any = None) -> Self:
         """Draw the areas.
 
-        Each is labelled where it is widest, with its share of all steps; those without room for
-        it are named above the panel.
+        Each is labeled with its share of all time steps, where it is widest. Areas too small for a
+        label are named above the panel.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of them, default=None
-            One is the bounds of all panels; an array has one for each. None makes a figure.
+            A single Axes is divided into all panels; an array has one Axes per panel. If None, a
+            figure is created.
 
         Returns
         -------
         display : GateRegimesDisplay
-            Itself.
+            The display.
 
         Raises
         ------
         ValueError
-            If `ax` does not have as many Axes as there are layers.
+            If the number of Axes differs from the number of layers.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         layers = self.regimes.layers
@@ -110,26 +111,27 @@ class GateRegimesDisplay:
 
 
 def _plot_areas(ax: "Axes", layer: Bunch, name: str) -> dict[str, "PolyCollection"]:
-    areas, unlabelled = {}, {}
+    areas, unlabeled = {}, {}
     n_timesteps = len(layer.over_time["keep"])
     edges = np.arange(n_timesteps + 1) - 0.5
     lower = np.zeros(n_timesteps)
     for regime, style in STYLES.items():
         upper = lower + layer.over_time[regime]
-        # a step is as wide as it is long, and the only one of a sequence too
+        # draw each time step from half a step before to half a step after it, so that a single
+        # step is visible too
         areas[regime] = ax.fill_between(
             edges, np.append(lower, lower[-1]), np.append(upper, upper[-1]), step="post",
             linewidth=0, label=regime, **style,
         )  # fmt: skip
-        label = f"{regime} {max(0, layer[regime]):.1%}"  # what is left may be -1e-17
+        label = f"{regime} {max(0, layer[regime]):.1%}"  # rounding may leave -1e-17
         if not _label_area(ax, lower, upper, label, style["facecolor"]):
-            unlabelled[label] = areas[regime]
+            unlabeled[label] = areas[regime]
         lower = upper
     ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel="share of\nunits")
     ax.set_title(name, loc="left", fontsize="medium")
-    if unlabelled:
+    if unlabeled:
         ax.legend(
-            unlabelled.values(), unlabelled, loc="lower right", bbox_to_anchor=(1, 1), ncols=4,
+            unlabeled.values(), unlabeled, loc="lower right", bbox_to_anchor=(1, 1), ncols=4,
             frameon=False, fontsize="small", handlelength=1.2, handletextpad=0.4,
             columnspacing=1, borderpad=0.2,
         )  # fmt: skip
@@ -138,10 +140,10 @@ def _plot_areas(ax: "Axes", layer: Bunch, name: str) -> dict[str, "PolyCollectio
 
 
 def _label_area(ax: "Axes", lower: np.ndarray, upper: np.ndarray, label: str, color: str) -> bool:
-    """Write into an area where there is most room; return whether there is enough."""
+    """Write a label where the area is highest; return whether it fits."""
     from matplotlib.colors import to_rgb
 
-    # a letter is about 0.6 times as wide as high; there has to be a bit of room around them
+    # a letter is about 0.6 times as wide as high; 0.7 leaves a margin
     letter = FONT_SIZE / 72 * ax.figure.dpi
     n_steps = len(lower)
     width = ceil(n_steps * 0.7 * len(label) * letter / ax.bbox.width)
@@ -153,7 +155,7 @@ def _label_area(ax: "Axes", lower: np.ndarray, upper: np.ndarray, label: str, co
     room, enough = top - bottom, 1.5 * letter / ax.bbox.height
     if room.max() < enough:
         return False
-    # the middlemost of the places with as good as most room
+    # of the places with at least 80 % of the maximum room, take the one nearest to the middle
     places = np.flatnonzero(room >= max(enough, 0.8 * room.max()))
     at = places[np.argmin(np.abs(places - (len(room) - 1) / 2))]
     is_dark = np.dot(to_rgb(color), (0.3, 0.6, 0.1)) < 0.5

@@ -1,4 +1,4 @@
-"""How a fit went."""
+"""Training curves of a fit."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class TrainingCurveDisplay:
     """Loss, validation score and gradient norm of each epoch of a fit.
 
-    `from_estimator` makes one.
+    Create it with `from_estimator`.
 
     Parameters
     ----------
@@ -28,22 +28,23 @@ class TrainingCurveDisplay:
     grad_norm : sequence of float
         Mean norm of the gradient in each epoch, before clipping.
     validation_scores : sequence of float, default=None
-        Of each epoch; of the last ones, if there are fewer.
+        Validation score of each epoch. If there are fewer scores than losses, they belong to the
+        last epochs.
     max_grad_norm : float, default=None
-        To which gradients were clipped.
+        Norm to which gradients were clipped.
     score_name : str, default="score"
-        What the validation score is.
+        Name of the validation score.
     unit : {"epoch", "iteration"}, default="epoch"
-        What the curves count.
+        Unit of the horizontal axis.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     axes_ : ndarray of matplotlib Axes
-        A panel each for the loss, the validation score (if there are any) and the gradient norm.
+        One panel each for the loss, the validation score (if there is one) and the gradient norm.
     lines_ : dict of matplotlib Line2D
-        "loss", "validation_scores" (if there are any) and "grad_norm"; with a `max_grad_norm`
-        also that.
+        "loss", "validation_scores" (if there are any) and "grad_norm"; also "max_grad_norm" if
+        gradients were clipped.
 
     Examples
     --------
@@ -76,12 +77,12 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Draw how an estimator was fitted.
+        """Draw the training curves of a fitted estimator.
 
         Parameters
         ----------
         estimator : GRUClassifier, GRURegressor, Pipeline or search
-            Fitted. Of a pipeline the last step, of a search its best estimator.
+            A fitted estimator; of a pipeline the last step, of a search the best estimator.
         ax : matplotlib Axes or array-like of them, default=None
             See `plot`.
 
@@ -92,7 +93,7 @@ class TrainingCurveDisplay:
         Raises
         ------
         TypeError
-            If there is no estimator of skgru in it.
+            If `estimator` does not contain an estimator of skgru.
         NotFittedError
             If it is not fitted.
         """
@@ -119,17 +120,18 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of them, default=None
-            One is the bounds of all panels; an array has one for each. None makes a figure.
+            A single Axes is divided into all panels; an array has one Axes per panel. If None, a
+            figure is created.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            Itself.
+            The display.
 
         Raises
         ------
         ValueError
-            If `ax` does not have as many Axes as panels: 2, or 3 with validation scores.
+            If the number of Axes differs from the number of panels: 2, or 3 with validation scores.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         n_panels = 2 if self.validation_scores is None else 3

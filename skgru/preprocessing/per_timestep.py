@@ -1,4 +1,4 @@
-"""Transformers of sequences, and sequences out of data frames."""
+"""A transformer of rows, applied to the time steps of sequences."""
 
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -6,17 +6,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skgru.frames import labels_from_frame, predictions_to_frame, sequences_from_frame
-from skgru.persistence import Saved
-from skgru.sequences import Sequences, check_sequences
-
-__all__ = ["PerTimestep", "labels_from_frame", "predictions_to_frame", "sequences_from_frame"]
+from skgru.preprocessing.base import SequenceTransformer, unique_names
+from skgru.sequences import Sequences
 
 
 def _transformer_has(name: str):
@@ -28,13 +25,16 @@ def _transformer_has(name: str):
     return check
 
 
-class PerTimestep(TransformerMixin, Saved, BaseEstimator):
+class PerTimestep(SequenceTransformer):
     """Apply a transformer to the time steps of sequences, as its rows.
 
     All time steps of all sequences become one table of shape (sum of lengths, n_channels): the
     transformer is fitted to it and transforms it, and the result gets back the form that X had.
     So a `StandardScaler` gives each channel mean 0 and variance 1 over all steps of all
     sequences, whatever their lengths.
+
+    A step does not know which sequence it belongs to. Use `PerSequence` for what must not cross
+    the borders of sequences: their own mean and scale, differences, rolling means.
 
     Parameters
     ----------
@@ -52,6 +52,11 @@ class PerTimestep(TransformerMixin, Saved, BaseEstimator):
         Columns of a two-dimensional X seen in `fit`; otherwise the channels of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X was a DataFrame with string names.
+
+    See Also
+    --------
+    PerSequence : Transforms each sequence by itself.
+    Patches : Reads each sequence in overlapping patches.
 
     Notes
     -----
@@ -96,13 +101,8 @@ class PerTimestep(TransformerMixin, Saved, BaseEstimator):
         self : object
             The fitted transformer.
         """
-        sequences = self._check_X(X, self.n_channels)
-        # of 3-D X, scikit-learn would take the number of time steps for that of features
-        self._fitted_on_table = sequences.form == "table"
-        table = X if self._fitted_on_table else sequences.values
-        validate_data(self, table, skip_check_array=True)
+        sequences = self._learn_X(X)
         self.transformer_ = clone(self.transformer).fit(sequences.values)
-        self._n_channels_in = sequences.n_channels
         self._n_channels_out = self.transformer_.transform(sequences.values[:1]).shape[1]
         return self
 
@@ -121,10 +121,8 @@ class PerTimestep(TransformerMixin, Saved, BaseEstimator):
             n_timesteps * k) for two, a list of (n_timesteps_i, k) arrays for a list; k is the
             number of columns that the transformer returns.
         """
-        check_is_fitted(self)
-        sequences = self._check_X(X, self._n_channels_in)
-        if sequences.form == "table" and self._fitted_on_table:
-            validate_data(self, X, reset=False, skip_check_array=True)
+        # the transformer compares the channels
+        sequences = self._check_columns(X)
         return _in_form_of_x(sequences, self.transformer_.transform(sequences.values))
 
     @available_if(_transformer_has("inverse_transform"))
@@ -161,23 +159,15 @@ class PerTimestep(TransformerMixin, Saved, BaseEstimator):
             two-dimensional, with the step in front where they would repeat ("t3_pca0"); its names
             for the channels otherwise.
         """
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        steps = [
-            self.transformer_.get_feature_names_out(step)
-            for step in names.reshape(-1, self._n_channels_in)
-        ]
-        if len(np.unique(steps)) < np.size(steps):
-            steps = [[f"t{t}_{name}" for name in step] for t, step in enumerate(steps)]
-        return np.concatenate(steps).astype(object)
-
-    def _check_X(self, X: Any, n_channels: int) -> Sequences:
-        return check_sequences(X, n_channels=n_channels, allow_nan=True, caller=type(self).__name__)
+        return unique_names(
+            [
+                self.transformer_.get_feature_names_out(step)
+                for step in self._names_by_step(input_features)
+            ]
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = get_tags(self.transformer).input_tags.allow_nan
         return tags
 

@@ -1,4 +1,4 @@
-"""Predictions after every time step of sequences that come in, at constant cost per step."""
+"""Streams of an estimator alone."""
 
 from collections.abc import Iterable
 from numbers import Integral
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array
 
 from skgru.model.network import Network
 from skgru.outputs import Labels, Multilabel, Outputs, from_state
+from skgru.streaming.checks import check_state, indices, to_floats
 
 
 class Stream:
@@ -63,7 +63,7 @@ class Stream:
             query=parameters.query,
             head=tuple(parameters.head),
             n_streams=n_streams,
-            convert=_to_floats,
+            convert=to_floats,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -121,14 +121,11 @@ class Stream:
 
     @state.setter
     def state(self, state: ArrayLike) -> None:
-        with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused
-            state = check_array(
-                state, dtype=self._network.dtype, order="C", ensure_2d=False, allow_nd=True,
-                input_name="state", estimator="Stream",
-            )  # fmt: skip
-        expected = self.n_streams, self._stepper.state_size
-        if state.shape != expected:
-            raise ValueError(f"state has shape {state.shape}; expected {expected}.")
+        shape = self.n_streams, self._stepper.state_size
+        self._set_state(check_state(state, shape, self._network.dtype))
+
+    def _set_state(self, state: np.ndarray) -> None:
+        """Set a state that came from here: its values need not be finite."""
         self._stepper.set_state(state)
 
     def reset(self, streams: int | Iterable[int] | None = None) -> None:
@@ -144,13 +141,9 @@ class Stream:
         IndexError
             If there is no such stream.
         """
-        if streams is None:
-            streams = slice(None)
-        elif not isinstance(streams, Integral):
-            streams = list(streams)
         state = self.state
-        state[streams] = 0
-        self._stepper.set_state(state)
+        state[indices(streams)] = 0
+        self._set_state(state)
 
 
 class ClassifierStream(Stream):  # noqa: D101 (as its base)
@@ -199,14 +192,3 @@ STREAMS: dict[type[Outputs], type[Stream]] = {Labels: LabelStream, Multilabel: C
 def stream_of(network: Network, outputs: Outputs, n_streams: int) -> Stream:
     """Make the stream that these outputs ask for."""
     return STREAMS.get(type(outputs), Stream)(network, outputs, n_streams)
-
-
-def _to_floats(x_t: ArrayLike) -> np.ndarray:
-    """Convert numbers of another type to float64, as `predict` does."""
-    x = np.asarray(x_t)
-    if x.dtype.kind not in "biuf":
-        x = check_array(
-            x_t, dtype="numeric", ensure_2d=False, allow_nd=True, ensure_all_finite=False,
-            ensure_min_samples=0, ensure_min_features=0, input_name="x_t",
-        )  # fmt: skip
-    return x.astype(np.float64)

@@ -1,0 +1,6 @@
+"""Predictions after every time step of sequences that come in, at constant cost per step."""
+
+from skgru.streaming.pipelines import PipelineStream, stream
+from skgru.streaming.streams import ClassifierStream, Stream, stream_of
+
+__all__ = ["ClassifierStream", "PipelineStream", "Stream", "stream", "stream_of"]

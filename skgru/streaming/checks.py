@@ -1,0 +1,49 @@
+"""Validation of time steps and states that come in."""
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+from sklearn.utils import check_array
+
+
+def check_state(state: ArrayLike, shape: tuple[int, int], dtype: DTypeLike) -> np.ndarray:
+    """Validate states that are set from outside."""
+    with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused
+        state = check_array(
+            state, dtype=dtype, order="C", ensure_2d=False, allow_nd=True, input_name="state",
+            estimator="Stream",
+        )  # fmt: skip
+    if state.shape != shape:
+        raise ValueError(f"state has shape {state.shape}; expected {shape}.")
+    return state
+
+
+def check_finite(x: np.ndarray, *, allow_nan: bool) -> None:
+    """Raise for the first value that is infinite, or NaN."""
+    bad = np.isinf(x) if allow_nan else ~np.isfinite(x)
+    if bad.any():
+        row, channel = np.argwhere(bad)[0]
+        isnan = np.isnan(x[row, channel])
+        what = "NaN" if isnan else f"infinity or a value too large for {x.dtype}"
+        raise ValueError(f"x_t contains {what}: stream {row}, channel {channel}.")
+
+
+def indices(streams: int | Iterable[int] | None) -> Any:
+    """Return which rows of a state are meant."""
+    if streams is None:
+        return slice(None)
+    return streams if isinstance(streams, Integral) else list(streams)
+
+
+def to_floats(x_t: ArrayLike) -> np.ndarray:
+    """Convert numbers of another type to float64, as `predict` does."""
+    x = np.asarray(x_t)
+    if x.dtype.kind not in "biuf":
+        x = check_array(
+            x_t, dtype="numeric", ensure_2d=False, allow_nd=True, ensure_all_finite=False,
+            ensure_min_samples=0, ensure_min_features=0, input_name="x_t",
+        )  # fmt: skip
+    return x.astype(np.float64)
