@@ -3,8 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -149,3 +154,54 @@ def test_long_names_do_not_make_long_messages():
     with pytest.raises(ValueError, match="in another order") as raised:
         model.predict([pandas_frame(ARRAYS[0], names), pandas_frame(ARRAYS[1], names[::-1])])
     assert len(str(raised.value)) < 400
+
+
+# ---- transformers of sequences -------------------------------------------------------------------
+
+TRANSFORMERS = {
+    "PerTimestep": lambda: PerTimestep(StandardScaler()),
+    "PerSequence": lambda: PerSequence(StandardScaler()),
+    "Patches": lambda: Patches(size=1, stride=1),
+}
+
+
+@frames
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers_compare_names(name, frame):
+    named = [frame(x) for x in ARRAYS]
+    transformer = TRANSFORMERS[name]().fit(named)
+    assert transformer.feature_names_in_.tolist() == NAMES
+    plain = TRANSFORMERS[name]().fit_transform(ARRAYS)
+    for got, want in zip(transformer.transform(named), plain, strict=True):
+        np.testing.assert_array_equal(got, want)
+    with pytest.raises(ValueError, match="must be in the same order"):
+        transformer.transform([frame(x, NAMES[::-1]) for x in ARRAYS])
+    with pytest.raises(ValueError, match=r"X\[1\] has the columns .* in another order than X\[0\]"):
+        TRANSFORMERS[name]().fit([named[0], frame(ARRAYS[1], NAMES[::-1])])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_set_output_makes_frames_of_tables_only(name, library):
+    frame_class = pytest.importorskip(library).DataFrame
+    X = RNG.normal(size=(6, 3, 1))
+    pipeline = make_pipeline(TRANSFORMERS[name](), regressor())
+    expected = {form: clone(pipeline).fit(x, Y).predict(x) for form, x in forms(X).items()}
+    for settings in ("set_output", "config_context"):
+        for form, x in forms(X).items():
+            model, transformer = clone(pipeline), TRANSFORMERS[name]()
+            with config_context(
+                transform_output=library if settings != "set_output" else "default"
+            ):
+                if settings == "set_output":
+                    model.set_output(transform=library)
+                    transformer.set_output(transform=library)
+                np.testing.assert_array_equal(model.fit(x, Y).predict(x), expected[form])
+                for result in (transformer.fit_transform(x), transformer.transform(x)):
+                    assert isinstance(result, frame_class) == (form == "table")
+                    assert form != "table" or result.shape == (6, 3)
+
+
+def forms(X):
+    ragged = [x[: i % 3 + 1] for i, x in enumerate(X)]
+    return {"array": X, "list": list(X), "ragged": ragged, "table": X[:, :, 0]}
