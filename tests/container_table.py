@@ -1,7 +1,7 @@
 """What every container of every dtype does in X and in y.
 
-`python tests/container_table.py` runs all of them and writes the table. Values are 3 sequences of 4 time steps. `tests/test_containers.py` compares what happens with the
-written table, tests/data/containers.txt.
+`python tests/container_table.py` runs all of them and writes the table, tests/data/containers.txt,
+which `tests/test_containers.py` compares. Values are 3 sequences of 4 time steps.
 """
 
 import re

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from container_table import COLUMNS, CONTAINERS, DTYPES, SECTIONS, TABLE, objects, section
-from helpers import run_python
+from helpers import run_python, run_snippets
 from sklearn.utils.validation import check_is_fitted
 
 from skgru import GRUClassifier, GRURegressor
@@ -410,3 +410,9 @@ def test_hidden_layer_sizes(sizes):
 def test_the_table_is_of_all_containers_and_dtypes():
     text = TABLE.read_text(encoding="utf-8")
     assert all(name in text for name in (*CONTAINERS, *COLUMNS, *DTYPES))
+
+
+def test_the_guide_s_remedy_for_a_pivot():
+    X = run_snippets("user_guide.rst", "Common mistakes")["X"]
+    expected = [[1, 10], [2, 20], [3, 30], [4, 40]]
+    np.testing.assert_array_equal(check_sequences(X, n_channels=2).values, expected)

@@ -20,12 +20,15 @@ NUMBERS = st.one_of(
 )
 ODD = st.sampled_from(
     [np.nan, np.inf, None, pd.NA, pd.NaT, "a", "1.5", b"a", True, 1j, Decimal("1.5"), {}, (), [],
-     np.datetime64("2020-01-01"), np.timedelta64(1, "s"), pd.Timestamp("2020"), np.ma.masked, "x" * 999]
+     np.datetime64("2020-01-01"), np.timedelta64(1, "s"), pd.Timestamp("2020"), np.ma.masked,
+     "x" * 999]
 )  # fmt: skip
 DTYPES = st.sampled_from(
     ["float64", "float32", "float16", "longdouble", "int64", "int8", "uint64", "bool", "object",
      "str", "bytes", "complex64", "datetime64[s]", "timedelta64[ns]", ">f8", "StringDType"]
 )  # fmt: skip
+
+PLAIN_DTYPES = st.sampled_from(["float64", "float32", "int64", "uint8", "bool", "object"])
 
 
 @st.composite
@@ -67,7 +70,7 @@ CONTAINERS = [
     lambda a: pd.DataFrame(a.reshape(len(a), -1)),
     lambda a: [pd.DataFrame(x) for x in a],
     lambda a: np.ma.MaskedArray(a, mask=np.zeros(a.shape, bool)),
-    lambda a: np.ma.MaskedArray(a, mask=np.eye(*a.shape[:1], a[:1].size, dtype=bool).reshape(a.shape)),
+    lambda a: np.ma.MaskedArray(a, mask=np.arange(a.size).reshape(a.shape) % 5 == 0),
     lambda a: dict(enumerate(a)),
     lambda a: dict(enumerate(a)).values(),
     iter,
@@ -79,20 +82,20 @@ CONTAINERS = [
 
 @st.composite
 def data(draw, shape, *, odd=True):
-    array = typed(draw(values(shape, odd)), draw(DTYPES))
-    kinds = CONTAINERS if odd else CONTAINERS[:6]
+    array = typed(draw(values(shape, odd)), draw(DTYPES if odd else PLAIN_DTYPES))
+    kinds = CONTAINERS if odd else CONTAINERS[:7]
     try:
         container = draw(st.sampled_from(kinds))(array)
     except Exception:  # pandas or NumPy make no such container
         return array
-    if isinstance(container, list) and draw(st.booleans()):  # ragged
-        return [x[: i + 1] if hasattr(x, "__len__") else x for i, x in enumerate(container)]
+    if odd and isinstance(container, list) and draw(st.booleans()):  # ragged
+        return [x[: i + 1] if np.ndim(x) else x for i, x in enumerate(container)]
     return container
 
 
 PARAMETERS = {
     "hidden_layer_sizes": [1, (2, 1), True, (), {2}, np.array(2), 1.5],
-    "n_channels": [1, 2, 3],
+    "n_channels": [1, 1, 2, 3],
     "return_sequences": [False, True],
     "bidirectional": [False, True],
     "pooling": ["last", "mean", "max", "attention", "median"],
@@ -118,11 +121,18 @@ def calls(draw):
     estimator = draw(st.sampled_from([GRUClassifier, GRURegressor]))
     options = {**PARAMETERS, **(OF_REGRESSOR if estimator is GRURegressor else OF_CLASSIFIER)}
     names = draw(st.lists(st.sampled_from(sorted(options)), unique=True, max_size=4))
-    parameters = {name: draw(st.sampled_from(options[name])) for name in names}
-    n, steps, channels = draw(st.integers(0, 5)), draw(st.integers(0, 3)), draw(st.integers(1, 3))
-    odd_x, odd_y, odd_w = (draw(st.booleans()) for _ in range(3))
-    shape = draw(st.sampled_from([(n, steps, channels), (n, steps * channels), (n,)]))
-    X = draw(data(shape, odd=odd_x))
+    # the first values are valid for themselves
+    sane = draw(st.booleans())
+    parameters = {
+        name: draw(st.sampled_from(options[name][: 2 if sane else None])) for name in names
+    }
+    odd_x, odd_y, odd_w = draw(
+        st.sampled_from([(False,) * 3, *np.eye(3, dtype=bool).tolist(), (True,) * 3])
+    )
+    n, steps = (draw(st.integers(0 if odd_x else 1, k)) for k in (6, 3))
+    channels = draw(st.integers(1, 3))
+    shapes = [(n, steps, channels), (n, steps * channels), *[(n,)] * odd_x]
+    X = draw(data(draw(st.sampled_from(shapes)), odd=odd_x))
     by_step = parameters.get("return_sequences", False)
     shapes = [(n, steps), (n, steps, 2)] if by_step and steps else [(n,), (n, 1), (n, 2)]
     y = draw(data(draw(st.sampled_from(shapes)), odd=odd_y))
@@ -158,7 +168,7 @@ def check(call):
                 assert np.isfinite(numbers).all() or (padded and np.isnan(numbers).any())
         fitted = dict(vars(model))
         assert succeeds(lambda: model.score(X, y)) or weight is not None or len(y) < 2
-        if not succeeds(lambda: model.partial_fit(y, X)):
+        if hasattr(model, "partial_fit") and not succeeds(lambda: model.partial_fit(y, X)):
             assert vars(model).keys() == fitted.keys()
             assert all(vars(model)[name] is value for name, value in fitted.items())
 
@@ -170,9 +180,6 @@ def succeeds(function):
     except (ValueError, TypeError) as error:  # InvalidParameterError is both
         message = str(error)
         assert 0 < len(message) < 400, (len(message), message[:1000])
-        return False
-    except AttributeError as error:  # a method that these parameters do not have
-        assert "partial_fit" in str(error)
         return False
     return True
 

@@ -1,51 +1,68 @@
 """Validation and tags that all transformers of sequences share."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skgru.persistence import Saved
-from skgru.sequences import Sequences, check_sequences
+from skgru.sequences import Sequences, check_features, check_sequences
 
 
-class SequenceTransformer(TransformerMixin, Saved, BaseEstimator):
+class SequenceTransformer(TransformerMixin, Saved, BaseEstimator, auto_wrap_output_keys=None):
     """Base class of transformers that take X in every form and return it in the same form.
 
     Subclasses have the parameter `n_channels`, and set `_n_channels_out` in `fit`.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # scikit-learn's wrapper for `set_output` makes a data frame of 3-D and ragged results, too
+        if "transform" in vars(cls):
+            cls.transform = _tables_as_frames(unwrap(cls.transform))
+
+    def fit_transform(self, X: Any, y: ArrayLike | None = None) -> Any:
+        """Fit to X and transform it.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences, as in `fit`.
+        y : Ignored
+
+        Returns
+        -------
+        X_transformed : ndarray or list of ndarray
+            As `transform` returns it.
+        """
+        return self.fit(X, y).transform(X)
+
     def _learn_X(self, X: Any) -> Sequences:
         """Validate X in `fit`, and record its features."""
         sequences = self._check_X(X, self.n_channels)
-        # of 3-D X, scikit-learn would take the number of time steps for that of features
-        self._fitted_on_table = sequences.form == "table"
-        table = X if self._fitted_on_table else sequences.values
-        validate_data(self, table, skip_check_array=True)
+        check_features(self, X, sequences, reset=True)
         self._n_channels_in = sequences.n_channels
         return sequences
 
     def _check_X(self, X: Any, n_channels: int) -> Sequences:
         return check_sequences(X, n_channels=n_channels, allow_nan=True, caller=type(self).__name__)
 
-    def _check_columns(self, X: Any) -> Sequences:
-        """Validate X in `transform`; of its features, compare those of a table alone."""
-        check_is_fitted(self)
-        sequences = self._check_X(X, self._n_channels_in)
-        if sequences.form == "table" and self._fitted_on_table:
-            validate_data(self, X, reset=False, skip_check_array=True)
-        return sequences
-
     def _check_channels(self, X: Any) -> Sequences:
         """Validate X in `transform`: it must have the channels that were seen in `fit`."""
-        sequences = self._check_columns(X)
+        check_is_fitted(self)
+        sequences = self._check_X(X, self._n_channels_in)
         if sequences.n_channels != self._n_channels_in:
             raise ValueError(
                 f"X has {sequences.n_channels} channels, but {type(self).__name__} was fitted on "
                 f"sequences of {self._n_channels_in} channels."
             )
+        check_features(self, X, sequences, reset=False)
         return sequences
 
     def _names_by_step(self, input_features: ArrayLike | None) -> np.ndarray:
@@ -58,6 +75,19 @@ class SequenceTransformer(TransformerMixin, Saved, BaseEstimator):
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _tables_as_frames(transform: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method give what `set_output` asks for, where the result is a table."""
+
+    @wraps(transform)
+    def wrapped(self: Any, X: Any) -> Any:
+        result = transform(self, X)
+        if getattr(result, "ndim", None) != 2:
+            return result  # a data frame has two dimensions
+        return _wrap_data_with_container("transform", result, X, self)
+
+    return wrapped
 
 
 def unique_names(steps: list[ArrayLike]) -> np.ndarray:

@@ -121,8 +121,7 @@ class PerTimestep(SequenceTransformer):
             n_timesteps * k) for two, a list of (n_timesteps_i, k) arrays for a list; k is the
             number of columns that the transformer returns.
         """
-        # the transformer compares the channels
-        sequences = self._check_columns(X)
+        sequences = self._check_channels(X)
         return _in_form_of_x(sequences, self.transformer_.transform(sequences.values))
 
     @available_if(_transformer_has("inverse_transform"))

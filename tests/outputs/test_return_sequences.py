@@ -43,7 +43,7 @@ def pad(items, length, missing=np.nan, dtype=float):
 def test_labels_come_in_every_form(sums, labels):
     X, Y = sums
     y = [np.array(labels)[(v[:, 0] > 0).astype(int)] for v in Y]
-    numbers = not isinstance(labels[0], str)
+    numbers = not isinstance(labels[0], str | bool)
     padded_y = pad(y, 8, np.nan if numbers else None, float if numbers else object)
     objects = np.empty(30, dtype=object)
     objects[:] = y

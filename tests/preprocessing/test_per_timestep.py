@@ -92,7 +92,7 @@ def test_the_given_transformer_is_not_fitted():
 def test_invalid_input_is_rejected():
     with pytest.raises(NotFittedError):
         PerTimestep(StandardScaler()).transform(RAGGED)
-    with pytest.raises(ValueError, match="2 features, but StandardScaler is expecting 3"):
+    with pytest.raises(ValueError, match="X has 2 channels, but PerTimestep was fitted on"):
         PerTimestep(StandardScaler()).fit(RAGGED).transform([np.zeros((4, 2))])
     with pytest.raises(ValueError, match="made 2 rows out of 13 time steps"):
         PerTimestep(FunctionTransformer(lambda x: x[:2])).fit_transform(RAGGED)

@@ -115,7 +115,7 @@ BAD = {
     "empty sequence": ([ARRAY[0], np.zeros((0, 2))], ValueError, r"X\[1\] is empty"),
     "all NaN": (padded(ARRAY, [5, 0, 5, 5]), ValueError, r"X\[1\] is empty: all"),
     "1-D": (np.zeros(5), ValueError, "Expected 2D array, got 1D"),
-    "a scalar": (3.0, ValueError, "scalar"),
+    "a scalar": (3.0, TypeError, r"X is a single value \(3.0\)"),
     "4-D": (np.zeros((2, 3, 4, 5)), ValueError, r"4 dimensions \(shape \(2, 3, 4, 5\)\)"),
     "3-D items": ([ARRAY, ARRAY], ValueError, r"X\[0\] has shape \(4, 5, 2\)"),
     "channels": (
@@ -135,7 +135,7 @@ BAD = {
     "strings": (np.array([["a", "b"]]), ValueError, "strings"),
     "numeric strings": (np.array([["1", "2"]]), ValueError, "strings"),
     "lists of strings": ([["1", "2"], ["3", "4"]], ValueError, "strings"),
-    "items of strings": ([np.array(["a"]), np.array(["b", "c"])], ValueError, "strings"),
+    "items of strings": ([np.array([["a", "b"]]), np.array([["b", "c"]])], ValueError, "strings"),
     "objects": (np.array([[{}, 1]], dtype=object), TypeError, "must be a string or a real number"),
     "complex": (ARRAY * 1j, ValueError, "Complex data"),
     "sparse": (csr_array(np.eye(4)), TypeError, "[Ss]parse"),
