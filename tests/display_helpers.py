@@ -1,6 +1,6 @@
 """Checks of figures."""
 
-# ends before max_iter, so that nothing warns
+# Training stops before max_iter: no ConvergenceWarning.
 FEW_EPOCHS = {"max_iter": 3, "tol": 10.0, "n_iter_no_change": 1, "random_state": 0}
 
 
@@ -8,8 +8,8 @@ def titles(ax):
     return [ax.get_title(loc=loc) for loc in ("left", "center", "right")]
 
 
-def assert_panels_are_apart(display):
-    """No panel, with all that is written around it, lies over another one."""
+def assert_no_overlap(display):
+    """Assert that no panel, with its labels, overlaps another one."""
     display.figure_.draw_without_rendering()
     boxes = [ax.get_tightbbox() for ax in display.axes_]
     for i, box in enumerate(boxes):

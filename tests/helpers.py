@@ -15,11 +15,15 @@ import reference
 from scipy.special import softmax
 
 import skgru
+from skgru import GRUClassifier, GRURegressor
 from skgru.model.network import Cell
 
 
 def run_python(code, **environment):
-    """Result of the code; without the environment variables that are given as None."""
+    """Run code in a process of its own, with the skgru under test.
+
+    Environment variables that are given as None are removed.
+    """
     # -P: a source tree in the working directory may lack the compiled modules
     path = str(Path(skgru.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": path, **environment}
@@ -37,7 +41,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def run_snippets(page: str, title: str) -> dict[str, Any]:
-    """Names that are defined after the code blocks under a title."""
+    """Run the code blocks under a title of a docs page and return the names that they define."""
     text = (DOCS / page).read_text()
     start = re.search(rf"^{re.escape(title)}\n-+\n", text, re.MULTILINE).end()
     following = re.search(r"^.+\n-+\n", text[start:], re.MULTILINE)
@@ -48,13 +52,16 @@ def run_snippets(page: str, title: str) -> dict[str, Any]:
     return names
 
 
+# Number of gates of each cell, and the parameters of an estimator for each variant of a cell.
 N_GATES = {"gru": 3, "rnn": 1, "lstm": 4, "cifg": 3, "mgu": 2, "light_gru": 2}
-FORMS = {
+CELL_PARAMETERS = {
     **{cell: {"cell": cell} for cell in N_GATES},
     "gru_reset_after": {"cell": "gru", "reset_after": True},
     "light_gru_relu": {"cell": "light_gru", "activation": "relu"},
 }
-every_form = pytest.mark.parametrize("parameters", FORMS.values(), ids=FORMS)
+every_variant = pytest.mark.parametrize("parameters", CELL_PARAMETERS.values(), ids=CELL_PARAMETERS)
+
+# Arguments of an Architecture for each variant of a cell.
 VARIANTS = {
     name: {
         "cell": name.removesuffix("_reset_after").removesuffix("_relu"),
@@ -63,28 +70,40 @@ VARIANTS = {
     }
     for name in reference.CELLS
 }
-ONES = repeat(1.0)
+ONES = repeat(1.0)  # no dropout
+
+
+def small_classifier(**parameters):
+    """Return a reproducible classifier of 8 units."""
+    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
+
+
+def small_regressor(**parameters):
+    """Return a reproducible regressor of 8 units."""
+    return GRURegressor(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
 
 
 def random_layer(rng, cell, D, H, dtype):
+    """Return random W, U, b and c of a layer."""
     G = reference.CELLS[cell].n_gates * H
     shapes = {"W": (D, G), "U": (H, G), "b": G, "c": H * cell.endswith("reset_after")}
     layer = {k: rng.normal(size=s) / np.sqrt(H) for k, s in shapes.items()}
-    if cell == "rnn":  # with masks it would be chaotic, and rounding errors grow
+    if cell == "rnn":  # otherwise it is chaotic with masks, and rounding errors grow
         layer["U"] /= 2
     return {k: v.astype(dtype) for k, v in layer.items()}
 
 
-def known(kernels, cell):
-    """What the kernels know of a cell."""
+def cell_info(kernels, cell):
+    """Return the description of a cell by the kernels."""
     return Cell(*kernels.CELLS[cell])
 
 
 def reference_states(architecture, layers, x, before=None, masks=ONES):
-    """Top states of one sequence, or of several as long (n_steps, n_sequences, …).
+    """Return the states of the top layer, and the full states of each layer.
 
-    And of each layer (its last direction) the states with their memories. `before` are those that
-    the first step follows, a row a layer; masks are taken one by one.
+    x is one sequence, or several of one length (n_steps, n_sequences, …). The full states (of the
+    last direction of a layer) have the cell states beside the hidden states. `before` has the
+    initial states of each layer; `masks` yields the masks in the order in which they are used.
     """
     states, S = [], reference.CELLS[architecture.variant].n_states
     for depth, directions in enumerate(layers):
@@ -93,7 +112,7 @@ def reference_states(architecture, layers, x, before=None, masks=ONES):
         both = []
         for (W, U, b, c), order in zip(directions, (1, -1), strict=False):
             h = np.zeros(S * len(U)) if before is None else before[depth]
-            # (mask ⊙ h) U is h (mask ⊙ U), of whose rows each has one number of the mask
+            # (mask ⊙ h) U = h (mask ⊙ U): each row of U is multiplied by one number of the mask
             U = U * np.reshape(next(masks), (-1, 1))
             own = reference.forward(architecture.variant, x[::order], h, W, U, b, c)[::order]
             both.append(own[..., : len(U)])
@@ -103,10 +122,12 @@ def reference_states(architecture, layers, x, before=None, masks=ONES):
 
 
 def reference_weights(h, parameters):
+    """Return the weights of attention pooling, one per time step."""
     return softmax(h @ parameters.query)
 
 
 def reference_pool(architecture, h, parameters):
+    """Return the pooled states of one sequence."""
     H = architecture.hidden_layer_sizes[-1]
     return {
         "last": lambda: np.r_[h[-1, :H], h[0, H:]],
@@ -117,18 +138,19 @@ def reference_pool(architecture, h, parameters):
 
 
 def reference_outputs(architecture, h, parameters, mask=1.0):
-    """A row, or a row a step, given the states of the top layer."""
+    """Return one row of outputs, or one per time step, given the states of the top layer."""
     if not architecture.return_sequences:
         h = reference_pool(architecture, h, parameters)[np.newaxis]
     return h * mask @ parameters.head.W + parameters.head.b
 
 
 def one_by_one(sequences):
+    """Return each sequence in float64."""
     return np.split(sequences.values.astype("float64"), sequences.starts[1:])
 
 
 def pack(sequences):
-    """Time-major rows of sequences sorted from long to short."""
+    """Pack sequences, sorted from long to short: time-major rows and batch sizes."""
     lengths = np.array([len(s) for s in sequences])
     batch_sizes = np.array([(lengths > t).sum() for t in range(lengths[0])], dtype=np.intp)
     rows = [sequences[i][t] for t, n in enumerate(batch_sizes) for i in range(n)]
@@ -136,23 +158,23 @@ def pack(sequences):
 
 
 def unpack(rows, batch_sizes):
-    """Make `pack`'s sequences of its rows."""
+    """Return the sequences that `pack` was given."""
     steps = np.split(rows, np.cumsum(batch_sizes)[:-1])
     return [np.array([s[i] for s in steps if i < len(s)]) for i in range(batch_sizes[0])]
 
 
 def ragged_lengths(B, T):
-    """So many lengths of up to T, from long to short."""
+    """Return B lengths of at most T, from long to short."""
     return -np.sort(-np.r_[T, 1 + np.arange(1, B) * 7919 % T])
 
 
 def relative_error(actual, expected):
-    """Largest error over the largest value: single entries may be zero by cancellation."""
+    """Return the largest error over the largest value, as single entries may cancel to zero."""
     return np.abs(actual - expected).max(initial=0) / np.abs(expected).max(initial=1e-37)
 
 
 def central_differences(loss, array):
-    """Gradient of loss(), which looks at the array."""
+    """Return the gradient of loss(), which depends on the array, by central differences."""
     numeric = np.empty_like(array)
     for index in np.ndindex(array.shape):
         value, step = array[index], 1e-5
@@ -166,9 +188,9 @@ def central_differences(loss, array):
 
 
 def accepted_shapes(kernel, arguments):
-    """What a kernel takes in place of its arguments' shapes, which must be nothing unforeseen.
+    """Return the wrong shapes that a kernel accepts.
 
-    Every axis of every array is one longer, one shorter and empty, the other arrays as they were.
+    Every axis of every array is made one longer, one shorter and empty, one at a time.
     """
     accepted = set()
     for name, array in arguments.items():

@@ -1,4 +1,4 @@
-"""Fitted estimators to inspect, and the sequences that they were fitted on."""
+"""Estimators to inspect, and their training data."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ X = [rng.normal(size=(n, 2)) for n in LENGTHS]
 
 
 def fitted(cell="gru", sizes=3, *, estimator=GRURegressor, X=X, y=None, **parameters):
-    """An estimator in double precision whose every parameter is some number."""
+    """Return an estimator in double precision, all parameters of which are random."""
     parameters = {"dtype": "float64", "random_state": 0} | VARIANTS[cell] | parameters
     model = estimator(sizes, **parameters)
     model.partial_fit(X, targets(model) if y is None else y)
@@ -24,14 +24,14 @@ def fitted(cell="gru", sizes=3, *, estimator=GRURegressor, X=X, y=None, **parame
 
 
 def targets(model):
-    """A number for each sequence, or for each step."""
+    """Return a number per sequence, or per time step."""
     if model.return_sequences:
         return [np.cos(3 * x[:, 0]) for x in X]
     return np.array([x.sum() for x in X])
 
 
-def readings(model):
-    """Layer, direction (1 or -1) and weights of each entry of `layers_`."""
+def layers_by_direction(model):
+    """Return layer, direction (1 or -1) and parameters of each entry of `layers_`."""
     directions = (1, -1)[: 1 + model.bidirectional]
     depths = np.arange(len(model.layers_)) // len(directions)
     orders = directions * (len(model.layers_) // len(directions))
@@ -39,7 +39,7 @@ def readings(model):
 
 
 def saturated(z, r, **parameters):
-    """A GRU whose gates are all at the ends given, by their biases."""
+    """Return a GRU whose gates are all 0 or 1, by their biases."""
     model = fitted("gru", 4, **parameters)
     for layer in model.layers_:
         H = len(layer.U)

@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 import reference
-from helpers import known, pack, ragged_lengths, random_layer, unpack
+from helpers import cell_info, pack, ragged_lengths, random_layer, unpack
 from reference import CELLS
 
 LENGTHS = {"uniform": lambda B, T: np.full(B, T), "ragged": ragged_lengths}
 
 
 class Problem(NamedTuple):
-    """A layer, a minibatch for it, and the gradient of a loss of its states."""
+    """A layer, a minibatch, and the gradient of a loss with respect to the states."""
 
     cell: str
     sequences: list[np.ndarray]
@@ -21,11 +21,11 @@ class Problem(NamedTuple):
     h_0: np.ndarray
     mask: np.ndarray | None
     d_states: np.ndarray
-    d_last: np.ndarray  # of h_last besides, its memories among it
+    d_last: np.ndarray  # further gradient of h_last, with the cell states
 
     @property
-    def own_mask(self):
-        """What kernels take."""
+    def kernel_mask(self):
+        """The mask, or the empty array that stands for none."""
         return np.empty((0, 0), self.x.dtype) if self.mask is None else self.mask
 
     @property
@@ -40,60 +40,69 @@ def problem(cell, D, H, T, B, lengths="ragged", dtype="float64", *, masked=False
     x, batch_sizes = pack(sequences)
     S = CELLS[cell].n_states
     h_0, d_last = (rng.normal(size=(B, S * H)).astype(dtype) for _ in range(2))
-    # of dropout at a rate of 0.3
+    # dropout at a rate of 0.3
     mask = ((rng.random((B, H)) > 0.3) / 0.7).astype(dtype) if masked else None
     d_states = rng.normal(size=(len(x), H)).astype(dtype)
     return Problem(cell, sequences, x, batch_sizes, layer, h_0, mask, d_states, d_last)
 
 
-def run_forward(kernels, p, states=None, tape=None):
-    """h_last, states and tape of a layer."""
-    cell, N = known(kernels, p.cell), len(p.x)
+def run_forward(kernels, p, states=None, saved=None):
+    """Return h_last, the states and the activations saved for the backward pass."""
+    cell, N = cell_info(kernels, p.cell), len(p.x)
     h_last = np.full_like(p.h_0, np.nan)
     if states is None:
         states = np.full((N, p.H), np.nan, p.x.dtype)
-    if tape is None:
-        tape = np.full((N, (cell.n_gates + cell.n_extra) * p.H), np.nan, p.x.dtype)
+    if saved is None:
+        saved = np.full((N, (cell.n_gates + cell.n_extra) * p.H), np.nan, p.x.dtype)
     kernels.layer_forward(
-        cell.index, p.x, p.batch_sizes, *p.layer.values(), p.h_0, p.own_mask, h_last, states, tape
+        cell.index,
+        p.x,
+        p.batch_sizes,
+        *p.layer.values(),
+        p.h_0,
+        p.kernel_mask,
+        h_last,
+        states,
+        saved,
     )
-    return h_last, states, tape
+    return h_last, states, saved
 
 
 def run_backward(kernels, p, *, want_dx=True, add_to=None):
-    """Gradients by name; those of the layer are added to what there is, else to zeros."""
-    _, states, tape = run_forward(kernels, p)
+    """Return gradients by name; those of the parameters are added to `add_to`, or to zeros."""
+    _, states, saved = run_forward(kernels, p)
     grad = {k: np.zeros_like(v) for k, v in p.layer.items()} if add_to is None else add_to
     dx, d_h = np.full((len(p.x) * want_dx, p.x.shape[1]), np.nan, p.x.dtype), p.d_last.copy()
     kernels.layer_backward(
-        known(kernels, p.cell).index, p.x, p.batch_sizes, p.layer["W"], p.layer["U"], p.h_0,
-        p.own_mask, states, tape, p.d_states, d_h, dx, *grad.values(),
+        cell_info(kernels, p.cell).index, p.x, p.batch_sizes, p.layer["W"], p.layer["U"], p.h_0,
+        p.kernel_mask, states, saved, p.d_states, d_h, dx, *grad.values(),
     )  # fmt: skip
     return {**grad, "x": dx, "h_0": d_h}
 
 
-def exactly(*arrays):
+def in_float64(*arrays):
+    """Convert arrays to float64."""
     return [a.astype("float64") for a in arrays]
 
 
-def layer_reference_states(p):
-    """h and memories, a sequence an entry, in float64."""
-    layer, masks = exactly(*p.layer.values()), np.ones(len(p.h_0)) if p.mask is None else p.mask
+def exact_states(p):
+    """Return hidden states and cell states of each sequence, by the reference in float64."""
+    layer, masks = in_float64(*p.layer.values()), np.ones(len(p.h_0)) if p.mask is None else p.mask
     return [
-        reference.forward(p.cell, *exactly(x, h), *layer, m.astype("float64"))
+        reference.forward(p.cell, *in_float64(x, h), *layer, m.astype("float64"))
         for x, h, m in zip(p.sequences, p.h_0, masks, strict=True)
     ]
 
 
-def reference_gradients(p):
-    """Sum over the sequences, in float64."""
-    layer, masks = exactly(*p.layer.values()), np.ones(len(p.h_0)) if p.mask is None else p.mask
+def exact_gradients(p):
+    """Return gradients summed over the sequences, by the reference in float64."""
+    layer, masks = in_float64(*p.layer.values()), np.ones(len(p.h_0)) if p.mask is None else p.mask
     parts = []
     for k, d_h in enumerate(unpack(p.d_states, p.batch_sizes)):
         d = np.zeros((len(d_h), len(p.d_last[k])))
         d[:, : p.H] = d_h
         d[-1] += p.d_last[k]
-        x, h_0, mask = exactly(p.sequences[k], p.h_0[k], masks[k])
+        x, h_0, mask = in_float64(p.sequences[k], p.h_0[k], masks[k])
         parts.append(reference.backward(p.cell, x, h_0, *layer, d, mask))
     return {
         **{k: sum(part[k] for part in parts) for k in p.layer},

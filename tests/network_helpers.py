@@ -1,4 +1,4 @@
-"""Networks to run, with data, losses and checks of gradients."""
+"""Networks and data for tests of the model, and checks of gradients."""
 
 from itertools import chain
 
@@ -16,18 +16,18 @@ from skgru.model.workers import Workers
 from skgru.sequences import Targets, check_sequences
 
 ALONE = Workers(1)
-WHOLE = Dropout()  # none
-TOTAL = 8.0  # what the sum of losses is divided by
+NO_DROPOUT = Dropout()
+TOTAL = 8.0  # divisor of the sum of losses
 LENGTHS = [3, 6, 1, 4, 7, 6]
 SIZES = [(4,), (2, 3), (2, 1, 3)]
-TOPS = ["last", "mean", "max", "attention", "steps"]  # a pooling, or the head on every step
+TOPS = ["last", "mean", "max", "attention", "steps"]  # a pooling, or outputs at every time step
 every_cell = pytest.mark.parametrize("cell", VARIANTS)
 gru_and_lstm = pytest.mark.parametrize("cell", ["gru", "lstm"])
 one_or_both_directions = pytest.mark.parametrize("bidirectional", [False, True])
 
 
 def cells_with(cases, few):
-    """Every case with the two forms of the GRU, a few with the other cells."""
+    """Return every case with the two variants of the GRU, and a few with the other cells."""
     return [
         (name, *case)
         for name in VARIANTS
@@ -47,7 +47,7 @@ def _counts(rng, n_rows):
     return rng.poisson(2, size=(n_rows, 2))
 
 
-# Of each: the loss, the number of its outputs, and targets for it.
+# For each: the loss, its number of outputs, and a function that draws targets.
 LOSSES = {
     "multinomial": (Multinomial(3), 3, _labels(3, 1)),
     "binomial": (log_loss(2), 1, _labels(2, 1)),
@@ -68,7 +68,7 @@ def network(
     architecture |= {**VARIANTS[cell], "bidirectional": bidirectional}
     net = Network(Architecture(3, sizes, n_outputs, **architecture), dtype)
     net.initialize(np.random.RandomState(0))
-    # what begins at zero too, so that its part in everything is seen
+    # tests depend on parameters that are initialized to zero, too
     rng = np.random.RandomState(1)
     biases, query = net.parameters[net.n_weights :], net.views(net.parameters).query
     biases[:] = rng.normal(size=biases.size) / 3
@@ -77,7 +77,7 @@ def network(
 
 
 def problem(net, lengths=LENGTHS, loss="squared_error", seed=0):
-    """What to run a network on, some steps of which have the weight 0."""
+    """Return sequences, targets, weights (some are 0 with outputs per step) and a loss."""
     rng = np.random.default_rng(seed)
     xs = [rng.normal(size=(n, 3)) for n in lengths]
     by_step = net.architecture.return_sequences
@@ -92,12 +92,12 @@ def problem(net, lengths=LENGTHS, loss="squared_error", seed=0):
 
 def run(
     net, sequences, y, weights, loss, *, samples=None, n_shards=1, bptt_steps=None,
-    dropout=WHOLE, workers=ALONE, propagation=Propagation, buffers=None,
+    dropout=NO_DROPOUT, workers=ALONE, propagation=Propagation, buffers=None,
 ):  # fmt: skip
-    """Outputs in the order of y, loss and gradient, as `Objective` has them computed."""
+    """Return outputs in the order of y, the loss and the gradient, computed as by `Objective`."""
     samples = np.arange(len(sequences)) if samples is None else samples
     by_step, n_outputs = net.architecture.return_sequences, net.architecture.n_outputs
-    # with the targets goes the number of the row
+    # the last column of the targets is the number of the row
     numbered = np.column_stack([y, np.arange(len(y))]).astype(net.dtype)
     targets = Targets(numbered, weights, sequences if by_step else None)
     outputs = np.full((len(y), n_outputs), np.nan, dtype=net.dtype)
@@ -123,24 +123,25 @@ def run(
 
 
 def loss_of(net, data, **options):
-    """A function that runs the network and returns the loss."""
+    """Return a function that runs the network and returns the loss."""
     buffers = Buffers(net)
     return lambda: run(net, **data, **options, buffers=buffers)[1]
 
 
 def assert_close(net, got, want, tolerance):
-    """Of two gradients: each array, relative to its largest entry."""
+    """Compare two gradients: each array, relative to its largest entry."""
     for a, b in zip(arrays(net, got), arrays(net, want), strict=True):
         assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
 
 
 def arrays(net, vector):
+    """Return the nonempty arrays of a flat vector."""
     layers, query, head = net.views(vector)
     return [a for a in (*chain(*chain(*layers)), query, *head) if a.size]
 
 
 def assert_gradient(net, gradient, value):
-    """That it is the central differences of a value in every single parameter."""
+    """Assert that the gradient matches central differences of value() in every parameter."""
     numeric = np.empty_like(gradient)
     for i, parameter in enumerate(net.parameters.copy()):
         net.parameters[i] = parameter + 1e-5
@@ -152,7 +153,7 @@ def assert_gradient(net, gradient, value):
 
 
 def assert_smooth(net, data):
-    """That no relu is near where it has no gradient."""
+    """Assert that no argument of relu is near its kink."""
     sums, layers = [], net.views(net.parameters).layers
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference, "relu", lambda a: sums.append(a) or np.maximum(a, 0))

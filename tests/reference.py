@@ -6,7 +6,7 @@ import numpy as np
 
 
 def sigmoid(a):
-    # of -|a|, so that exp does not overflow
+    # exp(-|a|) does not overflow
     e = np.exp(-np.abs(a))
     return np.where(a >= 0, 1 / (1 + e), e / (1 + e))
 
@@ -15,29 +15,29 @@ def relu(a):
     return np.maximum(a, 0)
 
 
-# ---- cells -----------------------------------------------------------------------------------
+# ---- cells ---------------------------------------------------------------------------------------
 #
-# One step of a cell takes the blocks of x_t W + b, the past (that is mask ⊙ h_{t-1}), the blocks of
-# U, c, and the state: h, and memory if it has one. It gives the next state, and the way back, a
-# function that takes the gradient of that state and gives
+# One time step of a cell takes the blocks of x_t W + b, `past` (mask ⊙ h_{t-1}), the blocks of U,
+# c, and the state: the hidden state, and the cell state of cells that have one. It returns the next
+# state and a function for the backward pass. That takes the gradient of the next state and returns
 #     a           the gradients of the blocks of x_t W + b
-#     products    for each block of U what it took, and the gradient of what it made of that
+#     products    for each product with a block of U: its left factor, and the product's gradient
 #     d_past      ∂L/∂past
-#     d_state     the gradient of the state but for what comes by the past
+#     d_state     the gradient of the previous state, without the part through `past`
 
 
 def of_sums(step):
-    """Make a cell of a step that looks at nothing but sums x_t W + past U + b and the state."""
+    """Make a cell of a step that depends on the sums x_t W + past U + b and the state alone."""
 
     def cell(x, past, U, c, *state):
-        new, sums_back = step([a + past @ V for a, V in zip(x, U, strict=True)], *state)
+        new, sums_backward = step([a + past @ V for a, V in zip(x, U, strict=True)], *state)
 
-        def back(*d):
-            a, d_state = sums_back(*d)
+        def backward_step(*d):
+            a, d_state = sums_backward(*d)
             d_past = sum(a_k @ V.T for a_k, V in zip(a, U, strict=True))
             return a, [(past, a_k) for a_k in a], d_past, d_state
 
-        return new, back
+        return new, backward_step
 
     return cell
 
@@ -46,7 +46,7 @@ def gru(x, past, U, c, h):
     r, z = sigmoid(x[0] + past @ U[0]), sigmoid(x[1] + past @ U[1])
     candidate = np.tanh(x[2] + (r * past) @ U[2])
 
-    def back(d):
+    def backward_step(d):
         a_h = d * (1 - z) * (1 - candidate**2)
         a_z = d * (h - candidate) * z * (1 - z)
         d_inner = a_h @ U[2].T
@@ -54,7 +54,7 @@ def gru(x, past, U, c, h):
         products = [(past, a_r), (past, a_z), (r * past, a_h)]
         return [a_r, a_z, a_h], products, d_inner * r + a_r @ U[0].T + a_z @ U[1].T, [d * z]
 
-    return [z * h + (1 - z) * candidate], back
+    return [z * h + (1 - z) * candidate], backward_step
 
 
 def gru_reset_after(x, past, U, c, h):
@@ -62,7 +62,7 @@ def gru_reset_after(x, past, U, c, h):
     product = past @ U[2] + c
     candidate = np.tanh(x[2] + r * product)
 
-    def back(d):
+    def backward_step(d):
         a_h = d * (1 - z) * (1 - candidate**2)
         a_z = d * (h - candidate) * z * (1 - z)
         a_r = a_h * product * r * (1 - r)
@@ -70,75 +70,75 @@ def gru_reset_after(x, past, U, c, h):
         d_past = (a_h * r) @ U[2].T + a_r @ U[0].T + a_z @ U[1].T
         return [a_r, a_z, a_h], products, d_past, [d * z]
 
-    return [z * h + (1 - z) * candidate], back
+    return [z * h + (1 - z) * candidate], backward_step
 
 
 def mgu(x, past, U, c, h):
     f = sigmoid(x[0] + past @ U[0])
     candidate = np.tanh(x[1] + (f * past) @ U[1])
 
-    def back(d):
+    def backward_step(d):
         a_h = d * f * (1 - candidate**2)
         d_inner = a_h @ U[1].T
         a_f = (d * (candidate - h) + d_inner * past) * f * (1 - f)
         products = [(past, a_f), (f * past, a_h)]
         return [a_f, a_h], products, d_inner * f + a_f @ U[0].T, [d * (1 - f)]
 
-    return [(1 - f) * h + f * candidate], back
+    return [(1 - f) * h + f * candidate], backward_step
 
 
 @of_sums
 def rnn(sums, h):
     new = np.tanh(sums[0])
 
-    def back(d):
+    def backward_step(d):
         return [d * (1 - new**2)], [np.zeros_like(h)]
 
-    return [new], back
+    return [new], backward_step
 
 
 @of_sums
-def lstm(sums, h, memory):
+def lstm(sums, h, c_prev):
     i, f, o = map(sigmoid, sums[:3])
     candidate = np.tanh(sums[3])
-    new_memory = f * memory + i * candidate
-    seen = np.tanh(new_memory)
+    new_c = f * c_prev + i * candidate
+    squashed = np.tanh(new_c)
 
-    def back(d, d_memory):
-        d_memory = d_memory + d * o * (1 - seen**2)
-        a_i = d_memory * candidate * i * (1 - i)
-        a_f = d_memory * memory * f * (1 - f)
-        a_o = d * seen * o * (1 - o)
-        a_g = d_memory * i * (1 - candidate**2)
-        return [a_i, a_f, a_o, a_g], [np.zeros_like(h), d_memory * f]
+    def backward_step(d, d_c):
+        d_c = d_c + d * o * (1 - squashed**2)
+        a_i = d_c * candidate * i * (1 - i)
+        a_f = d_c * c_prev * f * (1 - f)
+        a_o = d * squashed * o * (1 - o)
+        a_g = d_c * i * (1 - candidate**2)
+        return [a_i, a_f, a_o, a_g], [np.zeros_like(h), d_c * f]
 
-    return [o * seen, new_memory], back
+    return [o * squashed, new_c], backward_step
 
 
 @of_sums
-def cifg(sums, h, memory):
+def cifg(sums, h, c_prev):
     f, o = map(sigmoid, sums[:2])
     candidate = np.tanh(sums[2])
-    new_memory = f * memory + (1 - f) * candidate
-    seen = np.tanh(new_memory)
+    new_c = f * c_prev + (1 - f) * candidate
+    squashed = np.tanh(new_c)
 
-    def back(d, d_memory):
-        d_memory = d_memory + d * o * (1 - seen**2)
-        a_f = d_memory * (memory - candidate) * f * (1 - f)
-        a_o = d * seen * o * (1 - o)
-        a_g = d_memory * (1 - f) * (1 - candidate**2)
-        return [a_f, a_o, a_g], [np.zeros_like(h), d_memory * f]
+    def backward_step(d, d_c):
+        d_c = d_c + d * o * (1 - squashed**2)
+        a_f = d_c * (c_prev - candidate) * f * (1 - f)
+        a_o = d * squashed * o * (1 - o)
+        a_g = d_c * (1 - f) * (1 - candidate**2)
+        return [a_f, a_o, a_g], [np.zeros_like(h), d_c * f]
 
-    return [o * seen, new_memory], back
+    return [o * squashed, new_c], backward_step
 
 
 def _light_gru(sums, h, candidate, slope):
     z = sigmoid(sums[0])
 
-    def back(d):
+    def backward_step(d):
         return [d * (h - candidate) * z * (1 - z), d * (1 - z) * slope], [d * z]
 
-    return [z * h + (1 - z) * candidate], back
+    return [z * h + (1 - z) * candidate], backward_step
 
 
 @of_sums
@@ -156,7 +156,7 @@ class Cell(NamedTuple):
     step: object
     n_gates: int
     n_states: int = 1
-    forget: int = -1  # the gate whose bias begins at one
+    forget: int = -1  # the gate whose bias is initialized to one
 
 
 CELLS = {
@@ -171,39 +171,40 @@ CELLS = {
 }
 
 
-# ---- the layer -------------------------------------------------------------------------------
+# ---- the layer -----------------------------------------------------------------------------------
 
 
 def _steps(name, x, h_0, W, U, b, c, mask):
-    """The state after each step, its parts side by side, and the way back of each."""
+    """Return the state after each step, its parts side by side, and the backward functions."""
     cell = CELLS[name]
     U = np.split(U, cell.n_gates, axis=1)
-    state, states, ways_back = np.split(h_0, cell.n_states, axis=-1), [], []
+    state, states, backwards = np.split(h_0, cell.n_states, axis=-1), [], []
     for x_t in x:
         sums = np.split(x_t @ W + b, cell.n_gates, axis=-1)
-        state, back = cell.step(sums, mask * state[0], U, c, *state)
+        state, backward_step = cell.step(sums, mask * state[0], U, c, *state)
         states.append(np.concatenate(state, axis=-1))
-        ways_back.append(back)
-    return np.array(states), ways_back
+        backwards.append(backward_step)
+    return np.array(states), backwards
 
 
 def forward(name, x, h_0, W, U, b, c, mask=1.0):
-    """States (T, SH) of one sequence x (T, D) from h_0 (SH,): h, and memory beside it if S is 2.
+    """Return the states (T, SH) of one sequence x (T, D) from h_0 (SH,).
 
-    The mask (H,) is of recurrent dropout: of the past where U takes it, at every step.
+    With S = 2 the cell state is beside the hidden state. The mask (H,) of recurrent dropout
+    multiplies h_{t-1} in the products with U, the same at every step.
     """
     return _steps(name, x, h_0, W, U, b, c, mask)[0]
 
 
 def backward(name, x, h_0, W, U, b, c, d_states, mask=1.0):
-    """Gradients of one sequence's loss, given its own ∂L/∂states (T, SH), as a dict by name."""
+    """Return the gradients of the loss of one sequence by name, given ∂L/∂states (T, SH)."""
     cell, H = CELLS[name], len(U)
     grad = {name: np.zeros_like(a) for name, a in dict(x=x, W=W, U=U, b=b, c=c).items()}
-    d, ways_back = np.zeros_like(h_0), _steps(name, x, h_0, W, U, b, c, mask)[1]
+    d, backwards = np.zeros_like(h_0), _steps(name, x, h_0, W, U, b, c, mask)[1]
     for t in reversed(range(len(x))):
-        a, products, d_past, d_state = ways_back[t](*np.split(d + d_states[t], cell.n_states))
-        for k, (taken, d_product) in enumerate(products):
-            grad["U"][:, k * H : (k + 1) * H] += np.outer(taken, d_product)
+        a, products, d_past, d_state = backwards[t](*np.split(d + d_states[t], cell.n_states))
+        for k, (factor, d_product) in enumerate(products):
+            grad["U"][:, k * H : (k + 1) * H] += np.outer(factor, d_product)
         if len(c):
             grad["c"] += d_product
         a = np.concatenate(a)
@@ -215,18 +216,18 @@ def backward(name, x, h_0, W, U, b, c, d_states, mask=1.0):
     return {**grad, "h_0": d}
 
 
-# ---- pooling and dropout ---------------------------------------------------------------------
+# ---- pooling and dropout -------------------------------------------------------------------------
 
 
 def attention(states, query):
-    """Σ_t α_t h_t of one sequence (T, H), with α = softmax_t(h_t · q)."""
+    """Return Σ_t α_t h_t of one sequence (T, H), with α = softmax_t(h_t · q)."""
     scores = states @ query
     weights = np.exp(scores - scores.max())
     return weights / weights.sum() @ states
 
 
 def dropout_mask(size, seed, rate):
-    """Which of so many numbers stay, by a hash of the seed and of each one's number."""
+    """Return which of `size` numbers are kept, by a hash of the seed and of each index."""
     key = (seed + 1) * 0x9E3779B97F4A7C15 % 2**64
     key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     key = (key ^ key >> 27) * 0x94D049BB133111EB % 2**64

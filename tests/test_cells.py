@@ -1,14 +1,14 @@
-"""The recurrent units that `cell` names, as a user of the estimators meets them."""
+"""The recurrent cells that estimators offer as `cell`."""
 
 import pickle
 
 import numpy as np
 import pytest
-from helpers import FORMS, N_GATES, every_form
+from helpers import CELL_PARAMETERS, N_GATES, every_variant, small_classifier
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from skgru import GRUClassifier, GRURegressor
+from skgru import GRURegressor
 from skgru.kernels import kernels_for
 
 pytestmark = [
@@ -18,21 +18,19 @@ pytestmark = [
 
 
 def classifier(**parameters):
-    return GRUClassifier(
-        **{"hidden_layer_sizes": 8, "max_iter": 30, "random_state": 0, **parameters}
-    )
+    return small_classifier(**{"max_iter": 30, **parameters})
 
 
-def test_these_are_all():
-    assert set(kernels_for("float32").CELLS) == set(FORMS)
+def test_all_cells_of_the_kernels_are_tested():
+    assert set(kernels_for("float32").CELLS) == set(CELL_PARAMETERS)
 
 
 # ---- each cell -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@every_form
-def test_learns_and_is_itself_after_a_pickle(ragged, parameters, dtype):
+@every_variant
+def test_every_cell_learns_and_can_be_pickled_and_cloned(ragged, parameters, dtype):
     X, y = ragged
     model = classifier(**parameters, dtype=dtype).fit(X, y)
     assert model.score(X, y) > 0.9
@@ -47,7 +45,7 @@ def test_learns_and_is_itself_after_a_pickle(ragged, parameters, dtype):
     np.testing.assert_array_equal(copy.fit(X, y).predict_proba(X), model.predict_proba(X))
 
 
-@every_form
+@every_variant
 def test_samples_do_not_see_each_other(ragged, parameters):
     X, y = ragged
     model = classifier(**parameters, hidden_layer_sizes=(7, 5), max_iter=3).fit(X, y)
@@ -56,7 +54,7 @@ def test_samples_do_not_see_each_other(ragged, parameters):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@every_form
+@every_variant
 def test_number_of_parameters(ragged, parameters, bidirectional):
     X, y = ragged
     how = {**parameters, "bidirectional": bidirectional}
@@ -71,9 +69,9 @@ def test_number_of_parameters(ragged, parameters, bidirectional):
     ] * directions
 
 
-@every_form
-def test_a_prediction_a_step(ragged, parameters):
-    """Of running sums, in windows of BPTT, with both kinds of dropout."""
+@every_variant
+def test_a_prediction_per_time_step(ragged, parameters):
+    """Running sums, with truncated BPTT and both kinds of dropout."""
     X, _ = ragged
     y = [x[:, 0].cumsum() for x in X]
     how = {"return_sequences": True, "bptt_steps": 3, "dropout": 0.1, "recurrent_dropout": 0.1}
@@ -84,9 +82,9 @@ def test_a_prediction_a_step(ragged, parameters):
     assert model.score(X, y) > 0.6
 
 
-# Where each forget gate's bias is among the blocks.
+# The block of the bias that belongs to the forget gate.
 @pytest.mark.parametrize(("cell", "forget"), [("lstm", 1), ("cifg", 0), ("gru", None)])
-def test_the_bias_of_a_forget_gate_begins_at_one(ragged, cell, forget):
+def test_the_bias_of_a_forget_gate_is_initialized_to_one(ragged, cell, forget):
     model = classifier(cell=cell, max_iter=1, learning_rate_init=1e-12, dtype="float64")
     biases = model.fit(*ragged).layers_[0].b.reshape(-1, 8)
     expected = np.equal(np.arange(len(biases)), forget).astype(float)
@@ -98,7 +96,7 @@ def test_the_fitted_model_has_the_same_bits_for_every_n_jobs(monkeypatch, cell):
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(n, 3)) for n in np.arange(150) % 37 + 1]
     y = np.array([x[0, 0] + x[-1, 1] for x in X])
-    monkeypatch.setattr("skgru.model.network.SHARD_FLOPS", 10_000)  # as if it were a large model
+    monkeypatch.setattr("skgru.model.network.SHARD_FLOPS", 10_000)  # as for a large model
     for how in (
         dict(recurrent_dropout=0.2, bptt_steps=5),
         dict(hidden_layer_sizes=(9, 5), bidirectional=True, pooling="mean"),
@@ -121,7 +119,7 @@ def test_grid_search(ragged):
     assert search.best_score_ > 0.8
 
 
-# ---- what is refused -----------------------------------------------------------------------------
+# ---- invalid cells -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,7 +132,7 @@ def test_grid_search(ragged):
     ],
     ids=str,
 )
-def test_forms_that_a_cell_does_not_have(ragged, parameters):
+def test_options_that_a_cell_lacks_are_rejected(ragged, parameters):
     model = classifier(**parameters)
     with pytest.raises(ValueError, match=f"cell='{parameters['cell']}' has no form with"):
         model.fit(*ragged)
@@ -149,7 +147,7 @@ def test_forms_that_a_cell_does_not_have(ragged, parameters):
     ],
     ids=str,
 )
-def test_what_is_no_cell(ragged, parameters):
+def test_unknown_cells_and_activations_are_rejected(ragged, parameters):
     (name,) = parameters
     with pytest.raises(ValueError, match=f"The '{name}' parameter of GRUClassifier must be"):
         classifier(**parameters).fit(*ragged)
@@ -159,12 +157,12 @@ def test_what_is_no_cell(ragged, parameters):
     ("before", "after", "name"),
     [
         ({"cell": "lstm"}, {"cell": "gru"}, "cell"),
-        ({"cell": "gru"}, {"cell": "cifg"}, "cell"),  # whose weights have the same shapes
+        ({"cell": "gru"}, {"cell": "cifg"}, "cell"),  # weights of the same shapes
         ({"cell": "mgu"}, {"cell": "light_gru"}, "cell"),
         ({"cell": "light_gru"}, {"activation": "relu"}, "activation"),
     ],
 )
-def test_another_cell_cannot_go_on(ragged, before, after, name):
+def test_another_cell_cannot_continue_training(ragged, before, after, name):
     model = classifier(**before, max_iter=2, warm_start=True).fit(*ragged)
     expected = model.predict_proba(ragged[0])
     was = getattr(model, name)
@@ -172,7 +170,7 @@ def test_another_cell_cannot_go_on(ragged, before, after, name):
     for method in (model.fit, model.partial_fit):
         with pytest.raises(ValueError, match=f"{name}='{after[name]}' differs from '{was}'"):
             method(*ragged)
-    # the fitted model is what it was
+    # the fitted model is unchanged
     np.testing.assert_array_equal(model.predict_proba(ragged[0]), expected)
     model.set_params(**before, **({"activation": "tanh"} if name == "activation" else {}))
     assert model.fit(*ragged).n_iter_ == 4

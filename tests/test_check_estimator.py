@@ -26,7 +26,7 @@ def expected_failures(estimator):
     }
 
 
-# the checks train for a few iterations on purpose
+# the checks train for few iterations
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)

@@ -29,7 +29,7 @@ def test_japanese_vowels():
     np.testing.assert_array_equal(np.concatenate(X), np.concatenate(train.data + test.data))
 
 
-def test_a_loaded_sequence_owns_its_memory():
+def test_loaded_sequences_own_their_memory():
     X, _ = load_japanese_vowels(return_X_y=True)
     assert all(x.flags.owndata and x.flags.c_contiguous and x.flags.writeable for x in X)
 

@@ -1,4 +1,4 @@
-"""The two estimators as a user meets them: forms of X and y, invariances, weights, attributes."""
+"""Both estimators: forms of X and y, invariances, weights, fitted attributes."""
 
 import re
 
@@ -6,28 +6,23 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import small_classifier, small_regressor
 from sklearn import config_context
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import accuracy_score, log_loss, r2_score
-
-from skgru import GRUClassifier, GRURegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def classifier(**parameters):
-    return GRUClassifier(
-        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
-    )
+    return small_classifier(**{"max_iter": 20, **parameters})
 
 
 def regressor(**parameters):
-    return GRURegressor(
-        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
-    )
+    return small_regressor(**{"max_iter": 20, **parameters})
 
 
-# ---- forms of X --------------------------------------------------------------------------------
+# ---- forms of X ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -58,7 +53,7 @@ def test_every_form_of_x_gives_the_same_model(dtype):
     for model, X in zip(models, forms, strict=True):
         np.testing.assert_array_equal(model.predict_proba(X), expected)
         assert model.n_features_in_ == (12 if np.ndim(X) == 2 else 2)
-    # and each model reads each form
+    # each model accepts each form
     np.testing.assert_array_equal(models[5].predict_proba(list(array)), expected)
     np.testing.assert_array_equal(models[7].predict_proba(array.reshape(20, 12)), expected)
 
@@ -68,7 +63,7 @@ def test_lengths_may_differ_from_those_of_fit(ragged):
     model = classifier().fit(X, y)
     longer = [np.ones((50, 2)), np.ones((1, 2))]
     assert model.predict_proba(longer).shape == (2, 2)
-    # one-dimensional arrays of a length never seen
+    # one-dimensional arrays of another length
     univariate = classifier().fit([np.ones(4), np.zeros(4)], [0, 1])
     assert univariate.predict([np.ones(9)]).shape == (1,)
 
@@ -86,7 +81,7 @@ def test_feature_names(windows):
     assert not hasattr(model.fit(X, y), "feature_names_in_")
 
 
-# ---- invariances -------------------------------------------------------------------------------
+# ---- invariances ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reset_after", [False, True])
@@ -109,7 +104,7 @@ def test_samples_do_not_see_each_other(ragged, dtype, reset_after):
     np.testing.assert_array_equal(model.predict_proba(padded), expected)
 
 
-def test_every_step_of_a_sequence_counts_for_it_and_for_no_other(ragged):
+def test_every_step_of_a_sequence_affects_its_prediction_only(ragged):
     X, y = ragged
     model = classifier().fit(X, y)
     expected = model.predict_proba(X)
@@ -135,7 +130,7 @@ def test_padding_does_not_change_training(ragged):
             np.testing.assert_array_equal(u, v)
 
 
-# ---- targets -----------------------------------------------------------------------------------
+# ---- targets -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -165,7 +160,7 @@ def test_object_labels_and_series(ragged):
     assert set(model.predict(X)) <= {"down", "up"}
 
 
-def test_log_probabilities_of_a_certain_model_are_exact(ragged):
+def test_log_probabilities_near_zero_and_one_are_exact(ragged):
     model = classifier().fit(*ragged)
     model.head_.b[:] = 800
     assert model.predict_proba([np.zeros((1, 2))])[0, 0] == 0
@@ -189,11 +184,11 @@ def test_a_column_of_y_is_flattened(windows):
     np.testing.assert_array_equal(model.predict(X), regressor().fit(X, y).predict(X))
 
 
-# ---- weights -----------------------------------------------------------------------------------
+# ---- weights -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [classifier, regressor])
-def test_weights_are_repetitions_to_the_last_bit_with_lbfgs(make, ragged):
+def test_weights_and_repetitions_give_the_same_bits_with_lbfgs(make, ragged):
     X, labels = ragged
     y = labels if make is classifier else np.array([x.mean() for x in X])
     weights = np.arange(len(X)) % 3
@@ -207,7 +202,7 @@ def test_weights_are_repetitions_to_the_last_bit_with_lbfgs(make, ragged):
     assert a.loss_ == b.loss_
 
 
-def test_class_weight_is_a_sample_weight(ragged):
+def test_class_weight_equals_a_sample_weight(ragged):
     X, y = ragged
     weights = np.where(y == "up", 3.0, 1.0)
     a = classifier(class_weight={"up": 3.0, "down": 1.0}).fit(X, y)
@@ -228,7 +223,7 @@ def test_scale_of_the_weights_does_not_matter_without_penalty(ragged):
     np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
 
 
-# ---- what fit leaves behind --------------------------------------------------------------------
+# ---- fitted attributes ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reset_after", [False, True])
@@ -260,21 +255,21 @@ def test_loss_is_the_log_loss_plus_the_penalty(ragged):
     np.testing.assert_allclose(model.loss_, expected, rtol=1e-9)
 
 
-def test_scores_are_scikit_learns(ragged, windows):
+def test_scores_match_scikit_learn(ragged, windows):
     model = classifier().fit(*ragged)
     assert model.score(*ragged) == accuracy_score(ragged[1], model.predict(ragged[0]))
     model = regressor().fit(*windows)
     assert model.score(*windows) == r2_score(windows[1], model.predict(windows[0]))
 
 
-def test_random_state_decides(ragged):
+def test_random_state_makes_fits_reproducible(ragged):
     X, y = ragged
     a, b, c = (classifier(random_state=seed).fit(X, y).predict_proba(X) for seed in (0, 0, 1))
     np.testing.assert_array_equal(a, b)
     assert (a != c).any()
 
 
-def test_unfitted(ragged):
+def test_unfitted_estimators_raise(ragged):
     for model, method in ((classifier(), "predict_proba"), (regressor(), "predict")):
         with pytest.raises(NotFittedError):
             getattr(model, method)(ragged[0])
@@ -282,7 +277,7 @@ def test_unfitted(ragged):
         assert not hasattr(model, "head_")
 
 
-def test_memory_mapped_x(ragged, tmp_path):
+def test_x_may_be_a_memory_map(ragged, tmp_path):
     X = np.random.default_rng(0).normal(size=(20, 5, 2))
     joblib.dump(X, tmp_path / "X")
     mapped = joblib.load(tmp_path / "X", mmap_mode="r")
@@ -304,6 +299,6 @@ def test_docstring_names_every_fitted_attribute(ragged, windows):
         attributes = {a for a in dir(model) if a.endswith("_") and not a.startswith("_")}
         section = model.__doc__.split("Attributes\n")[1].split("See Also")[0]
         documented = set(re.findall(r"^    (\w+_) : ", section, re.MULTILINE))
-        # not every model has these
+        # attributes of some models only
         optional = {"feature_names_in_", "query_"}
         assert attributes - optional == documented - optional

@@ -58,11 +58,11 @@ def test_windows_are_contiguous_copies(shape, window, horizon, step):
     series = np.zeros(shape)
     for part in sliding_windows(series, window, horizon, step):
         assert part.flags.c_contiguous
-        part[:] = 1  # read-only as a view of the series
+        part[:] = 1  # a view of the series would be read-only
     assert not series.any()
 
 
-def test_windows_take_what_pandas_holds():
+def test_windows_of_pandas_objects():
     values = np.arange(10)
     X, y = sliding_windows(pd.Series(values), 3)
     np.testing.assert_array_equal(X[-1], [6, 7, 8])
@@ -100,7 +100,7 @@ def test_windows_keep_float32(given, returned):
         (([1, 2, 3], 1, 1, -1), ValueError, "step == -1"),
     ],
 )
-def test_bad_windows(arguments, error, message):
+def test_invalid_windows_are_rejected(arguments, error, message):
     with pytest.raises(error, match=message):
         sliding_windows(*arguments)
 
@@ -113,9 +113,10 @@ def wave():
 @pytest.mark.parametrize("horizon", [1, 4, 7, 30])
 def test_forecast_continues_a_linear_recurrence(wave, horizon):
     model = LinearRegression().fit(*sliding_windows(wave[:40], 2, horizon))
-    forecast = recursive_forecast(model, wave[:40], 20, window=2)
+    forecast = recursive_forecast(model, wave[:40], 20, window=2, horizon=horizon)
     np.testing.assert_allclose(forecast, wave[40:], atol=1e-9)
-    np.testing.assert_array_equal(recursive_forecast(model, wave[38:40], 20), forecast)
+    same = recursive_forecast(model, wave[38:40], 20, horizon=horizon)
+    np.testing.assert_array_equal(same, forecast)
 
 
 def test_forecast_of_channels(wave):
@@ -123,7 +124,7 @@ def test_forecast_of_channels(wave):
     for horizon in (1, 3):  # 20 steps are no multiple of 3
         X, y = sliding_windows(series[:40], 3, horizon)
         flat = make_pipeline(FunctionTransformer(flatten), LinearRegression()).fit(X, y)
-        forecast = recursive_forecast(flat, series[:40], 20, window=3)
+        forecast = recursive_forecast(flat, series[:40], 20, window=3, horizon=horizon)
         np.testing.assert_allclose(forecast, series[40:], atol=1e-9)
 
 
@@ -146,8 +147,8 @@ def flatten(X):
 
 
 @pytest.mark.parametrize("channels", [(), (2,)])
-def test_each_call_sees_the_newest_window(channels):
-    """Three steps a call, of a window of four: what was seen, and what came back."""
+def test_each_call_uses_the_newest_window(channels):
+    """A model that predicts three steps from a window of four: its inputs, and the forecast."""
     seen = []
 
     class CountOn:
@@ -156,7 +157,7 @@ def test_each_call_sees_the_newest_window(channels):
             return (X[:, -1:] + np.arange(1, 4).reshape(-1, *len(channels) * [1])).reshape(1, -1)
 
     history = np.broadcast_to(np.arange(6.0).reshape(-1, *len(channels) * [1]), (6, *channels))
-    forecast = recursive_forecast(CountOn(), history, 7, window=4)
+    forecast = recursive_forecast(CountOn(), history, 7, window=4, horizon=3)
     assert forecast.shape == (7, *channels)
     firsts = [x.reshape(4, -1)[:, 0].tolist() for x in seen]
     assert firsts == [[2, 3, 4, 5], [5, 6, 7, 8], [8, 9, 10, 11]]
@@ -169,14 +170,14 @@ def test_forecast_with_a_gru(wave):
     model.fit(*sliding_windows(wave[:40], 8))
     forecast = recursive_forecast(model, wave[32:40], 5)
     assert forecast.shape == (5,)
-    # each step is the model's own prediction from what came before
+    # each step is predicted from the steps before
     first = model.predict(wave[None, 32:40])
     np.testing.assert_allclose(forecast[:1], first, rtol=1e-6)
     second = model.predict(np.r_[wave[33:40], first][None])
     np.testing.assert_allclose(forecast[1:2], second, rtol=1e-5)
 
 
-def test_bad_forecasts(wave):
+def test_invalid_forecasts_are_rejected(wave):
     model = LinearRegression().fit(*sliding_windows(wave, 2))
     with pytest.raises(ValueError, match="history has 1 time steps; window=2 needs at least 2"):
         recursive_forecast(model, [1.0], 3, window=2)
@@ -194,8 +195,14 @@ def test_bad_forecasts(wave):
         recursive_forecast(model, np.zeros((2, 2, 2, 2)), 3)
     three = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     three.fit(np.zeros((3, 2, 2)), np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="predicts 3 values, which is no multiple of the 2"):
-        recursive_forecast(three, np.zeros((2, 2)), 1)
+    with pytest.raises(
+        ValueError, match="predicts 3 numbers .* horizon=1 and 2 channels .* make 2"
+    ):
+        recursive_forecast(three, np.zeros((2, 2)), 1, horizon=1)
+    with pytest.raises(ValueError, match="horizon == 0"):
+        recursive_forecast(model, wave, 3, horizon=0)
+    with pytest.raises(TypeError, match="horizon must be an instance of int"):
+        recursive_forecast(model, wave, 3, horizon=1.0)
 
 
 # ---- several series ------------------------------------------------------------------------------
@@ -203,7 +210,7 @@ def test_bad_forecasts(wave):
 
 @pytest.mark.parametrize("channels", [(), (2,)])
 @pytest.mark.parametrize(("window", "horizon", "step"), [(3, 1, 1), (2, 2, 3), (1, 1, 1)])
-def test_windows_of_several_series_are_those_of_each(channels, window, horizon, step):
+def test_windows_of_several_series_equal_those_of_each(channels, window, horizon, step):
     rng = np.random.default_rng(0)
     several = [rng.normal(size=(n, *channels)) for n in (9, 4, 12)]
     alone = [sliding_windows(one, window, horizon, step) for one in several]
@@ -227,29 +234,34 @@ def test_forms_of_several_series():
     for form in (array, tuple(array), objects, [pd.DataFrame(one) for one in array]):
         for part, like in zip(sliding_windows(form, 4), expected, strict=True):
             np.testing.assert_array_equal(part, like)
-    # nested lists of one length are the rows of one series, as they are in X
+    # nested lists of one length are the time steps of one series, as in X
     assert sliding_windows(array[0].tolist(), 4)[0].shape == (4, 4, 2)
-    assert sliding_windows([[1, 2, 3], [4, 5]], 1)[0].tolist() == [[1], [2], [4]]
+    # and of different lengths they do not turn into several series
+    with pytest.raises(ValueError, match=r"different lengths is no series.*np.asarray\(one\)"):
+        sliding_windows([[1, 2, 3], [4, 5]], 1)
+    ragged = [np.array([1, 2, 3]), [4, 5]]
+    assert sliding_windows(ragged, 1)[0].tolist() == [[1], [2], [4]]
     assert sliding_windows([one.astype("float32") for one in array], 4)[0].dtype == np.float32
 
 
-def test_forecast_of_several_series_is_that_of_each(wave):
+def test_forecast_of_several_series_equals_that_of_each(wave):
     several = [wave[:40], 3 * wave[5:20], wave[:6]]
     for horizon in (1, 3):
         model = LinearRegression().fit(*sliding_windows(wave[:40], 2, horizon))
-        forecast = recursive_forecast(model, several, 10, window=2)
+        forecast = recursive_forecast(model, several, 10, window=2, horizon=horizon)
         assert forecast.shape == (3, 10)
         for one, history in zip(forecast, several, strict=True):
-            np.testing.assert_allclose(one, recursive_forecast(model, history, 10, window=2))
+            alone = recursive_forecast(model, history, 10, window=2, horizon=horizon)
+            np.testing.assert_allclose(one, alone)
     channels = np.stack([np.column_stack([wave[:40], 2 - wave[:40]])] * 2)
     flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     flat.fit(*sliding_windows(channels, 3))
-    forecast = recursive_forecast(flat, channels, 5, window=3)
+    forecast = recursive_forecast(flat, channels, 5, window=3, horizon=1)
     assert forecast.shape == (2, 5, 2)
     np.testing.assert_allclose(forecast[1], np.column_stack([wave, 2 - wave])[40:45], atol=1e-9)
 
 
-def test_bad_series():
+def test_invalid_series_are_rejected():
     several = [np.zeros(9), np.zeros(3)]
     with pytest.raises(ValueError, match=r"series\[1\] has 3 time steps; window=4 and horizon=1"):
         sliding_windows(several, 4)
@@ -265,7 +277,7 @@ def test_bad_series():
         sliding_windows(np.zeros((0, 4, 2)), 1)
 
 
-# ---- channels known in advance -------------------------------------------------------------------
+# ---- exogenous channels --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("channels", [(), (2,)])
@@ -296,7 +308,7 @@ def test_exog_of_several_series():
 
 @pytest.fixture
 def driven():
-    """A series whose next value is half the last one and what exog is then."""
+    """A series of which each value is half the last one plus exog."""
     exog = np.random.default_rng(0).normal(size=80)
     series = np.zeros(80)
     for t in range(1, 80):
@@ -306,20 +318,21 @@ def driven():
 
 @pytest.mark.parametrize("horizon", [1, 4])
 @pytest.mark.parametrize("as_channel", [False, True])
-def test_forecast_follows_the_exog_of_the_future(driven, horizon, as_channel):
+def test_forecast_uses_future_exog(driven, horizon, as_channel):
     series, exog = driven
     if as_channel:
         series = series[:, np.newaxis]
     flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     flat.fit(*sliding_windows(series[:60], 5, horizon, exog=exog[:60]))
-    # 18 steps are no multiple of 4: 20 of exog are needed
+    end = 78 if horizon == 1 else 80  # 18 steps are no multiple of 4: 20 of exog are needed
     for window, history in ((5, series[:60]), (None, series[55:60])):
-        known = exog[60 - len(history) : 80]
-        forecast = recursive_forecast(flat, history, 18, window=window, exog=known)
+        known = exog[60 - len(history) : end]
+        forecast = recursive_forecast(flat, history, 18, window=window, exog=known, horizon=horizon)
         np.testing.assert_allclose(forecast, series[60:78], atol=1e-9)
     several = recursive_forecast(
-        flat, [series[:60], series[:50]], 18, window=5, exog=[exog, exog[:70]]
-    )
+        flat, [series[:60], series[:50]], 18, window=5, exog=[exog[:end], exog[: end - 10]],
+        horizon=horizon,
+    )  # fmt: skip
     np.testing.assert_allclose(several[0], series[60:78], atol=1e-9)
     np.testing.assert_allclose(several[1], series[50:68], atol=1e-9)
 
@@ -335,23 +348,24 @@ def test_forecast_with_exog_and_a_gru(driven):
     np.testing.assert_allclose(forecast[:1], model.predict(X[np.newaxis]), rtol=1e-6)
 
 
-def test_bad_exog(driven):
+def test_invalid_exog_is_rejected(driven):
     series, exog = driven
-    with pytest.raises(ValueError, match="exog has 70 time steps, series 80; .*same time steps"):
+    with pytest.raises(
+        ValueError, match="exog has 70 time steps; expected exactly 80: those of ser"
+    ):
         sliding_windows(series, 4, exog=exog[:70])
-    with pytest.raises(ValueError, match=r"exog\[1\] has 81 time steps, series\[1\] 80"):
+    with pytest.raises(ValueError, match=r"exog\[1\] has 81 time steps; expected exactly 80"):
         sliding_windows([series, series], 4, exog=[exog, np.zeros(81)])
-    with pytest.raises(ValueError, match="exog holds 1 arrays, series 2 series"):
+    with pytest.raises(ValueError, match="exog holds 1 arrays, but there are 2 series"):
         sliding_windows([series, series], 4, exog=exog)
     with pytest.raises(ValueError, match="exog is nan at time step 2"):
         sliding_windows(series[:3], 1, exog=[0, 0, np.nan])
     flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     flat.fit(*sliding_windows(series, 4, 3, exog=exog))
-    with pytest.raises(ValueError, match="exog has 10 time steps, history 80; .* after them"):
-        recursive_forecast(flat, series, 4, window=4, exog=exog[:10])
-    with pytest.raises(ValueError, match="5 time steps beyond history; steps=4, forecast 3 at a "
-                                         "time, needs 6"):  # fmt: skip
-        recursive_forecast(flat, series[:75], 4, window=4, exog=exog)
+    for n_known in (10, 80, 84, 85, 87):
+        message = f"exog has {n_known} time steps; expected exactly 86: those of history, and 6"
+        with pytest.raises(ValueError, match=message):
+            recursive_forecast(flat, series, 4, window=4, horizon=3, exog=np.zeros(n_known))
 
 
 # ---- tables of lags ------------------------------------------------------------------------------

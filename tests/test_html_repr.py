@@ -1,4 +1,4 @@
-"""What a notebook shows of a fitted model."""
+"""The HTML representation of estimators."""
 
 import re
 from html.parser import HTMLParser
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 class Tables(HTMLParser):
-    """Collects the rows of all tables."""
+    """Collect the rows of all tables."""
 
     def __init__(self, html):
         super().__init__()
@@ -44,7 +44,7 @@ class Tables(HTMLParser):
 
 
 def network(model):
-    """Rows of the table of the network, its heading among them; none if there is no such table."""
+    """Return the rows of the table of the network, with its heading, or an empty list."""
     rows = Tables(estimator_html_repr(model)).rows
     starts = [i for i, row in enumerate(rows) if row[0] == "Layer"]
     if not starts:
@@ -86,7 +86,7 @@ def test_other_cells_and_outputs(ragged):
     ]
 
 
-def test_only_what_is_fitted_has_a_network(ragged):
+def test_only_fitted_estimators_show_a_network(ragged):
     model = GRUClassifier(3, max_iter=1)
     pipeline = make_pipeline(PerTimestep(StandardScaler()), model)
     search = GridSearchCV(pipeline, {"gruclassifier__alpha": [0, 1]}, cv=2)
@@ -97,13 +97,13 @@ def test_only_what_is_fitted_has_a_network(ragged):
         estimator.fit(*ragged)
         assert network(estimator)[0] == HEADING
         assert network(clone(estimator)) == []
-    # the parameters are shown above it, as without
+    # the parameters are still shown, above it
     text = estimator_html_repr(pipeline)
     assert 0 < text.index("hidden_layer_sizes") < text.index("Fitted network")
     assert network(model.set_params(alpha=2)) != []
 
 
-def test_what_a_notebook_asks_for(ragged):
+def test_notebook_representations(ragged):
     model = GRUClassifier(3, max_iter=1, class_weight={"up": 1, "down": 2}).fit(*ragged)
     assert "Fitted network" in model._repr_html_()
     bundle = model._repr_mimebundle_()
@@ -114,7 +114,7 @@ def test_what_a_notebook_asks_for(ragged):
         assert "text/html" not in model._repr_mimebundle_()
 
 
-def test_everything_is_escaped(ragged):
+def test_html_is_escaped(ragged):
     model = GRUClassifier(3, max_iter=1).fit(*ragged)
     architecture = model._network.architecture
     model._network.architecture = architecture._replace(cell="<script>alert('&')</script>")

@@ -1,4 +1,4 @@
-"""What an import of skgru loads, and what test modules import."""
+"""Modules that skgru loads, and imports of test modules."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ from helpers import run_python
 
 
 def test_import_is_light():
-    """Nothing that only some users need, and nothing that sklearn.base does without."""
+    """Optional packages, and modules that sklearn.base does not load, are imported lazily."""
     code = """
 import sys, sklearn.base
 before = set(sys.modules)
@@ -21,7 +21,7 @@ print(*[m for m in heavy.split() if m in set(sys.modules) - before])
 
 
 def test_test_modules_do_not_import_each_other():
-    """What several of them need is in modules of helpers."""
+    """What several test modules need is in helpers.py and the other modules of helpers."""
     paths = sorted(Path(__file__).parent.rglob("*.py"))
     assert len(paths) > 50
     imported = {(path.name, name) for path in paths for name in imported_by(path)}
@@ -29,7 +29,7 @@ def test_test_modules_do_not_import_each_other():
 
 
 def imported_by(path):
-    """Dotted names of everything that a file imports, within functions too."""
+    """Yield dotted names of all imports of a file, within functions too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""The threads behind n_jobs: the same bits, no thread left, forks and loky."""
+"""Threads of n_jobs: the same bits, no remaining threads, forks and joblib backends."""
 
 import os
 import pickle
@@ -47,7 +47,7 @@ def test_the_fitted_model_has_the_same_bits_for_every_n_jobs(
     monkeypatch, parameters, lengths, dtype
 ):
     X, y = sequences(LENGTHS[lengths])
-    monkeypatch.setattr("skgru.model.network.SHARD_FLOPS", 10_000)  # as if it were a large model
+    monkeypatch.setattr("skgru.model.network.SHARD_FLOPS", 10_000)  # as for a large model
     gru = GRURegressor(10, batch_size=100, max_iter=4, random_state=0, dtype=dtype)
     gru.set_params(**parameters)
     alone = clone(gru).fit(X, y)
@@ -61,7 +61,7 @@ def test_the_fitted_model_has_the_same_bits_for_every_n_jobs(
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
-def test_a_prediction_a_step_has_the_same_bits_for_every_n_jobs(monkeypatch, lengths):
+def test_predictions_per_step_have_the_same_bits_for_every_n_jobs(monkeypatch, lengths):
     X, _ = sequences(LENGTHS[lengths])
     y = [x.cumsum(axis=0)[:, 0] for x in X]
     monkeypatch.setattr("skgru.model.network.SHARD_FLOPS", 10_000)
@@ -77,8 +77,8 @@ def test_a_prediction_a_step_has_the_same_bits_for_every_n_jobs(monkeypatch, len
             assert got.tobytes() == want.tobytes()
 
 
-def test_minibatches_of_the_default_size_are_shared_out():
-    """Or n_jobs would do nothing for most users."""
+def test_minibatches_of_the_default_size_use_threads():
+    """Otherwise n_jobs would have no effect for most users."""
     threads = set()
     X, y = sequences(np.full(32, 50))
     gru = GRURegressor(max_iter=5, n_jobs=2, random_state=0)
@@ -139,7 +139,7 @@ def test_fork_after_a_fit_with_threads():
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_under_a_search(backend):
+def test_n_jobs_within_a_grid_search(backend):
     X, y = sequences(LENGTHS["ragged"])
     gru = GRURegressor(max_iter=3, random_state=0, batch_size=64, n_jobs=2)
     grid = {"hidden_layer_sizes": [4, 8]}
@@ -151,7 +151,7 @@ def test_under_a_search(backend):
     )
 
 
-def test_n_jobs_means_what_it_means_in_scikit_learn():
+def test_n_jobs_has_scikit_learns_meaning():
     assert n_threads(None) == 1
     assert n_threads(3) == 3
     assert n_threads(-1) == joblib.cpu_count()
@@ -162,7 +162,7 @@ def test_n_jobs_means_what_it_means_in_scikit_learn():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
-def test_fits_and_predictions_have_so_many_threads(monkeypatch, n_jobs):
+def test_fits_and_predictions_use_n_jobs_threads(monkeypatch, n_jobs):
     made = []
 
     class Recorder(Workers):
@@ -178,13 +178,13 @@ def test_fits_and_predictions_have_so_many_threads(monkeypatch, n_jobs):
     assert made == [n_jobs] * 3
 
 
-def test_a_worker_of_loky_takes_no_more_than_its_share_of_the_cores():
+def test_a_loky_worker_uses_its_fraction_of_the_cores():
     with joblib.parallel_config("loky", n_jobs=2):
         threads = joblib.Parallel()(joblib.delayed(n_threads)(64) for _ in range(2))
     assert max(threads) <= max(1, joblib.cpu_count() // 2)
 
 
-def test_the_cores_of_a_cluster_are_not_ours():
+def test_cores_of_a_cluster_are_not_counted():
     class Cluster(ParallelBackendBase):
         default_n_jobs = -1
 

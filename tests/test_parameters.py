@@ -1,20 +1,17 @@
-"""Parameters of the estimators: values, combinations, and their documentation."""
+"""Parameters of the estimators: values, combinations and documentation."""
 
 import inspect
 import re
 
 import numpy as np
 import pytest
+from helpers import small_classifier
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skgru import GRUClassifier, GRURegressor
 
 
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
-
-
-def test_parameters_that_contradict_each_other(ragged):
+def test_contradictory_parameters_are_rejected(ragged):
     for parameters, message in (
         (dict(return_sequences=True, pooling="mean"), "pooling='mean' makes one vector"),
         (dict(bidirectional=True, bptt_steps=3), "one of the two must go"),
@@ -22,7 +19,7 @@ def test_parameters_that_contradict_each_other(ragged):
         (dict(solver="lbfgs", recurrent_dropout=0.1), "need a stochastic solver"),
     ):
         with pytest.raises(ValueError, match=message):
-            classifier(**parameters).fit(*ragged)
+            small_classifier(**parameters).fit(*ragged)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -38,13 +35,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
         ("quantiles", 0.5),
     ],
 )  # fmt: skip
-def test_bad_parameters_are_invalid(name, value):
+def test_invalid_parameters_are_rejected(name, value):
     with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of GRURegressor"):
         GRURegressor(**{name: value}).fit(np.zeros((4, 3)), np.arange(4.0))
 
 
-def test_parameters_can_be_set_and_shown(ragged):
-    model = classifier().set_params(alpha=0.5, solver="sgd")
+def test_parameters_can_be_set_and_displayed(ragged):
+    model = small_classifier(max_iter=20).set_params(alpha=0.5, solver="sgd")
     assert model.get_params()["alpha"] == 0.5
     assert "alpha" in model._repr_html_()
     model.fit(*ragged)

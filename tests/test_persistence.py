@@ -1,4 +1,4 @@
-"""Saved models: in other processes, of other versions, damaged, in memory maps."""
+"""Saved models: loaded by other processes, of other versions, damaged, memory-mapped."""
 
 import copy
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from helpers import every_form, run_python
+from helpers import every_variant, run_python, small_classifier
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
@@ -43,13 +43,13 @@ WAYS = {
 
 
 @pytest.mark.parametrize(("dump", "load"), WAYS.values(), ids=WAYS)
-def test_every_way_of_saving(ragged, dump, load):
+def test_every_format_restores_the_model(ragged, dump, load):
     X, y = ragged
     model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(5, max_iter=2)).fit(X, y)
     again = load(dump(model))
     assert again.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
     assert not any(name.startswith("_skgru_version") for name in vars(again[-1]))
-    # it goes on as the other does, to the last bit
+    # continued training gives the same bits
     for gru in (model[-1], again[-1]):
         gru.partial_fit(model[:-1].transform(X), y)
     assert again.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
@@ -65,7 +65,7 @@ for model, y in zip(models, Y):
 """
 
 
-def test_another_process_goes_on_where_this_one_ended(windows, tmp_path):
+def test_another_process_continues_training(windows, tmp_path):
     X, y = windows
     how = {"max_iter": 3, "random_state": 0, "dropout": 0.2, "hidden_layer_sizes": 4}
     Y = [y > 0, y, y]
@@ -85,7 +85,7 @@ def test_another_process_goes_on_where_this_one_ended(windows, tmp_path):
     assert result.stdout.split() == expected
 
 
-# ---- versions -----------------------------------------------------------------------------------
+# ---- versions ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("other", ["0.0.1", "99.0"])
@@ -102,13 +102,13 @@ def test_another_version_warns(monkeypatch, model, other):
         again = pickle.loads(saved_by_other)
     assert again.get_params().keys() == model.get_params().keys()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InconsistentVersionWarning)  # scikit-learn's
+        warnings.simplefilter("ignore", InconsistentVersionWarning)  # by scikit-learn
         again = pickle.loads(saved_by_other)
-    # saved again, it is this version's; filters make an error of a warning here
+    # saved again, it has this version: a warning would be an error here
     assert repr(pickle.loads(pickle.dumps(again))) == repr(pickle.loads(saved)) == repr(model)
 
 
-def test_without_a_version():
+def test_a_model_without_a_version_warns():
     model = GRUClassifier.__new__(GRUClassifier)
     state = GRUClassifier(3).__getstate__()
     del state[VERSION]
@@ -119,15 +119,15 @@ def test_without_a_version():
     assert model.get_params() == GRUClassifier(3).get_params()
 
 
-def test_a_parameter_that_did_not_exist_yet_has_its_default():
+def test_a_parameter_that_was_not_saved_has_its_default():
     state = GRUClassifier(3, cell="lstm").__getstate__()
     del state["cell"]
     assert restored(signed(state)).cell == "gru"
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
-def test_models_of_an_earlier_version():
-    """What tests/data/make_saved.py saved loads, predicts the same and continues the same."""
+def test_models_of_an_earlier_version_can_be_loaded():
+    """Models that tests/data/make_saved.py saved load, predict and continue as they did."""
     saved = pickle.loads((Path(__file__).parent / "data" / "saved.pkl").read_bytes())
     X, models = saved["X"], pickle.loads(saved["models"])
     assert len(models) == 3
@@ -143,7 +143,7 @@ def test_models_of_an_earlier_version():
         model.partial_fit(X, y)
         np.testing.assert_allclose(model._network.parameters, want, rtol=1e-9, atol=1e-12)
         assert model.n_iter_ == n_iter + 1
-        # fitted anew, it is as any other model of these parameters
+        # a new fit does not depend on the old one
         np.testing.assert_array_equal(
             model.fit(X, y)._network.parameters, clone(model).fit(X, y)._network.parameters
         )
@@ -154,7 +154,7 @@ def test_models_of_an_earlier_version():
     assert models["numbers by step"].predict(X)[1].shape == (5, 2)
 
 
-# ---- damage -------------------------------------------------------------------------------------
+# ---- damaged files -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def restored(state, estimator=GRUClassifier):
 
 
 def signed(state):
-    """The state with the checksum of what is in it, as of somebody who knows how to make one."""
+    """Return the state with a checksum that fits it, as after a change on purpose."""
     values = {name: value for name, value in state.items() if name not in (CHECKSUM, VERSION)}
     return {**values, CHECKSUM: checksum(values), VERSION: state[VERSION]}
 
@@ -208,7 +208,7 @@ FIELDS = {
     "peepholes": [True],
 }
 
-# refused whatever the checksum says
+# rejected with any checksum
 DAMAGES = {
     "fewer": parameters(lambda p: p[:-1]),
     "more": parameters(lambda p: np.append(p, 0)),
@@ -241,7 +241,7 @@ DAMAGES = {
     **{f"{name}={v!r}": field(name, v) for name, values in FIELDS.items() for v in values},
 }
 
-# sound in themselves, but not what was saved
+# valid models, but not the saved one
 CHANGES = {
     "another number": number(3, 0.5),
     "other precision": parameters(lambda p: p.astype("f8")),
@@ -263,7 +263,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES.values(), *CHANGES.values()], ids=[*DAMAGES, *CHANGES])
-def test_a_damaged_model_is_refused(fitted, damage):
+def test_a_damaged_model_is_rejected(fitted, damage):
     state = copy.deepcopy(fitted.__getstate__())
     again = restored(copy.deepcopy(state))
     assert again._network.parameters.tobytes() == fitted._network.parameters.tobytes()
@@ -272,14 +272,14 @@ def test_a_damaged_model_is_refused(fitted, damage):
     with pytest.raises(ValueError, match=message + "(ValueError: its values|KeyError)"):
         restored(state)
     if damage in DAMAGES.values():
-        with pytest.raises(ValueError, match=message) as refused:
+        with pytest.raises(ValueError, match=message) as rejected:
             restored(signed(state))
-        assert "checksum" not in str(refused.value)
+        assert "checksum" not in str(rejected.value)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_only_the_checksum_notices(fitted, change):
-    """The list above is what it says: each of these could be a model."""
+def test_changes_that_only_the_checksum_detects(fitted, change):
+    """Each of the changes makes a valid model."""
     state = copy.deepcopy(fitted.__getstate__())
     change(state)
     restored(signed(state))
@@ -288,7 +288,7 @@ def test_what_only_the_checksum_notices(fitted, change):
 @pytest.mark.parametrize(
     ("name", "value"), [("_n_channels_seen", 3), ("_network", "a network"), ("_outputs", None)]
 )
-def test_parts_that_do_not_belong_together(fitted, name, value):
+def test_inconsistent_attributes_are_rejected(fitted, name, value):
     state = signed({**fitted.__getstate__(), name: value})
     with pytest.raises(ValueError, match="saved GRUClassifier is damaged"):
         restored(state)
@@ -297,7 +297,7 @@ def test_parts_that_do_not_belong_together(fitted, name, value):
         restored(state)
 
 
-def test_parameters_in_another_order_of_bytes_or_place(fitted):
+def test_parameters_of_any_byte_order_and_strides(fitted):
     weights = fitted._network.parameters
     for values in (weights.astype(">f4"), weights.astype("<f4"), np.repeat(weights, 2)[::2]):
         state = fitted.__getstate__()
@@ -319,7 +319,7 @@ def objects(array):
 
 @every_dump
 @pytest.mark.parametrize("labels", [np.asarray, objects], ids=["array", "objects"])
-def test_no_bit_of_a_value_can_flip(ragged, dump, labels):
+def test_a_flipped_bit_of_a_value_is_detected(ragged, dump, labels):
     """In weights and moments, in every label, in a string, in a float and in an integer."""
     X, y = ragged
     model = GRUClassifier((4, 3), max_iter=300, alpha=0.0123, solver="adam", random_state=0)
@@ -338,7 +338,7 @@ def test_no_bit_of_a_value_can_flip(ragged, dump, labels):
             for bit in range(8) if len(inside) < 40 else rng.integers(8, size=1):
                 damaged = bytearray(saved)
                 damaged[place] ^= 1 << bit
-                # what was a string may be none
+                # a damaged string may not be UTF-8
                 with pytest.raises(ValueError, match="is damaged|decode|joblib pickle"):
                     LOADS[dump](bytes(damaged))
 
@@ -385,10 +385,10 @@ print(raised, same)
 """
 
 
-def test_damaged_files_raise_or_are_sound():
-    """Bytes and bits anywhere in the file, and files that end too early.
+def test_damaged_files_raise_or_load_correctly():
+    """Changed bytes and bits anywhere, and truncated files.
 
-    No crash; and what loads is what was saved, to the last bit of every value.
+    Nothing crashes, and a file that loads has the saved values to the last bit.
     """
     result = run_python(FUZZ)
     assert result.returncode == 0, result.stderr[-2000:]
@@ -397,11 +397,11 @@ def test_damaged_files_raise_or_are_sound():
     assert raised + same == 800
 
 
-# ---- memory maps --------------------------------------------------------------------------------
+# ---- memory maps ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
-@every_form
+@every_variant
 def test_memory_maps(ragged, tmp_path, parameters, mode):
     X, y = ragged
     how = {"max_iter": 2, "random_state": 0, "warm_start": True, **parameters}
@@ -426,12 +426,10 @@ def test_memory_maps(ragged, tmp_path, parameters, mode):
 
 
 def classifier(**parameters):
-    return GRUClassifier(
-        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
-    )
+    return small_classifier(**{"max_iter": 20, **parameters})
 
 
-def test_clone_pickle_joblib(ragged, tmp_path):
+def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
     X, y = ragged
     model = classifier().fit(X, y)
     assert clone(model).get_params() == model.get_params()
@@ -439,7 +437,7 @@ def test_clone_pickle_joblib(ragged, tmp_path):
     joblib.dump(model, tmp_path / "model")
     for other in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
         np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
-        # a copy goes on as the original does, and its layers are still views of its parameters
+        # training continues as for the original, and layers are still views of the parameters
         again, third = other.partial_fit(X, y), pickle.loads(pickle.dumps(model)).partial_fit(X, y)
         np.testing.assert_array_equal(again.predict_proba(X), third.predict_proba(X))
         other.layers_[0].W[:] = 0

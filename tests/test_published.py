@@ -1,4 +1,4 @@
-"""Accuracies on real data; the settings were found on the training sets alone."""
+"""Accuracies on real data; settings were chosen on the training sets alone."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from skgru.datasets import load_japanese_vowels
 from skgru.preprocessing import PerTimestep
 
 PENDIGITS = Path(__file__).parents[2] / "shared" / "data" / "pendigits"
-# docs/defaults.rst tells how cross-validation on the training utterances found them
+# found by cross-validation on the training utterances, see docs/defaults.rst
 VOWELS = dict(hidden_layer_sizes=(64,), learning_rate_init=0.02, batch_size=16, max_iter=60)
 
 pytestmark = [
@@ -44,7 +44,7 @@ def test_pendigits(bidirectional, accuracy):
         np.loadtxt(PENDIGITS / f"pendigits.{part}", delimiter=",", skiprows=1)
         for part in ("tra", "tes")
     )
-    # 0.003 is the better of it and 0.01 on a fifth of the training strokes
+    # 0.003 was better than 0.01 on a fifth of the training strokes
     parameters = dict(
         n_channels=2, learning_rate="cosine", learning_rate_init=0.003, max_iter=30,
         bidirectional=bidirectional,

@@ -1,4 +1,4 @@
-"""In the company of scikit-learn's own tools."""
+"""Estimators within scikit-learn's tools."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def sine_or_square(form):
-    """60 noisy periods of either shape, two channels; the class is the shape."""
+    """Return 60 noisy waves of two channels; the class is the shape, sine or square."""
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2
     phase = rng.uniform(0, 6, size=(60, 1)) + np.arange(12)
@@ -53,7 +53,7 @@ def test_grid_search_over_a_pipeline(form):
     assert search.best_params_["gruclassifier__learning_rate_init"] == 0.03
     assert search.best_score_ > 0.85
     np.testing.assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
-    # processes change nothing
+    # processes do not change the results
     alone = GridSearchCV(pipeline(), grid, cv=3, n_jobs=1).fit(X, y)
     np.testing.assert_array_equal(
         alone.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
@@ -100,7 +100,7 @@ def test_sample_weight_through_a_pipeline():
     assert weighted.mean() > plain.mean() + 0.2
 
 
-# ---- features of a fitted GRU ------------------------------------------------------------------
+# ---- features of a fitted GRU --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_sample_weight_through_a_pipeline():
      (dict(pooling="attention"), 8)],
     ids=str,
 )  # fmt: skip
-def test_transform_gives_what_the_output_layer_sees(ragged, parameters, width):
+def test_transform_returns_the_input_of_the_output_layer(ragged, parameters, width):
     X, y = ragged
     model = GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters}).fit(X, y)
     features = model.transform(X)
@@ -124,7 +124,7 @@ def test_transform_gives_what_the_output_layer_sees(ragged, parameters, width):
     np.testing.assert_array_equal(frame.to_numpy(), features)
 
 
-def test_of_a_prediction_a_step_transform_is_the_last_state():
+def test_transform_with_return_sequences_is_the_last_state():
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(n, 2)) for n in (3, 5, 2, 4)]
     y = [x.cumsum(axis=0) for x in X]
@@ -142,7 +142,7 @@ def test_of_a_prediction_a_step_transform_is_the_last_state():
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
-def test_what_wants_rows_works_behind_it(ragged, behind):
+def test_estimators_of_tables_work_on_features(ragged, behind):
     X, y = ragged
     pipeline = make_pipeline(GRUClassifier(8, random_state=0), behind).fit(X, y)
     assert pipeline.score(X, y) > 0.9

@@ -1,4 +1,4 @@
-"""Streams beside predict on what they have seen so far."""
+"""Streams against predict on the steps so far."""
 
 import copy
 import pickle
@@ -44,7 +44,7 @@ def fitted(y, **parameters):
 
 
 def quietly_fitted(model, X, y):
-    """Too few epochs to converge are enough here."""
+    """Fit a model, and ignore warnings of too few epochs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", GradientWarning)
@@ -52,7 +52,7 @@ def quietly_fitted(model, X, y):
 
 
 def of_cell(variant):
-    """Parameters of one of the kernels' cells."""
+    """Return the parameters of an estimator for a cell of the kernels."""
     cell, *_ = (c for c in ("light_gru", "gru", "rnn", "lstm", "cifg", "mgu") if c in variant)
     relu = "relu" if variant.endswith("relu") else "tanh"
     return {"cell": cell, "reset_after": "after" in variant, "activation": relu}
@@ -63,7 +63,7 @@ def pickled(stream):
 
 
 def assert_steps_are_predictions(model):
-    """After each step: of all streams together, and of each of them alone."""
+    """Assert it after each step, for all streams together and for each alone."""
     together = [model.stream(N) for _ in range(2)]
     alone = [model.stream() for _ in range(N)]
     for t in range(T):
@@ -99,12 +99,12 @@ def test_every_kind_of_y_and_pooling(y, pooling):
 @pytest.mark.parametrize(
     "loss", [{"loss": "poisson"}, {"loss": "quantile", "quantiles": (0.9, 0.1, 0.5)}]
 )
-def test_losses_with_predictions_of_their_own(y, loss, monkeypatch):
+def test_losses_with_transformed_outputs(y, loss, monkeypatch):
     monkeypatch.setitem(Y, y, np.abs(Y[y]))
     assert_steps_are_predictions(fitted(y, hidden_layer_sizes=4, **loss))
 
 
-def test_a_prediction_every_step():
+def test_a_model_with_predictions_per_step():
     y = LABELS[(X[:, :, 0] > 0).astype(int)]
     model = GRUClassifier(6, return_sequences=True, bidirectional=False, max_iter=2, random_state=0)
     quietly_fitted(model, X, y)
@@ -114,7 +114,7 @@ def test_a_prediction_every_step():
 
 
 def test_a_model_fitted_on_rows():
-    """A row of a table unfolds into steps; a stream takes the steps."""
+    """A row of a table unfolds into time steps; a stream takes one at a time."""
     model = GRURegressor(4, n_channels=D, max_iter=2, random_state=0)
     quietly_fitted(model, X.reshape(N, -1), Y["number"])
     stream = model.stream(N)
@@ -126,7 +126,7 @@ def test_a_model_fitted_on_rows():
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 def test_resets_of_each_stream(pooling):
-    """Sequences of different lengths one after the other, in each of three streams."""
+    """Three streams, each with sequences of different lengths, one after another."""
     rng = np.random.default_rng(1)
     model = fitted("number", hidden_layer_sizes=(5, 4), cell="lstm", pooling=pooling)
     stream, so_far = model.stream(3), [[], [], []]
@@ -158,7 +158,7 @@ def test_resets_of_each_stream(pooling):
         *(({"pooling": "max"}, 11 + 5), ({"pooling": "attention"}, 11 + 6)),
     ],
 )
-def test_states_go_from_stream_to_stream(parameters, state_size):
+def test_states_can_be_copied_between_streams(parameters, state_size):
     model = fitted("three classes", hidden_layer_sizes=(7, 4), **parameters)
     first, second = model.stream(N), model.stream(N)
     assert first.state.shape == (N, state_size)
@@ -167,7 +167,7 @@ def test_states_go_from_stream_to_stream(parameters, state_size):
         first.step(X[:, t])
     second.state = first.state[::-1]
     state = first.state
-    state[:] = np.nan  # a copy
+    state[:] = np.nan  # `state` is a copy
     np.testing.assert_array_equal(second.step_proba(X[::-1, 3]), first.step_proba(X[:, 3])[::-1])
     np.testing.assert_array_equal(second.state, first.state[::-1])
 
@@ -180,7 +180,7 @@ def test_the_state_of_the_top_layer_is_what_transform_returns():
     np.testing.assert_array_equal(stream.state[:, 14:18], model.transform(X))
 
 
-def test_states_that_are_refused_change_nothing():
+def test_invalid_states_leave_the_stream_unchanged():
     stream = fitted("number", hidden_layer_sizes=4).stream(2)
     stream.step(X[:2, 0])
     before = stream.state
@@ -194,7 +194,7 @@ def test_states_that_are_refused_change_nothing():
 
 
 @pytest.mark.parametrize("y", ["two classes", "multilabel", "number"])
-def test_numbers_of_any_type_are_one_x(y):
+def test_x_may_have_any_type(y):
     model = fitted(y, hidden_layer_sizes=4)
     x = np.array([1, -2, 3])
     want = model.stream().step(x.astype("float32"))
@@ -207,7 +207,7 @@ def test_numbers_of_any_type_are_one_x(y):
 
 
 @pytest.mark.parametrize("y", ["two classes", "multilabel", "number"])
-def test_steps_that_are_refused_change_nothing(y):
+def test_invalid_steps_leave_the_stream_unchanged(y):
     stream = fitted(y, hidden_layer_sizes=4).stream()
     stream.step(X[0, 0])
     before = stream.state
@@ -234,7 +234,7 @@ def test_steps_that_are_refused_change_nothing(y):
     np.testing.assert_array_equal(stream.state, before)
 
 
-def test_what_cannot_be_streamed():
+def test_invalid_streams_are_rejected():
     with pytest.raises(NotFittedError):
         GRUClassifier().stream()
     model = fitted("number", hidden_layer_sizes=2)
@@ -247,8 +247,8 @@ def test_what_cannot_be_streamed():
         fitted("number", hidden_layer_sizes=2, bidirectional=True).stream()
 
 
-def test_later_fits_do_not_change_it():
-    """Nor do weights that are written to, also after it has been copied."""
+def test_later_fits_do_not_change_a_stream():
+    """Neither do changes of the weights; also after copying the stream."""
     model = fitted("three classes", hidden_layer_sizes=4)
     want = [model.stream().step_proba(X[0, 0]), model.stream().step(X[0, 0])]
     stream = model.stream()
@@ -262,7 +262,7 @@ def test_later_fits_do_not_change_it():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_copies_go_their_own_way(copied):
+def test_copies_are_independent(copied):
     stream = fitted("number", hidden_layer_sizes=(5, 4), pooling="attention", cell="cifg").stream(N)
     for t in range(2):
         stream.step(X[:, t])
@@ -274,8 +274,8 @@ def test_copies_go_their_own_way(copied):
     np.testing.assert_array_equal(other.step(X[:, 2]), want)
 
 
-def test_a_pickle_goes_on_in_another_process(tmp_path):
-    """Also on another instruction set, whose bits are others."""
+def test_a_pickled_stream_continues_in_another_process(tmp_path):
+    """Also on another instruction set, up to rounding."""
     model = fitted("three classes", hidden_layer_sizes=(5, 4), cell="lstm", pooling="mean")
     stream = model.stream()
     for x_t in X[0, :-1]:
@@ -301,14 +301,14 @@ print(stream.step(x))
         assert name == label
 
 
-def test_a_pickle_has_no_state_of_the_optimizer():
+def test_a_pickled_stream_has_no_optimizer():
     model = fitted("number", hidden_layer_sizes=64)
     assert len(pickle.dumps(model.stream())) < 1.2 * model.layers_[0].U.nbytes * 4 / 3
     assert model._solver is not None
 
 
-def test_threads_that_share_one_do_no_harm():
-    """Which of them comes first is open; that each step is whole is not."""
+def test_a_stream_is_safe_to_share_between_threads():
+    """The order of steps is undefined, but each step is atomic."""
     model = fitted("number", hidden_layer_sizes=(32, 32), pooling="mean")
     stream = model.stream()
     x, n_steps, n_threads = X[0, 0].copy(), 2000, 4

@@ -1,4 +1,4 @@
-"""The report of versions."""
+"""show_versions."""
 
 from importlib.util import find_spec
 
@@ -14,6 +14,6 @@ def test_show_versions(isa):
     assert lines["instruction set"] == f"{isa} (of {', '.join(instruction_sets())})"
     assert lines["numpy"] == np.__version__
     assert lines["threads"] == "1 with n_jobs=None"
-    # optional packages, where they are installed
+    # optional packages are listed if they are installed
     optional = {name: find_spec(name) for name in ("matplotlib", "onnx", "pandas", "torch")}
     assert {name for name in optional if name in lines} == {n for n, s in optional.items() if s}

@@ -330,16 +330,12 @@ def _add_layer(
     if arch.activation == "relu":
         attributes["activations"] = ["Sigmoid", "Relu"] * len(directions)
     gates = [joined(form, ORDERS[operator]) for _, form in forms]
-    states, last = graph.add_with_outputs(
-        operator,
-        2,
-        x,
+    weights = [
         np.stack([gate.W.T for gate in gates]),
         np.stack([gate.U.T for gate in gates]),
         np.stack([np.concatenate([gate.b, gate.c]) for gate in gates]),
-        n_steps,
-        **attributes,
-    )
+    ]
+    states, last = graph.add_with_outputs(operator, 2, x, *weights, n_steps, **attributes)
     return states, last
 
 
@@ -379,6 +375,8 @@ def _add_multilabel(graph: Graph, outputs: str, present: str) -> dict[str, str]:
 
 def labels(classes: np.ndarray) -> np.ndarray:
     """Convert classes to a type that ONNX supports: integers or strings."""
+    if classes.dtype.kind == "u" and classes.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"ONNX labels are int64, which does not hold the label {classes.max()}.")
     if classes.dtype.kind in "biuf":
         return classes.astype(np.int64)
     return classes.astype(object)

@@ -247,8 +247,7 @@ def _not_an_array(data: Any, name: str) -> str:
             f"{name} is an {type_name(data)} of lists of different lengths; pass a list of "
             f"arrays, such as [np.asarray(x) for x in {name}]."
         )
-    iterable = isinstance(data, Iterable)
-    remedy = f", such as [np.asarray(x) for x in {name}]" if iterable else ""
+    remedy = f", such as [np.asarray(x) for x in {name}]" if isinstance(data, Iterable) else ""
     return (
         f"{name} is a {type_name(data)}, which is no array-like; pass an array or a list{remedy}."
     )
@@ -416,9 +415,8 @@ def _kind(cls: type) -> str:
 
 
 def _exceeds_float64(item: np.ndarray) -> bool:
-    if item.dtype.kind not in "iu" or not item.size:
-        return False
-    return int(item.max()) > LARGEST_EXACT or int(item.min()) < -LARGEST_EXACT
+    integers = item.dtype.kind in "iu" and item.size
+    return bool(integers) and max(int(item.max()), -int(item.min())) > LARGEST_EXACT
 
 
 def _as_objects(array: np.ndarray) -> np.ndarray:

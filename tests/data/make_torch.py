@@ -1,10 +1,10 @@
 """Golden outputs and gradients of PyTorch's nn.GRU, nn.RNN and nn.LSTM.
 
 Its GRU has the reset gate after the product. Made once with torch 2.13.0 on a CPU, in float64
-(`python tests/data/make_torch.py`). Two layers, in one direction and in both, ragged sequences as a
-packed sequence. Of two losses: on every state of the upper layer, Σ (h_t · target_steps), and on
-its last ones, Σ (h_T · target_last). Rows of steps come sequence by sequence, those of the first
-sequence first. `ends` are the last states of every layer and direction, with their memories.
+(`python tests/data/make_torch.py`): two layers, in one direction and in both, on a packed sequence
+of ragged sequences. There are two losses: Σ (h_t · target_steps) of every state of the upper layer,
+and Σ (h_T · target_last) of its last states. Rows of time steps are ordered by sequence. `ends` are
+the last states of every layer and direction, with the cell states.
 """
 
 from pathlib import Path
@@ -24,13 +24,13 @@ for module in (torch.nn.GRU, torch.nn.RNN, torch.nn.LSTM):
         n_directions = 1 + layers.bidirectional
         xs = [torch.randn(n, D) for n in lengths]
         states, h_n = layers(pack_sequence(xs, enforce_sorted=False))
-        h_n, *memories = h_n if module is torch.nn.LSTM else [h_n]
+        h_n, *cell_states = h_n if module is torch.nn.LSTM else [h_n]
         outputs = {
             "last": torch.hstack(list(h_n[-n_directions:])),
             "steps": torch.cat(unpack_sequence(states)),
         }
         golden = {"lengths": np.array(lengths), "x": torch.cat(xs).numpy()}
-        golden["ends"] = torch.cat([h_n, *memories], dim=-1).detach().numpy()
+        golden["ends"] = torch.cat([h_n, *cell_states], dim=-1).detach().numpy()
         weights = dict(layers.named_parameters())
         for weight, value in weights.items():
             golden[weight] = value.detach().numpy()

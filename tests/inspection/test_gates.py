@@ -1,27 +1,27 @@
-"""Activations of gates against the equations, and regimes."""
+"""Activations of gates against the equations of the cells, and regimes of gates."""
 
 import numpy as np
 import pytest
 import reference
 from helpers import reference_states
-from inspection_helpers import X, every_cell, fitted, readings, saturated
+from inspection_helpers import X, every_cell, fitted, layers_by_direction, saturated
 
 from skgru.inspection import gate_activations, gate_regimes
 
 
 @every_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_gates_are_those_of_the_equations(cell, bidirectional):
-    """From the states that are returned, and these from the gates."""
+def test_gates_satisfy_the_equations(cell, bidirectional):
+    """Gates follow from the states that are returned, and the states from the gates."""
     model = fitted(cell, (3, 2), bidirectional=bidirectional)
     found = gate_activations(model, X).layers
     architecture, network_layers = model._network.architecture, model._fitted_views().layers
     x_of_layer = X
-    for depth, order, (W, U, b, c) in readings(model):
+    for depth, order, (W, U, b, c) in layers_by_direction(model):
         i = depth * (1 + bidirectional) + (order == -1)
         layer = found[i]
         assert (layer.layer, layer.direction) == (depth, "forward" if order == 1 else "backward")
-        if depth and order == 1:  # below it, all states of the first layer
+        if depth and order == 1:  # its input: all states of the first layer
             x_of_layer = [
                 np.hstack([found[k].hidden[s] for k in range(1 + bidirectional)])
                 for s in range(len(X))
@@ -37,22 +37,22 @@ def test_gates_are_those_of_the_equations(cell, bidirectional):
             sums = {name: a_k + before @ U_k for name, a_k, U_k in zip(gate, a, U, strict=False)}
             for name, values in gate.items():
                 np.testing.assert_allclose(values, reference.sigmoid(sums[name]), atol=1e-12)
-            # what the candidate's product takes
+            # the candidate's product with U
             past = before * gate.get("reset_gate", gate.get("forget_gate", 1))
-            taken = (past if cell in ("gru", "mgu") else before) @ U[-1]
+            product = (past if cell in ("gru", "mgu") else before) @ U[-1]
             if cell == "gru_reset_after":
-                taken = taken + c
-                np.testing.assert_allclose(layer.product[s][::order], taken, atol=1e-12)
-                taken = gate["reset_gate"] * taken
+                product = product + c
+                np.testing.assert_allclose(layer.product[s][::order], product, atol=1e-12)
+                product = gate["reset_gate"] * product
             activation = reference.relu if cell.endswith("relu") else np.tanh
-            np.testing.assert_allclose(candidate, activation(a[-1] + taken), atol=1e-12)
+            np.testing.assert_allclose(candidate, activation(a[-1] + product), atol=1e-12)
             if "cell_state" in layer:
-                memory = layer.cell_state[s][::order]
+                cell_state = layer.cell_state[s][::order]
                 f = gate["forget_gate"]
                 new = gate.get("input_gate", 1 - f) * candidate
-                kept = f * np.vstack([np.zeros(H), memory[:-1]])
-                np.testing.assert_allclose(memory, kept + new, atol=1e-12)
-                np.testing.assert_allclose(h, gate["output_gate"] * np.tanh(memory), atol=1e-12)
+                kept = f * np.vstack([np.zeros(H), cell_state[:-1]])
+                np.testing.assert_allclose(cell_state, kept + new, atol=1e-12)
+                np.testing.assert_allclose(h, gate["output_gate"] * np.tanh(cell_state), atol=1e-12)
             elif cell != "rnn":
                 z = gate["update_gate"] if "update_gate" in gate else 1 - gate["forget_gate"]
                 np.testing.assert_allclose(h, z * before + (1 - z) * candidate, atol=1e-12)
@@ -64,7 +64,7 @@ def test_gates_are_those_of_the_equations(cell, bidirectional):
                 np.testing.assert_allclose(got, states, atol=1e-12)
 
 
-def test_gates_come_in_the_form_of_x():
+def test_gates_have_the_form_of_x():
     model = fitted(X=np.ones((4, 5, 2)))
     padded = np.full((4, 6, 2), np.nan)
     for row, x in zip(padded, X, strict=True):
@@ -88,7 +88,7 @@ def test_regimes_of_saturated_gates(z, r, regime):
 
 
 @pytest.mark.parametrize(("closed", "open"), [(0.1, 0.9), (0.4, 0.6)])
-def test_regimes_are_counts_of_unit_steps(closed, open):
+def test_regimes_are_fractions_of_units_and_steps(closed, open):
     model = fitted()
     gates, regimes = (
         gate_activations(model, X).layers[0],
@@ -101,7 +101,7 @@ def test_regimes_are_counts_of_unit_steps(closed, open):
     np.testing.assert_allclose(shares, [keep, plain, cut, 1 - keep - plain - cut], atol=1e-15)
     at_first = np.array([z_s[0] for z_s in gates.update_gate])
     assert regimes.over_time["keep"][0] == pytest.approx((at_first >= open).mean())
-    last = gates.update_gate[2][5]  # of the only sequence of six steps
+    last = gates.update_gate[2][5]  # the only sequence of six steps
     assert regimes.over_time["keep"][5] == pytest.approx((last >= open).mean())
     assert all(len(share) == 6 for share in regimes.over_time.values())
 
@@ -117,6 +117,6 @@ def test_regimes_of_other_cells(cell):
 
 
 @pytest.mark.parametrize(("closed", "open"), [(0.9, 0.1), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)])
-def test_thresholds_in_the_wrong_order(closed, open):
+def test_thresholds_in_the_wrong_order_are_rejected(closed, open):
     with pytest.raises(ValueError, match="0 <= closed < open <= 1"):
         gate_regimes(fitted(), X, closed=closed, open=open)

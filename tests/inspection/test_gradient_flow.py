@@ -1,4 +1,4 @@
-"""The flow of the gradient against central differences of the NumPy reference."""
+"""gradient_flow against central differences of the NumPy reference."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 from helpers import VARIANTS, central_differences, reference_outputs, reference_states
-from inspection_helpers import EPS, LENGTHS, X, every_cell, fitted, readings, targets
+from inspection_helpers import EPS, LENGTHS, X, every_cell, fitted, layers_by_direction, targets
 from sklearn.exceptions import ConvergenceWarning
 
 from skgru import GRUClassifier
@@ -14,14 +14,12 @@ from skgru.inspection import gradient_flow
 from skgru.model.workers import Workers
 from skgru.training.objective import Objective
 
-# ---- the flow of the gradient ------------------------------------------------------------------
-
 
 def half_squared_error(model, weights=None, moved=None, loss_step=None, samples=range(4)):
-    """The loss of the model, and those of some sequences, by the NumPy reference.
+    """Return the loss of the model, and those of some sequences, by the NumPy reference.
 
-    `moved` is called with the number of the sequence, layer, direction and step that is read, and
-    gives what is added to the new state and to the weights U of that step.
+    `moved(sequence, entry of layers_, step in the order of reading)` returns what is added to the
+    new state and to U at that step.
     """
     architecture, parameters = model._network.architecture, model._fitted_views()
     cell = reference.CELLS[architecture.variant]
@@ -51,7 +49,7 @@ def half_squared_error(model, weights=None, moved=None, loss_step=None, samples=
 
 
 def norm_by_differences(model, size, loss):
-    """‖∂loss/∂(what is moved)‖, where loss takes a direction of so many numbers."""
+    """Return the norm of the gradient of loss, a function of `size` numbers, at zero."""
     ends = np.array([[loss(sign * EPS * e) for sign in (1, -1)] for e in np.eye(size)])
     return np.linalg.norm((ends[:, 0] - ends[:, 1]) / (2 * EPS))
 
@@ -72,7 +70,7 @@ SHAPES = [
     [("gru", shape) for shape in SHAPES]
     + [(cell, shape) for cell in VARIANTS if cell != "gru" for shape in (SHAPES[1], SHAPES[5])],
 )
-def test_norms_by_states_are_central_differences(cell, shape):
+def test_norms_of_states_match_central_differences(cell, shape):
     model = fitted(cell, (3, 2), **shape)
     weights = np.array([1.0, 2.0, 0.5, 3.0])
     flow = gradient_flow(model, X, targets(model), weights)
@@ -80,7 +78,7 @@ def test_norms_by_states_are_central_differences(cell, shape):
     assert flow.loss == pytest.approx(value, rel=1e-12)
     S = reference.CELLS[cell].n_states
     for i, (layer, (_, order, (_, U, _, _))) in enumerate(
-        zip(flow.layers, readings(model), strict=True)
+        zip(flow.layers, layers_by_direction(model), strict=True)
     ):
         for s, n in enumerate(LENGTHS):
             for t in {0, n - 1}:
@@ -96,8 +94,8 @@ def test_norms_by_states_are_central_differences(cell, shape):
 
 @every_cell
 @pytest.mark.parametrize("shape", SHAPES[4:6] + SHAPES[1:2])
-def test_what_steps_add_is_the_whole_gradient(cell, shape):
-    """As the training has it, which does not go step by step."""
+def test_contributions_of_steps_sum_to_the_gradient(cell, shape):
+    """The gradient of training, which is not computed step by step."""
     model = fitted(cell, (3, 2), alpha=0.0, **shape)
     y = targets(model)
     flow = gradient_flow(model, X, y, return_gradients=True)
@@ -132,11 +130,11 @@ def test_what_steps_add_is_the_whole_gradient(cell, shape):
     [("gru", shape) for shape in (SHAPES[1], SHAPES[5], SHAPES[6])]
     + [(cell, SHAPES[5]) for cell in VARIANTS if cell != "gru"],
 )
-def test_what_a_step_adds_is_central_differences_of_its_weights(cell, shape):
+def test_contribution_of_a_step_matches_central_differences(cell, shape):
     model = fitted(cell, (2, 1), **shape)
     flow = gradient_flow(model, X, targets(model), return_gradients=True)
     for i, (layer, (_, _, (_, U, _, _))) in enumerate(
-        zip(flow.layers, readings(model), strict=True)
+        zip(flow.layers, layers_by_direction(model), strict=True)
     ):
         for t in (1, 4):
             d_U, running = np.zeros_like(U), [s for s, n in enumerate(LENGTHS) if n > t]
@@ -152,7 +150,7 @@ def test_what_a_step_adds_is_central_differences_of_its_weights(cell, shape):
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_losses_of_steps_told_apart(cell):
+def test_norms_by_loss_step_match_central_differences(cell):
     model = fitted(cell, (3, 2), return_sequences=True)
     flow = gradient_flow(model, X, targets(model), by_loss_step=True)
     S = reference.CELLS[cell].n_states
@@ -183,8 +181,8 @@ def test_losses_of_steps_told_apart(cell):
             assert found == pytest.approx(norm, rel=1e-6, abs=1e-9)
 
 
-def test_a_cut_is_final_with_one_loss_but_not_with_one_a_step():
-    """A channel shuts both gates at step 4 of 8: nothing of before gets past it."""
+def test_closed_gates_cut_gradients_of_one_loss_but_not_of_a_loss_per_step():
+    """A channel closes both gates at step 4 of 8: nothing before it reaches later steps."""
     X = np.random.default_rng(2).normal(size=(5, 8, 2))
     X[:, :, 1] = 0
     X[:, 4, 1] = 1
@@ -201,7 +199,7 @@ def test_a_cut_is_final_with_one_loss_but_not_with_one_a_step():
             assert flow.layers[0].norms[:, 4:].all()
             assert flow.layers[0].vanished == 0.5
             np.testing.assert_array_equal(flow.layers[0].memory_lengths[1], 4)
-    # (the first step has no past for U to take)
+    # (at the first step the input of U is 0)
     assert not of_U_z[False][:5].any()
     assert (of_U_z[False][5:] > 0).all()
     assert (of_U_z[True][1:4] > 1e-4).all()
@@ -227,7 +225,7 @@ def test_summaries_by_lag():
 
 @pytest.mark.parametrize(("scale", "vanished", "exploded"), [(0.1, 2, 0), (10, 0, 2), (1, 0, 0)])
 def test_vanished_and_exploded_steps(scale, vanished, exploded):
-    """h_t = scale · h_{t-1}: of five steps, two are a factor of more than 500 away."""
+    """h_t = scale · h_{t-1}: at two of five steps the factor is beyond 500."""
     X = np.ones((3, 5, 1))
     model = fitted("light_gru_relu", 2, X=X, y=np.ones(3))
     (layer,) = model.layers_
@@ -252,7 +250,7 @@ def test_loss_of_a_classifier():
     assert flow.loss == pytest.approx(np.average(losses, weights=weights), rel=1e-12)
 
 
-def test_missing_labels_send_nothing_back():
+def test_missing_labels_have_no_gradient():
     model = fitted(return_sequences=True)
     y = targets(model)
     y[2][3:] = np.nan

@@ -1,4 +1,4 @@
-"""What can be inspected, and what is refused."""
+"""Estimators and arguments that can be inspected, and those that are rejected."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from skgru.preprocessing import PerTimestep
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
-def test_pipelines_and_searches_are_inspected_at_their_last_step():
+def test_pipelines_and_searches_are_unwrapped():
     y = targets(GRURegressor())
     pipeline = make_pipeline(
         PerTimestep(StandardScaler()), GRURegressor(3, max_iter=3, random_state=0)
@@ -36,7 +36,7 @@ def test_pipelines_and_searches_are_inspected_at_their_last_step():
         assert gradient_flow(whole, X, y).loss == gradient_flow(model, its_X, y).loss
 
 
-def test_in_double_precision_whatever_the_model():
+def test_inspection_is_in_double_precision():
     model = fitted(dtype="float32")
     assert gate_activations(model, X).layers[0].hidden[0].dtype == np.float64
     exact = fitted()
@@ -50,7 +50,7 @@ def test_in_double_precision_whatever_the_model():
 
 
 @pytest.mark.parametrize("function", [gate_activations, gate_regimes, step_jacobian])
-def test_what_cannot_be_inspected(function):
+def test_invalid_estimators_and_sequences_are_rejected(function):
     with pytest.raises(TypeError, match=r"GRUClassifier or a GRURegressor.*LinearRegression\(\)"):
         function(LinearRegression(), X)
     with pytest.raises(TypeError, match="LinearRegression"):
@@ -63,7 +63,7 @@ def test_what_cannot_be_inspected(function):
         function(fitted(), [np.full((3, 2), np.nan)])
 
 
-def test_what_has_no_flow():
+def test_invalid_arguments_of_gradient_flow_are_rejected():
     model = fitted()
     with pytest.raises(ValueError, match="return_sequences=False"):
         gradient_flow(model, X, targets(model), by_loss_step=True)
@@ -81,7 +81,7 @@ def test_what_has_no_flow():
         gradient_flow(GRURegressor(), X, targets(model))
 
 
-def test_inspection_leaves_the_estimator_alone():
+def test_inspection_does_not_change_the_estimator():
     model = fitted(n_jobs=2)
     before = model._network.parameters.copy()
     names = set(vars(model))

@@ -1,18 +1,18 @@
-"""Jacobians of one step against central differences of the NumPy reference."""
+"""step_jacobian against central differences of the NumPy reference."""
 
 import numpy as np
 import pytest
 import reference
 from helpers import relative_error
-from inspection_helpers import EPS, X, every_cell, fitted, readings, saturated
+from inspection_helpers import EPS, X, every_cell, fitted, layers_by_direction, saturated
 
 from skgru.inspection import gate_activations, step_jacobian
 
 
 def step_by_routes(cell, sums, U, c, pasts):
-    """The new state where each route by which the past gets there has a past of its own.
+    """Return the new state, where each route from the previous state has its own copy of it.
 
-    `pasts` has "carry", which is the memory in cells that have one, and a state for each gate.
+    `pasts` has a hidden state for each gate and "carry", which is the cell state if there is one.
     """
     state = pasts["carry"]
     if cell in ("lstm", "cifg"):
@@ -21,8 +21,8 @@ def step_by_routes(cell, sums, U, c, pasts):
         U = dict(zip(names, U, strict=True))
         f, o = (reference.sigmoid(a[k] + pasts[k] @ U[k]) for k in ("forget", "output"))
         i = reference.sigmoid(a["input"] + pasts["input"] @ U["input"]) if cell == "lstm" else 1 - f
-        memory = f * state + i * np.tanh(a["candidate"] + pasts["candidate"] @ U["candidate"])
-        return np.r_[o * np.tanh(memory), memory]
+        cell_state = f * state + i * np.tanh(a["candidate"] + pasts["candidate"] @ U["candidate"])
+        return np.r_[o * np.tanh(cell_state), cell_state]
     if cell == "rnn":
         return np.tanh(sums[0] + pasts["candidate"] @ U[0])
     if cell.startswith("light_gru"):
@@ -44,13 +44,13 @@ def step_by_routes(cell, sums, U, c, pasts):
 
 @every_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_jacobian_and_its_parts_are_central_differences(cell, bidirectional):
+def test_jacobian_and_its_parts_match_central_differences(cell, bidirectional):
     model = fitted(cell, bidirectional=bidirectional)
     S, n_gates = reference.CELLS[cell].n_states, reference.CELLS[cell].n_gates
     gates = gate_activations(model, X).layers
     found = step_jacobian(model, X, return_matrices=True).layers
     for (_, order, (W, U, b, c)), layer, activations in zip(
-        readings(model), found, gates, strict=True
+        layers_by_direction(model), found, gates, strict=True
     ):
         H, U = len(U), np.split(U, n_gates, axis=1)
         for s, x in enumerate(X):
@@ -80,7 +80,7 @@ def test_jacobian_and_its_parts_are_central_differences(cell, bidirectional):
                     total = total + part
                 J = layer.matrices[s][entry]
                 np.testing.assert_allclose(J, total, atol=1e-15)
-                # the reference's own way through the cell
+                # the step of the reference
                 numeric = np.empty((S * H, S * H))
                 for i in range(S * H):
                     ends = [
@@ -101,7 +101,7 @@ def test_jacobian_and_its_parts_are_central_differences(cell, bidirectional):
                 )
                 radius = np.abs(np.linalg.eigvals(J)).max()
                 assert layer.spectral_radius[s][entry] == pytest.approx(radius)
-            # from each step to the last that is read
+            # from each step to the last one in the order of reading
             to_end = np.eye(S * H)
             for t in reversed(range(len(x))):
                 entry = t if order == 1 else len(x) - 1 - t
@@ -111,20 +111,20 @@ def test_jacobian_and_its_parts_are_central_differences(cell, bidirectional):
                 )
 
 
-def test_the_past_passes_where_z_is_one():
+def test_jacobian_is_the_identity_where_z_is_one():
     layer = step_jacobian(saturated(1, 1), X, return_matrices=True).layers[0]
     for J, norms in zip(layer.matrices, layer.log_norm_to_end, strict=True):
         np.testing.assert_allclose(J, np.broadcast_to(np.eye(4), J.shape), atol=1e-6)
         np.testing.assert_allclose(norms, 0, atol=1e-6)
 
 
-def test_memory_and_gradient_are_cut_where_z_and_r_are_zero():
+def test_jacobian_is_zero_where_z_and_r_are_zero():
     layer = step_jacobian(saturated(0, 0), X, return_matrices=True).layers[0]
     assert max(np.abs(J).max() for J in layer.matrices) < 1e-300
     assert max(norms.max() for norms in layer.log_norm_to_end) < -690
 
 
-def test_a_plain_network_where_z_is_zero_and_r_one():
+def test_jacobian_is_that_of_an_rnn_where_z_is_zero_and_r_one():
     gru = saturated(0, 1)
     plain = fitted("rnn", 4)
     (W, U, b, _), (own,) = gru.layers_[0], plain.layers_
@@ -137,7 +137,7 @@ def test_a_plain_network_where_z_is_zero_and_r_one():
 
 @pytest.mark.parametrize(("scale", "sign"), [(4.0, 1), (0.05, -1)])
 def test_long_products_neither_overflow_nor_underflow(scale, sign):
-    """U = scale · I without gates: the product of T Jacobians has the norm scale ** T."""
+    """With U = scale · I and no gates, the product of T Jacobians has the norm scale ** T."""
     model = fitted("light_gru_relu", 2, X=np.ones((4, 1000, 1)), y=np.ones(4))
     (layer,) = model.layers_
     layer.W[:], layer.U[:], layer.b[:] = 0, 0, 1e-300
@@ -146,14 +146,14 @@ def test_long_products_neither_overflow_nor_underflow(scale, sign):
     X = np.ones((1, 800, 1))
     found = step_jacobian(model, X).layers[0].log_norm_to_end[0]
     steps = np.arange(len(found), 0, -1)
-    alive = slice(None) if sign < 0 else slice(0, 400)  # the state itself overflows at last
+    alive = slice(None) if sign < 0 else slice(0, 400)  # the state itself overflows in the end
     if sign > 0:
         found, steps = step_jacobian(model, X[:, :400]).layers[0].log_norm_to_end[0], steps[400:]
     np.testing.assert_allclose(found[alive], steps[alive] * np.log(scale), rtol=1e-12)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 3, 100])
-def test_chunks_change_nothing(chunk_size):
+def test_chunks_do_not_change_results(chunk_size):
     model = fitted("lstm", (3, 2), bidirectional=True)
     whole = step_jacobian(model, X).layers
     for layer, other in zip(
@@ -164,7 +164,7 @@ def test_chunks_change_nothing(chunk_size):
                 np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_memory_of_jacobians_is_that_of_a_chunk():
+def test_memory_use_is_that_of_a_chunk():
     tracemalloc = pytest.importorskip("tracemalloc")
     model = fitted(sizes=24, X=np.ones((4, 5, 2)))
     peaks = []
@@ -173,5 +173,5 @@ def test_memory_of_jacobians_is_that_of_a_chunk():
         step_jacobian(model, np.ones((n, 3, 2)), chunk_size=8)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # all of them would take eight times as much; 64 sequences have 0.3 MB of other things
+    # all at once would take eight times as much; 64 sequences take 0.3 MB besides
     assert peaks[1] < 1.5 * peaks[0]

@@ -4,7 +4,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items):
-    """Let other packages warn, but not skgru."""
+    """Ignore warnings, except those that skgru causes."""
     only_ours = pytest.mark.filterwarnings("ignore", "error:::skgru")
     for item in items:
         if Path(__file__).parent in item.path.parents:

@@ -1,4 +1,4 @@
-"""A cluster of processes of this machine, with a scheduler, as of any number of machines."""
+"""Dask: searches on a cluster of local processes, and dask-ml's wrappers."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ def n_threads(estimator, X, y):
 
 
 @pytest.mark.slow
-def test_a_grid_search_is_that_of_one_process(client):
+def test_a_grid_search_matches_one_process(client):
     X, y = ragged()
     search = GridSearchCV(model(10), GRID, cv=2, error_score="raise")
     alone = clone(search).fit(X, y)
@@ -79,24 +79,24 @@ def test_a_grid_search_is_that_of_one_process(client):
         same_results(clone(search).fit(X, y), alone)
 
 
-class CountsItsTravels(np.ndarray):
-    travels = 0
+class CountsPickles(np.ndarray):
+    n_pickles = 0
 
     def __reduce_ex__(self, protocol):
-        CountsItsTravels.travels += 1
+        CountsPickles.n_pickles += 1
         return np.array, (self.tolist(),)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scattered", [False, True])
-def test_a_list_goes_with_every_fit_unless_it_is_scattered(client, scattered):
+def test_a_list_is_sent_with_every_fit_unless_it_is_scattered(client, scattered):
     X, y = ragged(length=8)
-    X[0] = X[0].view(CountsItsTravels)
-    CountsItsTravels.travels = 0
+    X[0] = X[0].view(CountsPickles)
+    CountsPickles.n_pickles = 0
     search = GridSearchCV(model(1), {"gruclassifier__alpha": [0.1, 1]}, cv=3, refit=False)
     with joblib.parallel_config(backend="dask", **({"scatter": [X]} if scattered else {})):
         search.fit(X, y)
-    assert (CountsItsTravels.travels < 6) == scattered
+    assert (CountsPickles.n_pickles < 6) == scattered
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_a_randomized_search_runs_in_the_workers(client):
     splits = [name for name in search.cv_results_ if name.startswith("split") and "pid" in name]
     pids = {int(pid) for name in splits for pid in search.cv_results_[name]}
     assert pids <= set(client.run(os.getpid).values())
-    # joblib counts the cores of the cluster; a fit takes those of its task
+    # joblib counts the cores of the cluster; a fit uses those of its task
     assert set(search.cv_results_["mean_test_n_threads"]) == {1}
 
 
@@ -149,7 +149,7 @@ def test_a_search_survives_the_death_of_a_worker(client):
 
 
 def chunks(n_channels=1):
-    """200 sequences of 6 steps in four chunks, as NumPy's and as Dask's; the class is the sum's."""
+    """Return 200 sequences of 6 steps, as arrays of NumPy and of Dask in four chunks."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 6, n_channels)).astype(np.float32)
     y = (X[:, :, 0].sum(axis=1) > 0).astype(int)
@@ -157,7 +157,7 @@ def chunks(n_channels=1):
 
 
 def test_partial_fit_over_the_blocks_of_an_array():
-    """Any X: one block in memory at a time."""
+    """One block is in memory at a time."""
     X, y, lazy_X, lazy_y = chunks(n_channels=2)
     model, expected = GRUClassifier(8, random_state=0), GRUClassifier(8, random_state=0)
     for _ in range(5):
@@ -166,13 +166,13 @@ def test_partial_fit_over_the_blocks_of_an_array():
             rows = slice(50 * i, 50 * i + 50)
             expected.partial_fit(X[rows], y[rows], [0, 1])
     np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
-    # predictions of any X, a block at a time
+    # predictions of one block at a time
     lazy = lazy_X.map_blocks(model.predict, drop_axis=(1, 2), dtype=y.dtype)
     np.testing.assert_array_equal(lazy.compute(), model.predict(X))
     assert accuracy_score(y, lazy.compute()) > 0.85
 
 
-def test_incremental_is_partial_fit():
+def test_incremental_matches_partial_fit():
     X, y, lazy_X, lazy_y = chunks()
     X, lazy_X = X[:, :, 0], lazy_X[:, :, 0]
     model, expected = GRUClassifier(8, random_state=0), GRUClassifier(8, random_state=0)
@@ -207,14 +207,14 @@ def test_parallel_post_fit():
             got = getattr(lazy, method)(lazy_X)
             assert isinstance(got, da.Array)
             np.testing.assert_array_equal(got.compute(), expected)
-    # how wide the states are, dask-ml has to be told
+    # dask-ml needs the width of the states
     lazy = wrappers.ParallelPostFit(classifier, transform_meta=np.zeros((1, 8), np.float32))
     lazy = lazy.fit(X, y).transform(lazy_X)
     np.testing.assert_array_equal(lazy.compute(), classifier.transform(X))
 
 
-def test_dask_ml_takes_tables_only():
-    """Its wrappers compute the metadata of a result from one row of one column."""
+def test_dask_ml_accepts_tables_only():
+    """Its wrappers derive the metadata of results from a table of one row."""
     _, _, lazy_X, lazy_y = chunks(n_channels=2)
     incremental = wrappers.Incremental(GRUClassifier(8), shuffle_blocks=False)
     with pytest.raises(ValueError, match="Expected 2D array"):

@@ -1,4 +1,4 @@
-"""What docs/interop.rst shows is what happens."""
+"""The code of docs/interop.rst."""
 
 import doctest
 from pathlib import Path
@@ -12,14 +12,14 @@ for package in ("onnx", "onnxruntime", "skl2onnx", "torch"):
 PAGE = Path(__file__).parents[2] / "docs" / "interop.rst"
 
 
-def test_page(tmp_path, monkeypatch):
+def test_page_runs_as_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it saves a model
     failed, attempted = doctest.testfile(str(PAGE), module_relative=False)
     assert attempted > 40
     assert failed == 0
 
 
-def test_nothing_is_imported_before_it_is_needed():
+def test_optional_packages_are_imported_lazily():
     code = (
         "import sys, skgru; assert 'skgru.interop' not in sys.modules\n"
         "import skgru.interop\n"

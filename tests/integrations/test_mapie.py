@@ -13,7 +13,7 @@ N_TRAIN, N_CONFORMALIZE, N = 200, 400, 1200
 
 
 def in_form(X, form):
-    """Three steps of two channels; the ragged forms drop the first one or two of some."""
+    """Return X in a form; ragged forms drop the first one or two of three steps of some."""
     if form == "table":
         return X.reshape(len(X), -1)
     if form == "array":
@@ -65,9 +65,9 @@ def test_split_conformal_intervals(numbers, form, prefit):
         mapie.fit(*train)
     predicted, intervals = mapie.conformalize(*conformalize).predict_interval(test[0])
     assert intervals.shape == (len(predicted), 2, 1)
-    # 0.9 and the spread of a quantile of 200 residuals
+    # 0.9, within the standard error of a quantile of 200 residuals
     assert 0.84 < metrics.regression_coverage_score(test[1], intervals)[0] < 0.96
-    # of the absolute residual, the same width everywhere: the residuals' own quantile
+    # absolute residuals: the half width is their quantile, the same everywhere
     residuals = np.abs(conformalize[1] - gru().fit(*train).predict(conformalize[0]))
     half_width = np.sort(residuals)[int(np.ceil(0.9 * 201)) - 1]
     np.testing.assert_allclose(intervals[:, 1, 0] - predicted, half_width, rtol=1e-3)
@@ -86,14 +86,14 @@ def test_cross_conformal_intervals(numbers, form, method):
 
 @FORMS
 def test_conformalized_quantiles(numbers, form):
-    """MAPIE wants the lower, the upper and the middle quantile as a fitted model each."""
+    """MAPIE takes three fitted models, of the lower, the upper and the middle quantile."""
     X, y = numbers
     train, conformalize, test = parts(in_form(X, form), y)
     models = [gru(loss="quantile", quantiles=(q,)).fit(*train) for q in (0.05, 0.95, 0.5)]
     mapie = regression.ConformalizedQuantileRegressor(models, confidence_level=0.9, prefit=True)
     _, intervals = mapie.conformalize(*conformalize).predict_interval(test[0])
     assert 0.84 < metrics.regression_coverage_score(test[1], intervals)[0] < 0.96
-    # wide where the noise is
+    # intervals are wider where there is more noise
     widths = intervals[:, 1, 0] - intervals[:, 0, 0]
     assert np.corrcoef(widths, X[N_CONFORMALIZE:, -1, 1])[0, 1] > 0.5
 
@@ -119,7 +119,7 @@ def test_intervals_of_a_time_series():
 def test_sets_of_labels(numbers, form, prefit):
     """MAPIE compares n_features_in_, our number of channels, with the second axis of X.
 
-    Of a pipeline that begins with "passthrough" there is no n_features_in_ to compare.
+    A pipeline that begins with "passthrough" has no n_features_in_ to compare.
     """
     X, y = numbers
     labels = np.digitize(y, [-0.3, 0.3])
@@ -138,7 +138,7 @@ def test_sets_of_labels(numbers, form, prefit):
     assert sets.sum(axis=1).mean() < 2.5
 
 
-def test_the_docs():
+def test_code_of_the_docs():
     docs = run_snippets("integrations.rst", "MAPIE: intervals that cover")
     assert len(docs["coverage"]) == 3
     assert all(0.84 < share < 0.97 for share in docs["coverage"])

@@ -27,7 +27,7 @@ CELLS = [
 
 
 def padded(X, fill=np.nan):
-    """Sequences as one array, and their lengths."""
+    """Return sequences as one padded array, and their lengths."""
     lengths = np.array([len(x) for x in X])
     values = np.full((len(X), lengths.max(), X[0].shape[1]), fill, dtype=np.float32)
     for row, x in zip(values, X, strict=True):
@@ -50,7 +50,7 @@ def run(model, X, lengths=None):
 
 
 def fitted(estimator, X, y, **parameters):
-    """A fitted model whose biases are not small, and whose outputs differ."""
+    """Return a fitted model with large biases and outputs that differ."""
     model = estimator((5, 3), max_iter=1, learning_rate="cosine", random_state=0, **parameters)
     model.fit(X, y)
     rng = np.random.default_rng(0)
@@ -66,7 +66,7 @@ def fitted(estimator, X, y, **parameters):
     return model
 
 
-# ---- real data -------------------------------------------------------------------------------
+# ---- real data -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_sunspots(dtype):
     np.testing.assert_allclose(numbers, model.predict(X[200:]), rtol=0, atol=1e-5)
 
 
-# ---- every form of a network -----------------------------------------------------------------
+# ---- every architecture --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
@@ -127,7 +127,7 @@ def test_cells_and_poolings(ragged, cell, bidirectional, pooling):
     expected = model.predict_proba(X)
     assert np.ptp(expected[:, 0]) > 0.1
     compiled = to_onnx(model, lengths=True)
-    for fill in (np.nan, 1e3):  # whatever stands after the end of a sequence
+    for fill in (np.nan, 1e3):  # values after the end of a sequence do not matter
         label, probabilities = run(compiled, *padded(X, fill))
         assert (label == model.predict(X)).all()
         np.testing.assert_allclose(probabilities, expected, rtol=0, atol=2e-6)
@@ -136,7 +136,7 @@ def test_cells_and_poolings(ragged, cell, bidirectional, pooling):
     np.testing.assert_allclose(probabilities, model.predict_proba(alike), rtol=0, atol=2e-6)
 
 
-def test_one_session_takes_any_number_of_samples_and_steps(ragged):
+def test_one_session_accepts_any_number_of_samples_and_steps(ragged):
     X, y = ragged
     model = fitted(GRUClassifier, X, y)
     compiled = session(to_onnx(model))
@@ -157,7 +157,7 @@ def test_opsets(ragged, target_opset):
 
 
 @pytest.mark.parametrize("cell", CELLS[:4], ids=["gru", "reset_after", "rnn", "lstm"])
-def test_another_runtime(ragged, cell):
+def test_reference_evaluator(ragged, cell):
     X, y = ragged
     model = fitted(GRUClassifier, X, y, pooling="mean", **cell)
     alike = np.stack([x for x in X if len(x) == 5]).astype(np.float32)
@@ -166,7 +166,7 @@ def test_another_runtime(ragged, cell):
     np.testing.assert_allclose(probabilities, model.predict_proba(alike), rtol=0, atol=2e-6)
 
 
-# ---- what the outputs say --------------------------------------------------------------------
+# ---- outputs -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_multilabel(ragged):
 
 @pytest.mark.parametrize("classes", [["a", "b"], ["a", "b", "c"]])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_label_each_step(ragged, classes, bidirectional):
+def test_a_label_per_time_step(ragged, classes, bidirectional):
     X = ragged[0]
     y = [np.array(classes)[np.digitize(x[:, 0], [-0.5, 0.5][: len(classes) - 1])] for x in X]
     model = fitted(GRUClassifier, X, y, return_sequences=True, bidirectional=bidirectional)
@@ -256,13 +256,13 @@ def test_a_table_with_channels():
     np.testing.assert_allclose(probabilities, steps.predict_proba(X), rtol=0, atol=2e-6)
 
 
-# ---- the model itself, and what is none ------------------------------------------------------
+# ---- the model, and invalid arguments ------------------------------------------------------------
 
 
 def test_description(ragged):
     model = to_onnx(fitted(GRUClassifier, *ragged), lengths=True)
     assert model.producer_name == "skgru"
-    assert model.ir_version <= 8  # of opset 18
+    assert model.ir_version <= 8  # that of opset 18
     assert {node.domain for node in model.graph.node} == {""}
     used = {name for node in model.graph.node for name in node.input} | {"label", "probabilities"}
     assert all(used.intersection(node.output) for node in model.graph.node)
@@ -278,7 +278,7 @@ def test_description(ragged):
     }
 
 
-def test_lengths_that_cannot_be_are_refused_by_the_runtime(ragged):
+def test_invalid_lengths_are_rejected_by_the_runtime(ragged):
     X, y = ragged
     compiled = to_onnx(fitted(GRUClassifier, X, y), lengths=True)
     values, lengths = padded(X)
@@ -288,13 +288,13 @@ def test_lengths_that_cannot_be_are_refused_by_the_runtime(ragged):
 
 
 @pytest.mark.parametrize("target_opset", [17, 0, 1000, 18.5, "18"])
-def test_unknown_opsets(ragged, target_opset):
+def test_unknown_opsets_are_rejected(ragged, target_opset):
     newest = onnx.defs.onnx_opset_version()
     with pytest.raises(ValueError, match=f"integer from 18 to {newest}.*got {target_opset!r}"):
         to_onnx(fitted(GRUClassifier, *ragged), target_opset=target_opset)
 
 
-def test_what_is_no_fitted_estimator(ragged):
+def test_unfitted_estimators_and_pipelines_are_rejected(ragged):
     with pytest.raises(NotFittedError, match="GRURegressor instance is not fitted"):
         to_onnx(GRURegressor())
     pipeline = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier())

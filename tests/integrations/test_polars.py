@@ -25,7 +25,7 @@ def as_pandas(frame):
     return pd.DataFrame(frame.to_dict(as_series=False))
 
 
-def test_it_is_what_pandas_gives(frame):
+def test_sequences_and_labels_match_pandas(frame):
     channels = ["heat", "open", "flow"]
     X, ids = sequences_from_frame(frame, **KEYS, columns=channels)
     expected, expected_ids = sequences_from_frame(as_pandas(frame), **KEYS, columns=channels)
@@ -52,14 +52,14 @@ def test_predictions(frame):
     testing.assert_frame_equal(got, ids.with_columns(prediction=pl.Series(names.tolist())))
 
 
-def test_bad_frames(frame):
+def test_invalid_frames_are_rejected(frame):
     gap = frame.with_columns(pump=pl.when(pl.col("flow") > 0).then("pump"))
     with pytest.raises(ValueError, match="Column 'pump' is missing in"):
         sequences_from_frame(gap, **KEYS, columns="flow")
     with pytest.raises(ValueError, match="Column 'owner' is of dtype String"):
-        sequences_from_frame(frame, **KEYS)
+        sequences_from_frame(frame, **KEYS, columns=["flow", "owner"])
     with pytest.raises(TypeError, match="LazyFrame"):
-        sequences_from_frame(frame.lazy(), **KEYS)
+        sequences_from_frame(frame.lazy(), **KEYS, columns="flow")
     double = pl.concat([frame, frame[:1]])
     with pytest.raises(ValueError, match="'day' is datetime.date.* twice in the sequence site="):
         sequences_from_frame(double, **KEYS, columns="flow")

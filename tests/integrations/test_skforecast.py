@@ -33,7 +33,7 @@ def wave():
 
 @pytest.fixture
 def driven():
-    """What half the last value and the exog of the same month make."""
+    """A series of which each value is half the last one plus the heat of the same month."""
     months = pd.date_range("2015-01-01", periods=120, freq="MS")
     rng = np.random.default_rng(0)
     exog = pd.DataFrame({"heat": rng.normal(size=120), "rain": rng.normal(size=120)}, index=months)
@@ -43,8 +43,8 @@ def driven():
     return pd.Series(series, index=months, name="y"), exog
 
 
-def test_a_recursive_forecast_is_ours(wave):
-    """The same windows in the same order make the same model, which forecasts the same."""
+def test_a_recursive_forecast_matches_recursive_forecast(wave):
+    """The same windows in the same order give the same model and the same forecast."""
     forecaster = recursive.ForecasterRecursive(of_lags(gru()), lags=LAGS)
     forecaster.fit(wave[:80])
     forecast = forecaster.predict(20)
@@ -82,8 +82,8 @@ def test_lags_with_gaps(wave):
     np.testing.assert_allclose(forecaster.predict(1), expected, rtol=1e-9)
 
 
-def test_the_docs_and_a_search():
-    """Of sunspots; the naive forecast carries the last year forward."""
+def test_code_of_the_docs_and_a_search():
+    """Sunspots; the naive forecast repeats the last year."""
     docs = run_snippets("integrations.rst", "skforecast")
     series, folds = docs["series"], docs["folds"]
     assert len(docs["predictions"]) == 60

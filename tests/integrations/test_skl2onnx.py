@@ -68,7 +68,7 @@ def vowels():
     return pipeline.fit(X, y), load_japanese_vowels(subset="test", return_X_y=True)[0]
 
 
-# ---- sequences -------------------------------------------------------------------------------
+# ---- sequences -----------------------------------------------------------------------------------
 
 
 def test_japanese_vowels(vowels):
@@ -117,7 +117,7 @@ def test_labels(ragged, classes):
     np.testing.assert_allclose([[*m.values()] for m in maps], expected, rtol=0, atol=1e-5)
 
 
-def test_a_label_each_step(ragged):
+def test_a_label_per_time_step(ragged):
     X = ragged[0]
     y = [(x[:, 0] > 0).astype(int) for x in X]
     scaler = PerTimestep(StandardScaler())
@@ -244,7 +244,7 @@ def test_what_is_computed_of_whole_sequences(ragged):
                 convert(pipeline, [None, None, 2], lengths=lengths)
 
 
-# ---- tables ----------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -289,13 +289,13 @@ def test_compositions():
     voting.fit(X, X.sum(axis=1))
     (numbers,) = run(convert(voting, [None, 8]), X)
     np.testing.assert_allclose(numbers.ravel(), voting.predict(X), rtol=0, atol=1e-5)
-    # the other way round: what comes before it in a pipeline may be anything
+    # any transformer may precede it in a pipeline
     pipeline = make_pipeline(PCA(4), gru()).fit(X, np.arange(60) % 2)
     label, _ = run(convert(pipeline, [None, 8], options=WITHOUT_MAP), X)
     assert (label == pipeline.predict(X)).all()
 
 
-# ---- what cannot be --------------------------------------------------------------------------
+# ---- opsets and invalid inputs -------------------------------------------------------------------
 
 
 def test_opsets(ragged):
@@ -308,7 +308,7 @@ def test_opsets(ragged):
         convert(pipeline, [None, None, 2], lengths=True, target_opset=15)
 
 
-def test_inputs_that_do_not_fit(ragged):
+def test_invalid_inputs_are_rejected(ragged):
     X, y = ragged
     pipeline = make_pipeline(PerTimestep(StandardScaler()), gru()).fit(X, y)
     with pytest.raises(ValueError, match=r"PerTimestep was fitted on X of 3 dimensions, .*\[None"):
@@ -322,7 +322,7 @@ def test_inputs_that_do_not_fit(ragged):
         convert(gru(), [None, 4], options=WITHOUT_MAP)
 
 
-def test_other_models_are_left_alone():
+def test_other_models_are_converted_as_before():
     X = np.random.default_rng(0).normal(size=(20, 3))
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, X[:, 0] > 0)
     label, _ = run(convert(model, [None, 3]), X)

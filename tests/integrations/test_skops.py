@@ -1,4 +1,4 @@
-"""skops.io: files that execute nothing, with no type to trust but skgru's own."""
+"""skops.io: files that execute no code; only skgru's types have to be trusted."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from helpers import every_form
+from helpers import every_variant
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -19,13 +19,13 @@ from skops.io.exceptions import UntrustedTypesFoundException  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# what docs/persistence.rst tells users to trust
+# types that docs/persistence.rst tells users to trust
 TRUSTED = ["skgru.GRUClassifier", "skgru.GRURegressor"]
 PER_TIMESTEP = "skgru.preprocessing.PerTimestep"
 
 
 def again(model, *others):
-    """Save and load; nothing else than these and the estimator may have to be trusted."""
+    """Save and load a model, and assert that only its class and these have to be trusted."""
     data = sio.dumps(model)
     untrusted = sio.get_untrusted_types(data=data)
     assert set(untrusted) - set(TRUSTED) == set(others), untrusted
@@ -34,7 +34,7 @@ def again(model, *others):
     return sio.loads(data, trusted=untrusted)
 
 
-@every_form
+@every_variant
 def test_every_cell(ragged, parameters):
     X, y = ragged
     model = GRUClassifier((4, 3), **parameters, max_iter=2, random_state=0).fit(X, y)
@@ -43,7 +43,7 @@ def test_every_cell(ragged, parameters):
     assert loaded.get_params() == model.get_params()
     assert loaded._network.architecture == model._network.architecture
     assert type(loaded.layers_[0]) is type(model.layers_[0])
-    # the solver is as it was, its random state too
+    # the state of the solver is restored, with its random state
     for gru in (model, loaded):
         gru.partial_fit(X, y)
     assert loaded.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
@@ -82,11 +82,11 @@ def test_pipelines_and_unfitted_models(ragged):
     np.testing.assert_array_equal(again(several).predict(X), several.predict(X))
 
 
-# ---- files that somebody has changed ------------------------------------------------------------
+# ---- manipulated files ---------------------------------------------------------------------------
 
 
 def changed(model, change):
-    """Bytes of a saved model after a change of its schema, a tree of dicts and lists."""
+    """Return the bytes of a saved model after a change of its schema."""
     source, target = io.BytesIO(sio.dumps(model)), io.BytesIO()
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
@@ -129,7 +129,7 @@ CHANGES = {
 @pytest.mark.parametrize(
     ("old", "new"), [(old, new) for old, changes in CHANGES.items() for new in changes]
 )
-def test_a_changed_file_is_refused(fitted, old, new):
+def test_a_changed_file_is_rejected(fitted, old, new):
     assert sio.loads(changed(fitted, lambda schema: schema), trusted=TRUSTED) is not None
     data = changed(fitted, replaced(old, new))
     with pytest.raises(ValueError, match="saved GRUClassifier is damaged"):
@@ -148,7 +148,7 @@ def test_a_changed_file_is_refused(fitted, old, new):
         ("3", "-3", "there is no Architecture"),
     ],
 )
-def test_nor_one_whose_checksum_was_changed_too(fitted, monkeypatch, old, new, message):
+def test_a_changed_file_with_any_checksum_is_rejected(fitted, monkeypatch, old, new, message):
     data = changed(fitted, replaced(old, new))
     monkeypatch.setattr("skgru.persistence.checksum", lambda state: AnyNumber())
     with pytest.raises(ValueError, match=message):

@@ -34,8 +34,8 @@ def wave():
 
 
 @pytest.mark.parametrize("scitype", ["tabular-regressor", "time-series-regressor"])
-def test_a_recursive_forecast_is_ours(wave, scitype):
-    """The same windows in the same order make the same model, which forecasts the same."""
+def test_a_recursive_forecast_matches_recursive_forecast(wave, scitype):
+    """The same windows in the same order give the same model and the same forecast."""
     model = gru()
     if scitype == "time-series-regressor":
         model = make_pipeline(TIME_BEFORE_CHANNELS, model)
@@ -59,7 +59,7 @@ def test_other_strategies(wave, strategy):
 
 
 def test_exog_are_channels_of_panels_but_not_of_tables():
-    """Tables hold all lags of y and then all of exog: rows that `n_channels` would misread."""
+    """Rows of tables have all lags of y, then all of exog: not the layout of `n_channels`."""
     rng = np.random.default_rng(0)
     exog = pd.DataFrame({"heat": rng.normal(size=120)}, index=months(120))
     y = pd.Series(0.9 * np.roll(exog.heat, 1) + 0.01 * rng.normal(size=120), index=exog.index)
@@ -77,13 +77,13 @@ def test_exog_are_channels_of_panels_but_not_of_tables():
     spy = Spy(**gru().get_params())
     predicted = forecast(make_pipeline(TIME_BEFORE_CHANNELS, spy), "time-series-regressor")
     np.testing.assert_array_equal(seen["X"][0], np.column_stack([y, exog.heat])[:4])
-    # the exog of the month before the forecast one is known, and it says nearly all
+    # exog of the month before determines the forecast up to noise
     assert abs(predicted.iloc[0] - y.iloc[100]) < 0.2
     forecast(spy, "tabular-regressor")
     np.testing.assert_array_equal(seen["X"][0], np.concatenate([y[:4], exog.heat[:4]]))
 
 
-def test_the_docs():
+def test_code_of_the_docs():
     docs = run_snippets("integrations.rst", "sktime: forecasting by reduction")
     spots = docs["spots"]
     model = TransformedTargetRegressor(
@@ -98,13 +98,13 @@ def test_the_docs():
     assert panel["X"].shape == (5, 30, 2)
 
 
-def test_panels_are_ours_transposed():
-    """sktime's panels of frames and of arrays, and ours, hold the same sequences."""
+def test_panels_have_channels_before_time_steps():
+    """sktime's panels, as frames and as arrays, and skgru's X have the same sequences."""
     rng = np.random.default_rng(0)
     panel3d = rng.normal(size=(5, 2, 7))
     frame = datatypes.convert_to(panel3d, "pd-multiindex")
     keys = dict(zip(["by", "order"], frame.index.names, strict=True))
-    X, ids = sequences_from_frame(frame.reset_index(), **keys)
+    X, ids = sequences_from_frame(frame.reset_index(), **keys, columns=frame.columns)
     np.testing.assert_array_equal(X, panel3d.transpose(0, 2, 1))
     assert ids.tolist() == list(range(5))
     # sequences of different lengths
@@ -114,7 +114,7 @@ def test_panels_are_ours_transposed():
     )
     datatypes.check_raise(frame, "pd-multiindex")
     frame = frame.reset_index().rename(columns=str)
-    same, ids = sequences_from_frame(frame, "utterance", "frame")
+    same, ids = sequences_from_frame(frame, "utterance", "frame", columns=frame.columns[2:])
     assert ids.tolist() == list(range(len(X)))
     for x, like in zip(same, X, strict=True):
         np.testing.assert_array_equal(x, like)

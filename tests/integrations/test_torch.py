@@ -11,7 +11,7 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.interop import from_torch, to_torch
 
 torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more only get in each other's way with sizes like these
+torch.set_num_threads(1)  # models are too small for more
 nn = torch.nn
 pack_sequence = torch.nn.utils.rnn.pack_sequence
 unpack_sequence = torch.nn.utils.rnn.unpack_sequence
@@ -26,7 +26,7 @@ CELLS = [
 
 
 def padded(X):
-    """Sequences as one array, NaN after their ends, and their lengths."""
+    """Return sequences as one array, padded with NaN, and their lengths."""
     lengths = [len(x) for x in X]
     values = np.full((len(X), max(lengths), X[0].shape[1]), np.nan)
     for row, x in zip(values, X, strict=True):
@@ -35,7 +35,7 @@ def padded(X):
 
 
 def fitted(estimator, X, y, **parameters):
-    """A fitted model whose biases, which begin at zero, are not small."""
+    """Return a fitted model with random biases."""
     model = estimator((5, 3), dtype="float64", max_iter=1, random_state=0, **parameters)
     model.set_params(solver="sgd", tol=0).partial_fit(X, y, **classes_of(model, y))
     rng = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def classes_of(model, y):
     return {"classes": np.unique(y)} if isinstance(model, GRUClassifier) else {}
 
 
-# ---- to PyTorch ------------------------------------------------------------------------------
+# ---- to PyTorch ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
@@ -67,7 +67,7 @@ def test_module_gives_the_same_logits(ragged, cell, bidirectional, pooling):
     expected = model.predict_proba(X)[:, 1]
     for logits in (module(torch.tensor(values), lengths), module(packed)):
         np.testing.assert_allclose(expit(logits.detach().numpy()[:, 0]), expected, atol=1e-12)
-    # without lengths, sequences of one
+    # without lengths: sequences of one length
     x = np.stack([x for x in X if len(x) == 5])
     expected = model.predict_proba(x)[:, 1]
     logits = module(torch.tensor(x)).detach().numpy()
@@ -83,7 +83,7 @@ def test_module_gives_the_same_outputs_at_every_step(ragged, bidirectional):
     )
     module = to_torch(model)
     values, lengths = padded(X)
-    values = np.pad(values, [(0, 0), (0, 3), (0, 0)])  # longer than the longest sequence
+    values = np.pad(values, [(0, 0), (0, 3), (0, 0)])  # more steps than the longest sequence
     outputs = module(torch.tensor(values), lengths).detach().numpy()
     assert outputs.shape == (*values.shape[:2], 1)
     packed = module(pack_sequence([torch.tensor(x) for x in X], enforce_sorted=False))
@@ -98,7 +98,7 @@ def test_module_gives_the_same_outputs_at_every_step(ragged, bidirectional):
     np.testing.assert_allclose(of_whole, np.stack(model.predict(whole)), atol=1e-12)
 
 
-def test_module_is_of_the_estimators_dtype_and_can_be_saved(ragged, tmp_path):
+def test_module_has_the_dtype_of_the_estimator_and_can_be_saved(ragged, tmp_path):
     X, y = ragged
     model = GRUClassifier(4, reset_after=True, max_iter=2, random_state=0)
     module = to_torch(model.set_params(learning_rate="cosine").fit(X, y))
@@ -109,7 +109,7 @@ def test_module_is_of_the_estimators_dtype_and_can_be_saved(ragged, tmp_path):
     loaded = torch.load(tmp_path / "model.pt", weights_only=False)
     x = torch.tensor(X[0][np.newaxis], dtype=torch.float32)
     assert torch.equal(module(x), loaded(x))
-    # its own memory
+    # weights are copied
     with torch.no_grad():
         module.head.weight.zero_()
     assert model.head_.W.all()
@@ -123,27 +123,27 @@ def test_module_is_of_the_estimators_dtype_and_can_be_saved(ragged, tmp_path):
         ({"cell": "light_gru", "activation": "relu"}, "no layer for cell='light_gru'"),
     ],
 )
-def test_cells_that_pytorch_lacks(ragged, parameters, message):
+def test_cells_that_pytorch_lacks_are_rejected(ragged, parameters, message):
     model = fitted(GRUClassifier, *ragged, **parameters)
     with pytest.raises(NotImplementedError, match=message):
         to_torch(model)
 
 
-def test_what_is_no_fitted_estimator():
+def test_unfitted_estimators_and_modules_are_rejected():
     with pytest.raises(NotFittedError, match="GRUClassifier instance is not fitted"):
         to_torch(GRUClassifier())
     with pytest.raises(TypeError, match="got a GRU"):
         to_torch(nn.GRU(2, 3))
 
 
-# ---- from PyTorch ----------------------------------------------------------------------------
+# ---- from PyTorch --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("module", [nn.GRU, nn.LSTM, nn.RNN])
-def test_estimator_predicts_what_the_module_did(module, bidirectional, bias, dtype):
+def test_estimator_matches_the_module(module, bidirectional, bias, dtype):
     torch.manual_seed(0)
     recurrent = module(
         3, 5, num_layers=2, bidirectional=bidirectional, bias=bias, batch_first=True, dtype=dtype
@@ -168,7 +168,7 @@ def test_two_classes(n_outputs, classes):
     torch.manual_seed(0)
     gru, head = nn.GRU(2, 4, batch_first=True), nn.Linear(4, n_outputs)
     x = torch.randn(9, 5, 2)
-    with torch.no_grad():  # so that both classes are predicted
+    with torch.no_grad():  # both classes are predicted
         head.bias -= head(gru(x)[1][0]).median(dim=0).values
     logits = head(gru(x)[1][0]).detach().numpy()
     of_second = expit(logits[:, 0] if n_outputs == 1 else logits[:, 1] - logits[:, 0])
@@ -224,14 +224,14 @@ def test_layers_of_several_modules():
 
 
 @pytest.mark.parametrize("pooling", ["last", "attention"])
-def test_there_and_back(ragged, pooling):
+def test_from_torch_inverts_to_torch(ragged, pooling):
     X, y = ragged
     model = fitted(GRUClassifier, X, y, reset_after=True, bidirectional=True, pooling=pooling)
     back = from_torch(to_torch(model), classes=model.classes_)
     assert (back.predict_proba(X) == model.predict_proba(X)).all()
 
 
-def test_estimator_is_like_any_other(ragged):
+def test_estimator_can_be_cloned_pickled_and_trained(ragged):
     X, y = ragged
     torch.manual_seed(0)
     gru = nn.GRU(2, 6, batch_first=True)
@@ -249,7 +249,7 @@ def test_estimator_is_like_any_other(ragged):
         unfitted.predict(X)
     assert unfitted.set_params(max_iter=30, learning_rate="cosine").fit(X, y).score(X, y) > 0.7
 
-    # training goes on from its weights
+    # training continues from its weights
     continued = model.partial_fit(X, y)
     change = np.abs(continued.predict_proba(X) - before).max()
     assert 0 < change < 0.3
@@ -261,7 +261,7 @@ def test_estimator_is_like_any_other(ragged):
         warm.fit(X, np.where(y == "up", "sideways", y))
 
 
-def test_module_keeps_its_own_memory(ragged):
+def test_weights_of_the_module_are_copied(ragged):
     gru = nn.GRU(2, 4)
     model = from_torch(gru, nn.Linear(4, 1))
     model.layers_[0].U[:] = 0
@@ -312,12 +312,12 @@ def with_a_lost_row():
         (lambda: of(return_sequences=True, pooling="max"), ValueError, "leave it at"),
     ],
 )
-def test_what_does_not_fit(call, error, message):
+def test_invalid_modules_and_parameters_are_rejected(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_a_second_head(ragged):
+def test_a_second_head_is_rejected(ragged):
     module = to_torch(fitted(GRUClassifier, *ragged, cell="lstm"))
     with pytest.raises(ValueError, match="leave head out"):
         from_torch(module, nn.Linear(3, 1), classes=["down", "up"])

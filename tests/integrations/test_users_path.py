@@ -1,4 +1,4 @@
-"""The example that goes all the way, with what it leaves out where something is missing."""
+"""The example from a data frame to a stream, with all optional packages."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models as C: compiled, and run beside the estimators."""
+"""C code of models: compiled, and compared with the estimators."""
 
 import ctypes
 import re
@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from c_helpers import LABELS, WARNINGS, compiled, constant, last, needs_gcc, steps
-from helpers import every_form
+from helpers import every_variant
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
@@ -41,11 +41,11 @@ def vowels():
     )[0]
 
 
-# ---- every model --------------------------------------------------------------------------------
+# ---- every model ---------------------------------------------------------------------------------
 
 
 @needs_gcc
-def test_speakers_are_told_apart_as_by_the_pipeline(vowels, tmp_path):
+def test_a_pipeline_on_japanese_vowels(vowels, tmp_path):
     X, y, X_test = vowels
     y = np.array([f"speaker {i}" for i in y])
     model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(max_iter=15, random_state=0))
@@ -60,7 +60,7 @@ def test_speakers_are_told_apart_as_by_the_pipeline(vowels, tmp_path):
         for p in probabilities
     ]
     np.testing.assert_array_equal(labels, model.predict(X_test))
-    # after each step, what the model says of the sequence up to it
+    # outputs after each step are predictions for the sequence so far
     x = X_test[0]
     np.testing.assert_allclose(
         steps(library, x),
@@ -74,7 +74,7 @@ def test_speakers_are_told_apart_as_by_the_pipeline(vowels, tmp_path):
 
 
 @needs_gcc
-@every_form
+@every_variant
 def test_every_cell(vowels, tmp_path, parameters):
     X, y, X_test = vowels
     model = GRUClassifier((13, 8), **parameters, max_iter=5, random_state=0).fit(X, y)
@@ -97,7 +97,7 @@ def test_layers_and_poolings(vowels, tmp_path, sizes, pooling):
 
 @needs_gcc
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_prediction_a_step(vowels, tmp_path, dtype):
+def test_a_prediction_per_time_step(vowels, tmp_path, dtype):
     X, _, X_test = vowels
     y = [x[:, :2].cumsum(axis=0) for x in X]
     model = GRURegressor(8, return_sequences=True, max_iter=3, random_state=0, dtype=dtype)
@@ -119,7 +119,7 @@ def test_a_prediction_a_step(vowels, tmp_path, dtype):
     ids=str,
 )
 @pytest.mark.parametrize("n_targets", [1, 3])
-def test_numbers_of_every_loss(vowels, tmp_path, how, n_targets):
+def test_outputs_of_every_loss(vowels, tmp_path, how, n_targets):
     X, y, X_test = vowels
     Y = (y[:, np.newaxis] + np.arange(n_targets)) / 5
     Y = Y if n_targets > 1 else Y[:, 0]
@@ -132,7 +132,7 @@ def test_numbers_of_every_loss(vowels, tmp_path, how, n_targets):
 
 @needs_gcc
 @pytest.mark.parametrize("y", ["two", "indicator"])
-def test_two_classes_and_several_labels(ragged, tmp_path, y):
+def test_two_classes_and_multilabel(ragged, tmp_path, y):
     X, two = ragged
     y = two if y == "two" else np.column_stack([two == "up", [len(x) > 4 for x in X], two > ""])
     model = GRUClassifier(6, max_iter=20, random_state=0).fit(X, y.astype(int) if y.ndim > 1 else y)
@@ -141,7 +141,7 @@ def test_two_classes_and_several_labels(ragged, tmp_path, y):
     assert ("m_label" in header) == (y.ndim == 1)
     probabilities = last(library, X)
     np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-5)
-    # small ones are exact, too
+    # small ones have the same relative accuracy
     np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=1e-4)
 
 
@@ -186,7 +186,7 @@ def test_a_scaled_target(vowels, tmp_path, n_targets):
         to_c(clone(model))
 
 
-# ---- the language -------------------------------------------------------------------------------
+# ---- the C language ------------------------------------------------------------------------------
 
 HOSTILE = [
     "",
@@ -221,7 +221,7 @@ def test_labels_of_any_characters(ragged, tmp_path):
 
 @needs_gcc
 @pytest.mark.parametrize("y", [[3, -5, 7], [0.0, 1.0, 2.0], [True, False]])
-def test_labels_that_are_no_text(ragged, tmp_path, y):
+def test_labels_that_are_not_strings(ragged, tmp_path, y):
     X, _ = ragged
     model = GRUClassifier(3, max_iter=1).fit(X, np.resize(np.array(y), 40))
     library = compiled(tmp_path, to_c(model, name="m"), extra=LABELS)
@@ -232,7 +232,7 @@ def test_labels_that_are_no_text(ragged, tmp_path, y):
 
 @pytest.mark.parametrize("compiler", ["g++", "gcc"])
 def test_two_models_in_one_program(ragged, tmp_path, compiler):
-    """Included twice each, in C++ too, with all that -Wall finds, unused functions too."""
+    """Each is included twice, in C and in C++, without a warning, even of unused functions."""
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     X, y = ragged
@@ -246,12 +246,12 @@ def test_two_models_in_one_program(ragged, tmp_path, compiler):
     subprocess.run([compiler, *language, *WARNINGS, "-O2", "-c", source], cwd=tmp_path, check=True)
 
 
-def test_nothing_but_mathematics_is_included(ragged):
+def test_math_h_is_the_only_include(ragged):
     header = to_c(GRUClassifier(4, max_iter=1).fit(*ragged))
     assert re.findall(r"#include.*", header) == ["#include <math.h>"]
     assert "alloc" not in header
     assert max(map(len, header.splitlines())) <= 100
-    # every name that others can see has the prefix
+    # every visible name has the prefix
     names = re.findall(
         r"^(?:static|enum|typedef|#define|})[^\n={(]*?(\w+)\s*[\[;({=]", header, re.M
     )
@@ -260,8 +260,8 @@ def test_nothing_but_mathematics_is_included(ragged):
 
 
 @needs_gcc
-def test_states_saturate_as_in_the_model(tmp_path):
-    """With inputs of any size; NaN is not hidden."""
+def test_states_saturate_as_in_the_estimator(tmp_path):
+    """With inputs of any size; NaN propagates."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 5, 2))
     for cell in ("gru", "lstm", "rnn"):
@@ -272,12 +272,12 @@ def test_states_saturate_as_in_the_model(tmp_path):
             expected = model.predict([x[: t + 1] for t in range(5)])
             np.testing.assert_allclose(steps(library, x), expected, atol=1e-5)
         assert np.isnan(steps(library, np.full((3, 2), np.nan))).all()
-        # a state that saturated gates keep stays what it is
+        # a state that saturated gates keep does not drift
         kept = steps(library, np.resize(1e3 * X[0, :1], (300_000, 2)))
         np.testing.assert_allclose(kept[-1], kept[1000], rtol=1e-3)
 
 
-# ---- what is refused ----------------------------------------------------------------------------
+# ---- models that are rejected --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_states_saturate_as_in_the_model(tmp_path):
         ({"pooling": "attention"}, "pooling='attention' has no form in C"),
     ],
 )
-def test_models_that_need_the_whole_sequence(ragged, parameters, message):
+def test_models_that_need_the_whole_sequence_are_rejected(ragged, parameters, message):
     with pytest.raises(ValueError, match=message):
         to_c(GRUClassifier(3, max_iter=1, **parameters).fit(*ragged))
 
@@ -307,13 +307,13 @@ def test_models_that_need_the_whole_sequence(ragged, parameters, message):
     ],
     ids=str,
 )
-def test_transformers_that_do_more_than_scale(ragged, transformer):
+def test_transformers_that_do_more_than_scale_are_rejected(ragged, transformer):
     model = make_pipeline(PerTimestep(transformer), GRUClassifier(3, max_iter=1)).fit(*ragged)
     with pytest.raises(ValueError, match=f"{type(transformer).__name__} does more than to shift"):
         to_c(model)
 
 
-def test_a_transformer_that_cannot_take_every_value(ragged):
+def test_transformers_of_positive_values_are_rejected(ragged):
     X, y = ragged
     positive = PerTimestep(PowerTransformer("box-cox"))
     model = make_pipeline(positive, GRUClassifier(3, max_iter=1)).fit([np.exp(x) for x in X], y)
@@ -321,7 +321,7 @@ def test_a_transformer_that_cannot_take_every_value(ragged):
         to_c(model)
 
 
-def test_what_is_no_model(ragged, windows):
+def test_other_estimators_are_rejected(ragged, windows):
     for model, message in (
         (LogisticRegression(), "that ends in one, got LogisticRegression"),
         (
@@ -339,17 +339,17 @@ def test_what_is_no_model(ragged, windows):
     with pytest.raises(TypeError, match="steps of PerTimestep and Patches only, got Standard"):
         to_c(table)
     imputing = make_pipeline(PerTimestep(SimpleImputer()), GRUClassifier(2, max_iter=1))
-    to_c(imputing.fit(*ragged))  # of values that are all there, it keeps every one
+    to_c(imputing.fit(*ragged))  # without missing values it changes nothing
 
 
 @pytest.mark.parametrize("name", ["", "1a", "_a", "a b", "a-b", "größe", "a;", "a\n"])
-def test_names_that_c_does_not_have(ragged, name):
+def test_invalid_names_are_rejected(ragged, name):
     model = GRUClassifier(3, max_iter=1).fit(*ragged)
     with pytest.raises(ValueError, match="name must be a letter, followed by letters"):
         to_c(model, name=name)
 
 
-def test_weights_that_float32_cannot_hold(ragged):
+def test_weights_too_large_for_float32_are_rejected(ragged):
     model = GRUClassifier(3, max_iter=1, dtype="float64").fit(*ragged)
     model.head_.b[0] = 1e300
     with pytest.raises(ValueError, match="b of the model is not finite in float32"):

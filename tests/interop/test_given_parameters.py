@@ -1,4 +1,4 @@
-"""Estimators made of given parameters."""
+"""Estimators that are built from given parameters."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_fit_to_parameters(ragged, pooling):
     assert (copy.head_.W != model.head_.W).any()
 
 
-def test_parameters_of_another_shape(ragged):
+def test_parameters_of_another_shape_are_rejected(ragged):
     X = ragged[0]
     model = GRURegressor(4, max_grad_norm=None, max_iter=2, learning_rate="cosine", random_state=0)
     model.fit(X, np.arange(40) / 40)

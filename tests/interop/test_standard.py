@@ -1,4 +1,4 @@
-"""Cells as the standard operators have them."""
+"""Conversion of layers to the standard operators RNN, GRU and LSTM, and back."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from skgru.model.network import Layer
 
 D, H = 3, 4
 
-# the cells' columns as the specification has them, by standard operator
+# Order of the columns of each standard operator in the NumPy reference.
 ORDERS = {"RNN": "h", "GRU": "rzh", "LSTM": "ifog"}
 
 
-def a_layer(name, dtype=np.float64):
+def random_layer(name, dtype=np.float64):
     rng = np.random.default_rng(0)
     G = reference.CELLS[name].n_gates
     shapes = (D, G * H), (H, G * H), (G * H,), (H if name == "gru_reset_after" else 0,)
@@ -24,7 +24,7 @@ def a_layer(name, dtype=np.float64):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(reference.CELLS.keys() - {"light_gru_relu"}))
 def test_standard_form_is_the_same_function(name, dtype):
-    layer = a_layer(name, dtype)
+    layer = random_layer(name, dtype)
     x = np.random.default_rng(1).normal(size=(6, D)).astype(dtype)
     operator, form = standard_form(name.removesuffix("_reset_after"), layer)
     gates = joined(form, ORDERS[operator])
@@ -40,21 +40,21 @@ def test_standard_form_is_the_same_function(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru_reset_after", "lstm"])
-def test_layer_of_a_standard_form(name):
-    layer = a_layer(name)
+def test_layer_of_inverts_standard_form(name):
+    layer = random_layer(name)
     back = layer_of(*standard_form(name.removesuffix("_reset_after"), layer))
     for array, expected in zip(back, layer, strict=True):
         np.testing.assert_array_equal(array, expected)
 
 
-def test_both_biases_of_a_standard_operator_count():
-    layer = a_layer("gru_reset_after")
+def test_both_biases_of_a_standard_operator_are_added():
+    layer = random_layer("gru_reset_after")
     gates = Gates(layer.W, layer.U, layer.b, np.arange(3.0 * H))
     back = layer_of("GRU", dict(zip("rzh", split(gates, 3), strict=True)))
     np.testing.assert_array_equal(back.b, layer.b + np.r_[np.arange(2.0 * H), np.zeros(H)])
     np.testing.assert_array_equal(back.c, np.arange(2.0 * H, 3 * H))
 
 
-def test_unknown_cell():
+def test_an_unknown_cell_is_rejected():
     with pytest.raises(NotImplementedError, match="cell='peephole' has no form"):
-        standard_form("peephole", a_layer("rnn"))
+        standard_form("peephole", random_layer("rnn"))

@@ -10,7 +10,7 @@ ULP = {"float32": 3, "float64": 3.5}
 
 
 def activations(kernels, a):
-    """σ(a) and tanh(a), as the gates of a layer that adds nothing to its input."""
+    """Return σ(a) and tanh(a): the gates of a layer with W = 1, U = 0 and b = 0."""
     n, dtype = len(a), a.dtype
     W, U, b, c = (np.zeros(shape, dtype) for shape in ((1, 3), (1, 3), 3, 0))
     W[:] = 1
@@ -23,15 +23,15 @@ def activations(kernels, a):
 
 
 def exact(a):
-    """In a wider format."""
+    """Return σ(a) and tanh(a) computed in a wider format."""
     a = a.astype(np.longdouble if a.dtype == np.float64 else np.float64)
-    # of -|a|, so that exp does not overflow
+    # exp(-|a|) does not overflow
     e = np.exp(-np.abs(a))
     return {"sigma": np.where(a >= 0, 1 / (1 + e), e / (1 + e)), "tanh": np.tanh(a)}
 
 
 def errors(kernels, a):
-    """Errors in ulp; results below the smallest normal number count as 0 if they are 0."""
+    """Return errors in ulp; an exact value below the smallest normal number counts as no error."""
     got, want = activations(kernels, a), exact(a)
     result = {}
     for name in got:
@@ -42,7 +42,7 @@ def errors(kernels, a):
 
 
 def sample(dtype):
-    """Numbers of all magnitudes, dense where the functions are neither 0 nor 1."""
+    """Return numbers of all magnitudes, dense where the functions are neither 0 nor 1."""
     info = np.finfo(dtype)
     ends = {"float32": 87, "float64": 708}[dtype]
     a = np.concatenate(
@@ -69,7 +69,7 @@ def test_error_in_ulp_of_every_64th_float(isa):
     for start in range(5, 2**32, 2**27):
         a = np.arange(start, start + 2**27, 64, dtype=np.uint32).view(np.float32)
         a = a[np.abs(a) <= 87]
-        if not len(a):  # numbers that are all larger, or NaN
+        if not len(a):  # all are larger, or NaN
             continue
         for name, error in errors(kernels, a).items():
             assert error.max() <= ULP["float32"], name
@@ -78,7 +78,7 @@ def test_error_in_ulp_of_every_64th_float(isa):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_ends(isa, dtype):
+def test_infinities_zeros_nan_and_denormals(isa, dtype):
     info = np.finfo(dtype)
     kernels = kernels_for(dtype, isa)
     a = np.array([np.inf, info.max, -np.inf, -info.max, 0, -0.0, np.nan], dtype)

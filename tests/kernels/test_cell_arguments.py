@@ -1,4 +1,4 @@
-"""Shapes and batch sizes that the kernels of layers refuse."""
+"""Shapes, cells and batch sizes that the kernels of layers reject."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def arguments(kernels, cell):
-    """Those of the forward and of the backward kernel, for N, D, H and B of 3, 3, 4 and 2."""
+    """Return arguments of the forward and the backward kernel: N = 3, D = 3, H = 4, B = 2."""
     index, n_gates, n_extra, n_states, _ = kernels.CELLS[cell]
     G, P, S, n_c = 4 * n_gates, 4 * (n_gates + n_extra), 4 * n_states, 4 * ("after" in cell)
     shared = {
@@ -25,8 +25,8 @@ def arguments(kernels, cell):
         "states": np.zeros((3, 4)),
         "saved": np.zeros((3, P)),
     }
-    there = {"b": np.zeros(G), "c": np.zeros(n_c), "h_last": np.zeros((2, S))}
-    back = {
+    forward = {"b": np.zeros(G), "c": np.zeros(n_c), "h_last": np.zeros((2, S))}
+    backward = {
         "d_states": np.zeros((3, 4)),
         "d_h": np.zeros((2, S)),
         "dx": np.zeros((3, 3)),
@@ -35,54 +35,55 @@ def arguments(kernels, cell):
         "db": np.zeros(G),
         "dc": np.zeros(n_c),
     }
-    return shared | there, shared | back
+    return shared | forward, shared | backward
 
 
 @every_cell
 def test_shapes_are_checked(isa, cell):
-    """Nothing but what may be left out may be empty, and nothing longer or shorter."""
+    """Only optional arrays may be empty, and no array may be longer or shorter."""
     kernels = kernels_for("float64", isa)
-    there, back = arguments(kernels, cell)
-    P, S = there["saved"].shape[1], there["h_0"].shape[1]
-    kernels.layer_forward(**there)
-    kernels.layer_backward(**back)
+    forward, backward = arguments(kernels, cell)
+    P, S = forward["saved"].shape[1], forward["h_0"].shape[1]
+    kernels.layer_forward(**forward)
+    kernels.layer_backward(**backward)
     optional = {("mask", (0, 4)), ("states", (0, 4)), ("saved", (0, P))}
-    assert accepted_shapes(kernels.layer_forward, there) == optional
+    assert accepted_shapes(kernels.layer_forward, forward) == optional
     optional = {("mask", (0, 4)), ("d_states", (0, 4)), ("dx", (0, 3))}
-    assert accepted_shapes(kernels.layer_backward, back) == optional
+    assert accepted_shapes(kernels.layer_backward, backward) == optional
 
-    # states without their memories, or with what this cell has none of; tapes of other cells
+    # hidden states without cell states, or with cell states that this cell lacks; saved activations
+    # of other cells
     other = np.zeros((2, {4: 8, 8: 4}[S]))
-    tapes = [{"saved": np.zeros((3, columns))} for columns in (P - 4, P + 4)]
-    for wrong in ({"h_0": other}, {"h_last": other}, *tapes):
+    saved = [{"saved": np.zeros((3, columns))} for columns in (P - 4, P + 4)]
+    for wrong in ({"h_0": other}, {"h_last": other}, *saved):
         with pytest.raises(ValueError, match="must be"):
-            kernels.layer_forward(**{**there, **wrong})
-    for wrong in ({"h_0": other}, {"d_h": other}, *tapes):
+            kernels.layer_forward(**{**forward, **wrong})
+    for wrong in ({"h_0": other}, {"d_h": other}, *saved):
         with pytest.raises(ValueError, match="shapes"):
-            kernels.layer_backward(**{**back, **wrong})
-    c = {"c": np.zeros(4 - len(there["c"]))}
+            kernels.layer_backward(**{**backward, **wrong})
+    c = {"c": np.zeros(4 - len(forward["c"]))}
     with pytest.raises(ValueError, match="must be"):
-        kernels.layer_forward(**{**there, **c})
+        kernels.layer_forward(**{**forward, **c})
     with pytest.raises(ValueError, match="must be"):
-        kernels.layer_backward(**{**back, "dc": c["c"]})
+        kernels.layer_backward(**{**backward, "dc": c["c"]})
 
 
 @pytest.mark.parametrize("index", [-1, len(CELLS), 2**31 - 1, -(2**31)])
-def test_there_is_no_other_cell(isa, index):
+def test_unknown_cells_are_rejected(isa, index):
     kernels = kernels_for("float64", isa)
-    there, back = arguments(kernels, "gru")
+    forward, backward = arguments(kernels, "gru")
     with pytest.raises(ValueError, match="there is no cell"):
-        kernels.layer_forward(**{**there, "cell_index": index})
+        kernels.layer_forward(**{**forward, "cell_index": index})
     with pytest.raises(ValueError, match="there is no cell"):
-        kernels.layer_backward(**{**back, "cell_index": index})
+        kernels.layer_backward(**{**backward, "cell_index": index})
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("sizes", [[], [1, 2], [2], [2, 2], [3, 0], [4, -1], [0, 3], [3]])
 def test_batch_sizes_are_checked(isa, sizes, cell):
     kernels, batch_sizes = kernels_for("float64", isa), np.array(sizes, np.intp)
-    there, back = arguments(kernels, cell)
+    forward, backward = arguments(kernels, cell)
     with pytest.raises(ValueError, match="must be|needs|add up"):
-        kernels.layer_forward(**{**there, "batch_sizes": batch_sizes})
+        kernels.layer_forward(**{**forward, "batch_sizes": batch_sizes})
     with pytest.raises(ValueError, match="must be|needs|add up|shapes"):
-        kernels.layer_backward(**{**back, "batch_sizes": batch_sizes})
+        kernels.layer_backward(**{**backward, "batch_sizes": batch_sizes})

@@ -1,17 +1,17 @@
-"""The compiled layers against the plain NumPy ones, and those against central differences.
+"""Compiled layers against the NumPy reference, and both against central differences.
 
-Every cell, on every instruction set that this build and this processor have.
+Every cell, on every instruction set that this build and this processor support.
 """
 
 import numpy as np
 import pytest
 import reference
-from helpers import central_differences, known, pack, random_layer, relative_error, unpack
+from helpers import cell_info, central_differences, pack, random_layer, relative_error, unpack
 from layer_helpers import (
     LENGTHS,
-    layer_reference_states,
+    exact_gradients,
+    exact_states,
     problem,
-    reference_gradients,
     run_backward,
     run_forward,
 )
@@ -24,16 +24,16 @@ every_cell = pytest.mark.parametrize("cell", CELLS)
 with_and_without_mask = pytest.mark.parametrize("masked", [False, True])
 
 
-# ---- the reference -------------------------------------------------------------------------------
+# ---- forward and backward ------------------------------------------------------------------------
 
 
-def test_cells_are_those_of_the_reference(isa):
+def test_cells_equal_the_reference(isa):
     for dtype in DTYPES:
         kernels = kernels_for(dtype, isa)
         assert set(kernels.CELLS) == set(CELLS)
         assert sorted(cell[0] for cell in kernels.CELLS.values()) == list(range(len(CELLS)))
         for name, cell in CELLS.items():
-            found = known(kernels, name)
+            found = cell_info(kernels, name)
             assert (found.n_gates, found.n_states, found.forget) == cell[1:], name
 
 
@@ -59,28 +59,28 @@ ALL_FORWARD_SIZES = [
     ],
 )
 def test_forward_matches_reference(isa, cell, H, T, B, lengths):
-    assert_forward_is_that_of_reference(isa, cell, 4, H, T, B, lengths)
+    assert_forward_matches_reference(isa, cell, 4, H, T, B, lengths)
 
 
 @every_cell
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize(("H", "T", "B"), [(1, 1, 1), (3, 2, 5), (17, 30, 5), (67, 9, 33)])
 def test_forward_with_masks_matches_reference(isa, cell, H, T, B, lengths):
-    assert_forward_is_that_of_reference(isa, cell, 4, H, T, B, lengths, masked=True)
+    assert_forward_matches_reference(isa, cell, 4, H, T, B, lengths, masked=True)
 
 
-def assert_forward_is_that_of_reference(isa, *sizes, masked=False):
+def assert_forward_matches_reference(isa, *sizes, masked=False):
     for dtype, tolerance in (("float64", 1e-12), ("float32", 2e-6)):
         p = problem(*sizes, dtype, masked=masked)
-        h_last, states, tape = run_forward(kernels_for(dtype, isa), p)
-        want = layer_reference_states(p)
+        h_last, states, saved = run_forward(kernels_for(dtype, isa), p)
+        want = exact_states(p)
         assert relative_error(states, pack([s[:, : p.H] for s in want])[0]) <= tolerance
         ends = [s[-1] for s in unpack(states, p.batch_sizes)]
         np.testing.assert_array_equal(h_last[:, : p.H], ends)
         if CELLS[p.cell].n_states == 2:
-            memories = tape[:, CELLS[p.cell].n_gates * p.H :]
-            assert relative_error(memories, pack([s[:, p.H :] for s in want])[0]) <= tolerance
-            ends = [s[-1] for s in unpack(memories, p.batch_sizes)]
+            cell_states = saved[:, CELLS[p.cell].n_gates * p.H :]
+            assert relative_error(cell_states, pack([s[:, p.H :] for s in want])[0]) <= tolerance
+            ends = [s[-1] for s in unpack(cell_states, p.batch_sizes)]
             np.testing.assert_array_equal(h_last[:, p.H :], ends)
 
 
@@ -96,7 +96,7 @@ def assert_forward_is_that_of_reference(isa, *sizes, masked=False):
 def test_backward_matches_reference(isa, cell, H, T, B, masked, lengths):
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
         p = problem(cell, 5, H, T, B, lengths, dtype, masked=masked)
-        got, want = run_backward(kernels_for(dtype, isa), p), reference_gradients(p)
+        got, want = run_backward(kernels_for(dtype, isa), p), exact_gradients(p)
         for name in want:
             assert relative_error(got[name], want[name]) <= tolerance, name
 
@@ -105,23 +105,23 @@ def test_backward_matches_reference(isa, cell, H, T, B, masked, lengths):
 @every_cell
 @pytest.mark.parametrize(("H", "T", "B"), [(1, 2, 1), (3, 6, 4), (7, 4, 3)])
 def test_gradients_match_central_differences(isa, monkeypatch, cell, H, T, B, masked):
-    """Every entry of every parameter, of x and of h_0, of the compiled and the plain backward.
+    """Every entry of every parameter, of x and of h_0, for the compiled and the NumPy backward.
 
-    The loss is of all states and, beyond them, of the last ones and their memories.
+    The loss depends on all states and, separately, on the last hidden and cell states.
     """
     kernels, p = kernels_for("float64", isa), problem(cell, 2, H, T, B, masked=masked)
 
     sums = []
     monkeypatch.setattr(reference, "relu", lambda a: sums.append(a) or np.maximum(a, 0))
-    layer_reference_states(p)
+    exact_states(p)
     assert len(sums) == cell.endswith("relu") * len(p.x)
-    assert all((np.abs(a) > 1e-4).all() for a in sums)  # away from where there is no gradient
+    assert all((np.abs(a) > 1e-4).all() for a in sums)  # away from the kink
 
     def loss():
         h_last, states, _ = run_forward(kernels, p)
         return np.vdot(states, p.d_states) + np.vdot(h_last, p.d_last)
 
-    compiled, plain = run_backward(kernels, p), reference_gradients(p)
+    compiled, plain = run_backward(kernels, p), exact_gradients(p)
     for name, array in {**p.layer, "x": p.x, "h_0": p.h_0}.items():
         numeric = central_differences(loss, array)
         assert relative_error(compiled[name], numeric) <= 1e-6, name
@@ -133,8 +133,8 @@ def test_gradients_match_central_differences(isa, monkeypatch, cell, H, T, B, ma
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @every_cell
-def test_a_mask_of_ones_is_none(isa, cell, dtype):
-    """To the last bit forward; backward it adds up in another order."""
+def test_a_mask_of_ones_equals_no_mask(isa, cell, dtype):
+    """Bit for bit in the forward pass; the backward pass sums in another order."""
     kernels, p = kernels_for(dtype, isa), problem(cell, 5, 37, 11, 9, dtype=dtype)
     masked = p._replace(mask=np.ones_like(p.h_0[:, :37]))
     for got, want in zip(run_forward(kernels, masked), run_forward(kernels, p), strict=True):
@@ -145,8 +145,8 @@ def test_a_mask_of_ones_is_none(isa, cell, dtype):
 
 
 @every_cell
-def test_a_mask_of_zeros_leaves_the_carry(isa, cell):
-    """U has nothing to take; what the gates keep of the past is the whole of it all the same."""
+def test_a_mask_of_zeros_equals_zero_recurrent_weights(isa, cell):
+    """The mask applies to the products with U only: gates keep the past unmasked."""
     kernels, p = kernels_for("float64", isa), problem(cell, 3, 5, 4, 6)
     masked = p._replace(mask=np.zeros((6, 5)))
     got = run_backward(kernels, masked)
@@ -160,13 +160,13 @@ def test_a_mask_of_zeros_leaves_the_carry(isa, cell):
     assert (got["U"] == 0).all()
 
 
-# ---- sums over steps and windows -----------------------------------------------------------------
+# ---- sums over time steps and windows ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @every_cell
-def test_gradients_of_the_layer_are_added(isa, cell, dtype):
-    """In more rows than are multiplied at a time, so that each share is added once."""
+def test_gradients_of_parameters_accumulate(isa, cell, dtype):
+    """With more rows than one block of the product has: each block is added once."""
     kernels, p = kernels_for(dtype, isa), problem(cell, 3, 21, 30, 25, dtype=dtype, masked=True)
     from_zero = run_backward(kernels, p)
     before = random_layer(np.random.default_rng(3), cell, 3, 21, dtype)
@@ -182,8 +182,8 @@ def test_gradients_of_the_layer_are_added(isa, cell, dtype):
 @with_and_without_mask
 @every_cell
 @pytest.mark.parametrize("n_steps", [1, 4])
-def test_windows_of_steps_add_up(isa, n_steps, cell, masked, dtype):
-    """One after the other there and back, handing states on: as in one, forward bit by bit."""
+def test_windows_of_steps_equal_one_pass(isa, n_steps, cell, masked, dtype):
+    """Forward and backward window by window, handing states on; the forward pass bit for bit."""
     kernels, p = kernels_for(dtype, isa), problem(cell, 3, 21, 10, 14, dtype=dtype, masked=masked)
     want_last, want_states, _ = run_forward(kernels, p)
     want = run_backward(kernels, p)
@@ -215,34 +215,34 @@ def test_windows_of_steps_add_up(isa, n_steps, cell, masked, dtype):
 
 
 @every_cell
-def test_gradient_of_the_last_states(isa, cell):
-    """Given as that of h_last, or as that of the rows where the sequences end: the same."""
+def test_gradient_of_the_last_states_by_row_or_by_sequence(isa, cell):
+    """The gradient of h_last equals that of the rows where the sequences end."""
     kernels, p = kernels_for("float64", isa), problem(cell, 3, 20, 9, 7)
-    d_states, d_memory = np.zeros((len(p.x), 20)), p.d_last.copy()
+    d_states, d_cell_state = np.zeros((len(p.x), 20)), p.d_last.copy()
     first_rows = np.cumsum(p.batch_sizes) - p.batch_sizes
     for k in range(7):
         d_states[first_rows[(p.batch_sizes > k).sum() - 1] + k] = p.d_last[k, :20]
-    d_memory[:, :20] = 0
-    by_row = run_backward(kernels, p._replace(d_states=d_states, d_last=d_memory))
+    d_cell_state[:, :20] = 0
+    by_row = run_backward(kernels, p._replace(d_states=d_states, d_last=d_cell_state))
     by_last = run_backward(kernels, p._replace(d_states=np.empty((0, 0))))
     for name, value in by_row.items():
         np.testing.assert_array_equal(by_last[name], value, err_msg=name)
 
 
-# ---- bits ----------------------------------------------------------------------------------------
+# ---- the same bits -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @with_and_without_mask
 @every_cell
-def test_inference_without_storage_has_the_same_bits(isa, cell, masked, dtype):
+def test_inference_without_saved_activations_has_the_same_bits(isa, cell, masked, dtype):
     kernels, p = kernels_for(dtype, isa), problem(cell, 5, 33, 12, 19, dtype=dtype, masked=masked)
     none = np.empty((0, 0), dtype)
-    h_last, states, tape = run_forward(kernels, p)
-    for kept in ((none, none), (np.empty_like(states), none), (none, np.empty_like(tape))):
+    h_last, states, saved = run_forward(kernels, p)
+    for kept in ((none, none), (np.empty_like(states), none), (none, np.empty_like(saved))):
         again, *got = run_forward(kernels, p, *kept)
         np.testing.assert_array_equal(again, h_last)
-        for a, want in zip(got, (states, tape), strict=True):
+        for a, want in zip(got, (states, saved), strict=True):
             if a.size:
                 np.testing.assert_array_equal(a, want)
 
@@ -251,8 +251,8 @@ def test_inference_without_storage_has_the_same_bits(isa, cell, masked, dtype):
 @with_and_without_mask
 @every_cell
 @pytest.mark.parametrize("H", [5, 64, 100])
-def test_a_row_has_the_same_bits_in_any_company(isa, H, cell, masked, dtype):
-    """Forward and backward, alone or among any number of others: what n_jobs relies on."""
+def test_a_sequence_has_the_same_bits_in_any_minibatch(isa, H, cell, masked, dtype):
+    """Forward and backward, alone or with any other sequences: n_jobs relies on it."""
     kernels, p = kernels_for(dtype, isa), problem(cell, 6, H, 7, 25, dtype=dtype, masked=masked)
     h_last, states, _ = run_forward(kernels, p)
     gradients = run_backward(kernels, p)
@@ -274,7 +274,7 @@ def test_a_row_has_the_same_bits_in_any_company(isa, H, cell, masked, dtype):
 
 
 @every_cell
-def test_dx_is_left_out_on_request(isa, cell):
+def test_dx_is_optional(isa, cell):
     kernels, p = kernels_for("float64", isa), problem(cell, 3, 4, 5, 6)
     full, without = (run_backward(kernels, p, want_dx=want) for want in (True, False))
     assert without["x"].size == 0

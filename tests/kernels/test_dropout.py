@@ -1,7 +1,7 @@
-"""Dropout: its masks against the hash in plain NumPy, and as the random numbers they stand for.
+"""Masks of dropout against the hash in NumPy, and their statistics.
 
-On every instruction set that this build and this processor have. Seeds are fixed, so that bounds
-of 5 standard deviations hold once and for all.
+On every instruction set that this build and this processor support. Seeds are fixed, so that
+bounds of 5 standard deviations always hold.
 """
 
 from itertools import pairwise
@@ -25,12 +25,12 @@ def dropped(kernels, x, seed, rate):
 
 
 def kept(isa, shape, seed, rate):
-    """The mask."""
+    """Return which numbers are kept."""
     return dropped(kernels_for("float32", isa), np.ones(shape, np.float32), seed, rate) != 0
 
 
 def correlation(a, b, rate):
-    """Of two masks, in standard deviations of that of independent ones."""
+    """Return the correlation of two masks, in standard deviations of that of independent masks."""
     a, b = ((m.ravel() - (1 - rate)) / np.sqrt(rate * (1 - rate)) for m in (a, b))
     return abs((a * b).mean()) * np.sqrt(a.size)
 
@@ -38,7 +38,7 @@ def correlation(a, b, rate):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (1, 256), (257, 1), (67, 31)])
 def test_matches_reference(isa, shape, dtype):
-    """Kept numbers are multiplied by 1 / (1 - rate), rounded once; in place too."""
+    """Kept numbers are multiplied by 1 / (1 - rate), rounded once; also in place."""
     x = np.random.default_rng(0).normal(size=shape).astype(dtype)
     x.flags.writeable = False
     for seed in SEEDS:
@@ -64,8 +64,8 @@ def test_a_seed_has_one_mask(isa):
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_the_share_of_zeros_is_the_rate(isa, rate):
-    """Of all numbers, and as evenly in rows, in columns and in blocks as chance would have it."""
+def test_the_fraction_of_zeros_equals_the_rate(isa, rate):
+    """In total; and rows, columns and blocks vary as much as independent draws do."""
     for seed in (*SEEDS, 2**10, 2**40):
         mask = kept(isa, (512, 301), seed, rate)
         variance = rate * (1 - rate)
@@ -77,7 +77,7 @@ def test_the_share_of_zeros_is_the_rate(isa, rate):
             assert abs(chi_square - n) <= 5 * np.sqrt(2 * n)
 
 
-def test_a_higher_rate_drops_more_of_the_same(isa):
+def test_a_higher_rate_drops_a_superset(isa):
     masks = [kept(isa, (100, 41), 3, rate) for rate in (0, *RATES)]
     assert masks[0].all()
     for more, fewer in pairwise(masks):
@@ -87,7 +87,7 @@ def test_a_higher_rate_drops_more_of_the_same(isa):
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_neighbouring_seeds_are_not_correlated(isa, rate):
-    """Nor those that windows (2¹⁰ apart) and shards (2⁴⁰ apart) have."""
+    """Neither are the seeds of windows (2¹⁰ apart) and of shards (2⁴⁰ apart)."""
     for seed in (0, 1, 2, 3, 1000, 2**31 - 1, 2**32 - 1, 2**63 - 1):
         mask = kept(isa, (100, 501), seed, rate)
         for other in (1, 2, 2**10, 2**32, 2**40):
@@ -99,12 +99,12 @@ def test_neighbouring_seeds_are_not_correlated(isa, rate):
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_neighbouring_positions_are_not_correlated(isa, rate):
-    """501 is from one row to the next; powers of two are what a weak hash gives away."""
+    """A lag of 501 is one row; weak hashes fail at powers of two."""
     for seed in (0, 1, 2, 12345, 2**63):
         mask = kept(isa, (200, 501), seed, rate).ravel()
         for lag in (1, 2, 3, 4, 5, 7, 8, 16, 32, 64, 128, 255, 256, 257, 501, 1024, 4096, 65536):
             assert correlation(mask[lag:], mask[:-lag], rate) <= 5
-        # of three: a parity that linear generators keep
+        # triples: linear generators keep their parity
         product = (mask[2:] - (1 - rate)) * (mask[1:-1] - (1 - rate)) * (mask[:-2] - (1 - rate))
         bound = 5 * np.sqrt((rate * (1 - rate)) ** 3 / product.size)
         assert abs(product.mean()) <= bound
@@ -120,7 +120,7 @@ def test_a_rate_of_zero_changes_nothing(isa, dtype):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.finfo("float32").max])
-def test_what_is_dropped_is_zero_whatever_it_was(isa, value):
+def test_dropped_values_are_zero_even_if_not_finite(isa, value):
     x = np.full((20, 20), value, np.float32)
     y = dropped(kernels_for("float32", isa), x, 1, 0.5)
     np.testing.assert_array_equal(y == 0, ~kept(isa, (20, 20), 1, 0.5))
@@ -136,7 +136,7 @@ def test_rates_are_checked(isa, rate):
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
-def test_seeds_are_of_64_bits(isa, seed):
+def test_seeds_have_64_bits(isa, seed):
     x = np.ones((2, 3))
     with pytest.raises(OverflowError):
         kernels_for("float64", isa).dropout(x, seed, 0.5, x)

@@ -1,4 +1,4 @@
-"""Which kernels are used."""
+"""The choice of an instruction set."""
 
 import pytest
 from helpers import run_python
@@ -27,7 +27,7 @@ print(*[name for name in sys.modules if name.startswith("skgru.kernels.float")])
 
 
 @pytest.mark.parametrize("name", ["avx9", "x86_64_v3", "neon", "PORTABLE"])
-def test_an_unknown_skgru_isa_is_refused(name):
+def test_an_unknown_skgru_isa_is_rejected(name):
     if name in instruction_sets():
         pytest.skip(f"{name} exists here")
     out = run_python(SHOW, SKGRU_ISA=name)

@@ -1,4 +1,4 @@
-"""Kernels allocate memory of their own for each call; all of it has to be freed."""
+"""Kernels free the memory that they allocate in each call."""
 
 import resource
 
@@ -9,8 +9,8 @@ from skgru.kernels import kernels_for
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_no_call_leaves_memory_behind(isa, dtype):
-    """200 calls with workspaces or arguments of a megabyte or so each, and as many that raise."""
+def test_no_call_leaks_memory(isa, dtype):
+    """200 calls with workspaces or arguments of about a megabyte each, and as many that raise."""
     kernels = kernels_for(dtype, isa)
     D, H, B = 3, 160, 4
     U, b = np.zeros((H, 3 * H), dtype), np.zeros(3 * H, dtype)
@@ -25,35 +25,35 @@ def test_no_call_leaves_memory_behind(isa, dtype):
     def layer(name):
         index, n_gates, n_extra, n_states, _ = kernels.CELLS[name]
         shapes = ((D, n_gates * H), (H, n_gates * H), n_gates * H, H * ("after" in name))
-        state, tape = (
+        state, saved = (
             np.zeros((B, n_states * H), dtype),
             np.zeros((B, (n_gates + n_extra) * H), dtype),
         )
-        return index, *(np.zeros(s, dtype) for s in shapes), state, tape
+        return index, *(np.zeros(s, dtype) for s in shapes), state, saved
 
-    # one cell of each way to make the candidate, and one with a memory
+    # one cell for each way to compute the candidate, and one with a cell state
     layers = [layer(name) for name in ("gru", "gru_reset_after", "rnn", "lstm")]
     steppers = [
         (index, [(W, V, b_V, c)], "max", none.ravel(), (U[:, :2].copy(), b[:2]), B, None)
         for index, W, V, b_V, c, *_ in layers
     ]
-    # for those without memory of their own: U as packed states of B sequences of H / B steps
+    # for kernels that allocate nothing: U as packed states of B sequences of H / B steps
     lengths, sizes = np.full(B, H // B), np.full(H // B, B)
     starts, pooled = np.arange(B) * (H // B), np.zeros((B, 3 * H), dtype)
     at_step, by_row, by_sequence = pooled.astype(np.intc), np.zeros(H, dtype), np.ones(B, dtype)
 
     def call():
-        for index, W, V, b_V, c, h_0, tape in layers:
+        for index, W, V, b_V, c, h_0, saved in layers:
             kernels.layer_forward(
-                index, x, batch_sizes, W, V, b_V, c, h_0, mask, h_0.copy(), states, tape
+                index, x, batch_sizes, W, V, b_V, c, h_0, mask, h_0.copy(), states, saved
             )
             kernels.layer_backward(
-                index, x, batch_sizes, W, V, h_0, mask, states, tape, none, h_0.copy(), none,
+                index, x, batch_sizes, W, V, h_0, mask, states, saved, none, h_0.copy(), none,
                 W.copy(), V.copy(), b_V.copy(), c,
             )  # fmt: skip
             with pytest.raises(ValueError, match="must be"):
                 kernels.layer_forward(
-                    index, x, batch_sizes, W, V, b_V, c, h_0[:1], none, h_0.copy(), states, tape
+                    index, x, batch_sizes, W, V, b_V, c, h_0[:1], none, h_0.copy(), states, saved
                 )
         for arguments in steppers:
             stepper = kernels.Stepper(*arguments)

@@ -15,7 +15,7 @@ def tolerance(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("n", "D", "K"), [(1, 1, 1), (7, 5, 3), (13, 64, 9), (50, 100, 40)])
-def test_linear(isa, n, D, K, dtype):
+def test_outputs_and_gradients_match_numpy(isa, n, D, K, dtype):
     rng = np.random.default_rng(0)
     x, W, b, dy = (rng.normal(size=s).astype(dtype) for s in ((n, D), (D, K), K, (n, K)))
     y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
@@ -32,8 +32,8 @@ def test_linear(isa, n, D, K, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_linear_gradients_are_added(isa, dtype):
-    """In more rows than are multiplied at a time, so that each share is added once."""
+def test_gradients_accumulate(isa, dtype):
+    """With more rows than one block of the product has: each block is added once."""
     rng, (n, D, K) = np.random.default_rng(0), (700, 19, 5)
     x, W, b, dy = (rng.normal(size=s).astype(dtype) for s in ((n, D), (D, K), K, (n, K)))
     dx, dW, db = np.empty_like(x), W.copy(), b.copy()
@@ -42,13 +42,13 @@ def test_linear_gradients_are_added(isa, dtype):
         np.testing.assert_allclose(got, want, atol=tolerance(dtype) * np.abs(want).max())
 
 
-def test_linear_shapes_are_checked(isa):
+def test_shapes_are_checked(isa):
     kernels = kernels_for("float64", isa)
     x, W, b, y = np.zeros((3, 2)), np.zeros((2, 4)), np.zeros(4), np.zeros((3, 4))
-    there = dict(x=x, W=W, b=b, y=y)
-    back = dict(x=x, W=W, dy=y, dx=np.zeros((3, 2)), dW=np.zeros((2, 4)), db=np.zeros(4))
-    assert accepted_shapes(kernels.linear_forward, there) == set()
-    assert accepted_shapes(kernels.linear_backward, back) == set()
+    forward = dict(x=x, W=W, b=b, y=y)
+    backward = dict(x=x, W=W, dy=y, dx=np.zeros((3, 2)), dW=np.zeros((2, 4)), db=np.zeros(4))
+    assert accepted_shapes(kernels.linear_forward, forward) == set()
+    assert accepted_shapes(kernels.linear_backward, backward) == set()
     for n, D, K in ((0, 2, 4), (3, 0, 4), (3, 2, 0)):
         x, W, b, y = np.zeros((n, D)), np.zeros((D, K)), np.zeros(K), np.zeros((n, K))
         with pytest.raises(ValueError, match="needs"):

@@ -26,8 +26,8 @@ def test_pack_steps(isa, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("B", "T", "D"), [(1, 1, 1), (5, 4, 3), (67, 31, 9), (3, 100, 17)])
-def test_packed_steps_go_back_where_they_came_from(isa, B, T, D, dtype):
-    """With gaps between the sequences, which stay as they are."""
+def test_unpack_steps_inverts_pack_steps(isa, B, T, D, dtype):
+    """Gaps between the sequences are left unchanged."""
     rng, kernels, lengths = np.random.default_rng(0), kernels_for(dtype, isa), ragged_lengths(B, T)
     starts = np.empty(B, np.intp)
     order = rng.permutation(B)
@@ -69,8 +69,8 @@ def test_packed_steps_go_back_where_they_came_from(isa, B, T, D, dtype):
         ([], []),
     ],
 )
-def test_steps_outside_the_values_are_refused(isa, starts, lengths):
-    """Whatever of the other arrays would fit; what would be written to is not."""
+def test_steps_outside_the_values_are_rejected(isa, starts, lengths):
+    """Rejected with every other argument that would fit; no output is written to."""
     kernels, values = kernels_for("float64", isa), np.zeros((11, 2))
     starts, lengths = np.array(starts, np.intp), np.array(lengths, np.intp)
     for n_rows in {0, 3, 5, max(0, min(lengths.sum(), 11))}:
@@ -104,7 +104,7 @@ def test_minibatch_shapes_are_checked(isa):
 )
 @pytest.mark.parametrize("D", [1, 3, 16])
 def test_reverse_steps(isa, D, lengths, dtype):
-    """There, and back again; between slices of wider arrays, and added."""
+    """Reversed twice; between slices of wider arrays; and accumulated."""
     rng, kernels = np.random.default_rng(0), kernels_for(dtype, isa)
     sequences = [rng.normal(size=(n, D)).astype(dtype) for n in lengths]
     x, batch_sizes = pack(sequences)
@@ -127,14 +127,14 @@ def test_reverse_steps(isa, D, lengths, dtype):
         np.testing.assert_array_equal(target, wanted)
 
 
-def test_reverse_steps_takes_rows_in_one_piece(isa):
+def test_reverse_steps_needs_contiguous_rows(isa):
     kernels, sizes = kernels_for("float64", isa), np.array([2, 1])
     x, twice = np.zeros((3, 2)), np.zeros((3, 4))
     for bad in (twice[:, ::2], twice[:, 1::-1], np.zeros((2, 3)).T):
         for arguments in ((bad, sizes, x), (x, sizes, bad)):
             with pytest.raises(ValueError, match="one after the other"):
                 kernels.reverse_steps(*arguments, False)
-    # of one number a row, wherever the next one would be
+    # rows of one number: the stride within a row does not matter
     column = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
     kernels.reverse_steps(column[:, ::2], sizes, twice[:, 1::3][:, :1], False)
     np.testing.assert_array_equal(twice, [[0, 3, 0, 0], [0, 2, 0, 0], [0, 1, 0, 0]])
@@ -147,8 +147,8 @@ def test_reverse_steps_checks_batch_sizes(isa, sizes):
         kernels_for("float64", isa).reverse_steps(x, batch_sizes, x.copy(), False)
 
 
-def test_batch_sizes_do_not_add_up_by_overflow():
-    """In a process of its own, which would crash: 4 * 2⁶² + 3 is 3 in 64 bits."""
+def test_batch_sizes_that_overflow_are_rejected():
+    """In another process, as it would crash: 4 * 2⁶² + 3 is 3 in 64 bits."""
     code = """
 import numpy as np
 from skgru.kernels import kernels_for

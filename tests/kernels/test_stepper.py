@@ -1,12 +1,12 @@
-"""Steps one by one against the layers' own kernels, which have plain NumPy references.
+"""The stepper of streams against the kernels of layers, and against the NumPy reference.
 
-On every instruction set that this build and this processor have.
+On every instruction set that this build and this processor support.
 """
 
 import numpy as np
 import pytest
 import reference
-from helpers import known, random_layer, relative_error
+from helpers import cell_info, random_layer, relative_error
 from reference import CELLS
 from scipy.special import expit, softmax
 
@@ -15,10 +15,22 @@ from skgru.model.pooling import POOLINGS
 from skgru.sequences import Packed
 
 DTYPES = ["float32", "float64"]
+# numbers in the streaming state of each pooling, of H units
+POOLING_STATES = {
+    "last": lambda H: 0,
+    "mean": lambda H: H + 1,
+    "max": lambda H: H + 1,
+    "attention": lambda H: H + 2,
+}
+
+
+def test_poolings_are_those_of_python_and_kernels(isa):
+    for dtype in DTYPES:
+        assert set(POOLINGS) == set(POOLING_STATES) == set(kernels_for(dtype, isa).POOLINGS)
 
 
 def random_stack(rng, cell, D, sizes, K, pooling, dtype):
-    """What a Stepper takes after the cell's index."""
+    """Return the arguments of a Stepper between the cell and the number of streams."""
     layers = []
     for H in sizes:
         layers.append(tuple(random_layer(rng, cell, D, H, dtype).values()))
@@ -29,7 +41,7 @@ def random_stack(rng, cell, D, sizes, K, pooling, dtype):
 
 
 def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, X):
-    """Outputs (T, n, K) after each step of X (n, T, D), and last states, by the other kernels."""
+    """Return outputs (T, n, K) after each step of X (n, T, D), and last states of all layers."""
     n, T, _ = X.shape
     x, batch_sizes = X.transpose(1, 0, 2).reshape(n * T, -1).copy(), np.full(T, n)
     none, ends = np.empty((0, 0), X.dtype), []
@@ -38,7 +50,7 @@ def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, X):
         ends.append(h_0.copy())
         states = np.empty((n * T, len(U)), X.dtype)
         kernels.layer_forward(
-            known(kernels, cell).index, x, batch_sizes, W, U, b, c, h_0, none, ends[-1], states,
+            cell_info(kernels, cell).index, x, batch_sizes, W, U, b, c, h_0, none, ends[-1], states,
             none,
         )  # fmt: skip
         x = states
@@ -61,19 +73,18 @@ def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, X):
         *((5, (3, 33, 7), 1, 2), (4, (64, 20), 13, 40), (2, (200,), 2, 1)),
     ],
 )
-def test_steps_are_layers_over_prefixes_to_the_last_bit(isa, dtype, cell, D, sizes, n, K):
+def test_steps_have_the_same_bits_as_layers_over_prefixes(isa, dtype, cell, D, sizes, n, K):
     rng, kernels = np.random.default_rng(0), kernels_for(dtype, isa)
-    index, S = known(kernels, cell).index, CELLS[cell].n_states
+    index, S = cell_info(kernels, cell).index, CELLS[cell].n_states
     X = rng.normal(size=(n, 6, D)).astype(dtype)
-    for pooling in POOLINGS:
+    for pooling, width in POOLING_STATES.items():
         stack = random_stack(rng, cell, D, sizes, K, pooling, dtype)
         stepper = kernels.Stepper(index, *stack, n, None)
         want, ends = outputs_of_prefixes(kernels, cell, *stack, X)
         got = [stepper.outputs(X[:, t]) for t in range(6)]
         np.testing.assert_array_equal(got, want, err_msg=pooling)
         np.testing.assert_array_equal(stepper.get_state()[:, : S * sum(sizes)], ends)
-        width = {"last": 0, "attention": sizes[-1] + 2}.get(pooling, sizes[-1] + 1)
-        assert stepper.state_size == S * sum(sizes) + width
+        assert stepper.state_size == S * sum(sizes) + width(sizes[-1])
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -82,7 +93,7 @@ def test_steps_match_reference(isa, cell):
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
         kernels = kernels_for(dtype, isa)
         layers, *rest, (W, b) = random_stack(rng, cell, 3, (5, 18), 2, "last", dtype)
-        stepper = kernels.Stepper(known(kernels, cell).index, layers, *rest, (W, b), 1, None)
+        stepper = kernels.Stepper(cell_info(kernels, cell).index, layers, *rest, (W, b), 1, None)
         x = X = rng.normal(size=(7, 3)).astype(dtype)
         for layer in layers:
             H = len(layer[1])
@@ -98,15 +109,15 @@ def test_steps_match_reference(isa, cell):
 def stepper(isa):
     rng, kernels = np.random.default_rng(2), kernels_for("float64", isa)
     stack = random_stack(rng, "gru", 3, (4,), 5, "last", "float64")
-    return kernels.Stepper(known(kernels, "gru").index, *stack, 2, convert)
+    return kernels.Stepper(cell_info(kernels, "gru").index, *stack, 2, convert)
 
 
 def convert(x):
-    """Leave strings as they are, so that they are still no numbers."""
+    """Convert to an array of floats, except for strings."""
     return x if isinstance(x, str) else np.array(x, float)
 
 
-def test_states_are_given_and_taken(stepper):
+def test_state_can_be_saved_and_restored(stepper):
     x = np.random.default_rng(3).normal(size=(3, 2, 3))
     stepper.outputs(x[0])
     state = stepper.get_state()
@@ -120,7 +131,7 @@ def test_states_are_given_and_taken(stepper):
             stepper.set_state(np.zeros(shape))
 
 
-def test_x_is_read_wherever_its_numbers_lie(stepper):
+def test_x_may_have_any_strides_and_alignment(stepper):
     x = np.random.default_rng(4).normal(size=(2, 3)).astype("float32")
     want = stepper.outputs(x)
     every_other = np.zeros((4, 6), "float32")[::2, ::2]
@@ -134,7 +145,7 @@ def test_x_is_read_wherever_its_numbers_lie(stepper):
         np.testing.assert_array_equal(stepper.outputs(same), want)
 
 
-def test_what_is_no_buffer_of_floats_is_converted(stepper):
+def test_other_types_of_x_are_converted(stepper):
     want = stepper.outputs(np.ones((2, 3)))
     for x in ([[1.0] * 3] * 2, *(np.ones((2, 3), name) for name in ("i4", ">f8", "f2", "O", "?"))):
         stepper.set_state(np.zeros((2, 4)))
@@ -142,11 +153,11 @@ def test_what_is_no_buffer_of_floats_is_converted(stepper):
 
 
 @pytest.mark.parametrize("method", ["outputs", "most_likely", "probabilities"])
-def test_what_is_no_such_x_leaves_the_state(stepper, method):
+def test_invalid_x_leaves_the_state_unchanged(stepper, method):
     stepper.outputs(np.ones((2, 3)))
     before, call = stepper.get_state(), getattr(stepper, method)
     with pytest.raises(TypeError, match="must become a buffer of float or double"):
-        call("as it is")  # by `convert`, below
+        call("as it is")  # `convert` returns strings unchanged
     for shape in ((), (3,), (2, 2), (2, 4), (1, 3), (3, 3), (0, 3), (2, 3, 1)):
         with pytest.raises(ValueError, match=r"x_t has shape .*; expected \(2, 3\)\."):
             call(np.ones(shape))
@@ -159,13 +170,17 @@ def test_what_is_no_such_x_leaves_the_state(stepper, method):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_most_likely_and_probabilities_are_those_of_the_outputs(isa, dtype):
+def test_most_likely_and_probabilities_match_the_outputs(isa, dtype):
     kernels, rng = kernels_for(dtype, isa), np.random.default_rng(5)
     x = rng.normal(size=(7, 2)).astype(dtype)
     for K in (1, 2, 3, 20):
         layers, pooling, query, (W, b) = random_stack(rng, "rnn", 2, (6,), K, "last", dtype)
-        for head in ((W, b), (0 * W, 0 * b), (1e4 * W, b)):  # also ties, and certainties
-            stack = known(kernels, "rnn").index, layers, pooling, query, head
+        for head in (
+            (W, b),
+            (0 * W, 0 * b),
+            (1e4 * W, b),
+        ):  # also ties, and probabilities of 0 and 1
+            stack = cell_info(kernels, "rnn").index, layers, pooling, query, head
             y, label, p = (
                 getattr(kernels.Stepper(*stack, 7, None), name)(x)
                 for name in ("outputs", "most_likely", "probabilities")
@@ -183,18 +198,20 @@ def test_most_likely_and_probabilities_are_those_of_the_outputs(isa, dtype):
             np.testing.assert_array_equal(one.probabilities(x[0]), p[0])
 
 
-def test_the_first_nan_is_the_highest(isa):
-    """As in NumPy: an unbounded state may make outputs NaN."""
+def test_the_first_nan_is_the_most_likely(isa):
+    """As in NumPy; outputs are NaN if a state is not bounded."""
     kernels, rng = kernels_for("float32", isa), np.random.default_rng(6)
     layers, pooling, query, (W, b) = random_stack(rng, "rnn", 2, (6,), 4, "last", "float32")
     b[1:3] = np.nan
-    stepper = kernels.Stepper(known(kernels, "rnn").index, layers, pooling, query, (W, b), 1, None)
+    stepper = kernels.Stepper(
+        cell_info(kernels, "rnn").index, layers, pooling, query, (W, b), 1, None
+    )
     assert stepper.most_likely(np.ones(2)) == 1
 
 
-def test_arrays_that_do_not_fit_raise(isa):
+def test_arrays_of_wrong_shapes_raise(isa):
     kernels, rng = kernels_for("float64", isa), np.random.default_rng(7)
-    index = known(kernels, "gru").index
+    index = cell_info(kernels, "gru").index
     layers, pooling, query, head = random_stack(rng, "gru", 3, (4, 5), 2, "attention", "float64")
     for depth, layer in enumerate(layers):
         for i, weights in enumerate(layer):
@@ -220,17 +237,17 @@ def test_arrays_that_do_not_fit_raise(isa):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_denormals_are_flushed_inside_and_left_alone_outside(isa, dtype):
-    """A light GRU whose state halves at each step ends at 0, and not among the denormals."""
+def test_denormals_are_flushed_inside_kernels_only(isa, dtype):
+    """The state of a light GRU that halves at each step becomes 0 and never a denormal."""
     kernels, tiny = kernels_for(dtype, isa), np.finfo(dtype).tiny
     W, U, b, c = np.zeros((1, 2), dtype), np.zeros((1, 2), dtype), np.zeros(2, dtype), np.zeros(0)
     head = np.ones((1, 1), dtype), np.zeros(1, dtype)
     stepper = kernels.Stepper(
-        known(kernels, "light_gru").index, [(W, U, b, c.astype(dtype))], "last",
+        cell_info(kernels, "light_gru").index, [(W, U, b, c.astype(dtype))], "last",
         np.zeros(0, dtype), head, 1, None,
     )  # fmt: skip
     stepper.set_state(np.array([[4 * tiny]], dtype))
     outputs = [stepper.outputs(np.zeros(1))[0] for _ in range(5)]
     assert outputs[:2] == [2 * tiny, tiny]
     assert outputs[2:] == [0, 0, 0]
-    assert tiny / np.dtype(dtype).type(2) > 0  # here they still exist
+    assert tiny / np.dtype(dtype).type(2) > 0  # denormals exist outside

@@ -9,7 +9,7 @@ from skgru.model.inference import attention_weights, pool
 
 
 @one_or_both_directions
-def test_attention_begins_as_the_mean(bidirectional):
+def test_attention_with_a_query_of_zeros_is_the_mean(bidirectional):
     mean, attention = (
         network(top=top, bidirectional=bidirectional) for top in ("mean", "attention")
     )
@@ -33,8 +33,8 @@ def test_attention_begins_as_the_mean(bidirectional):
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def test_attention_weights_show_where_it_looks():
-    """The class is written in the one step whose first channel is 1."""
+def test_attention_weights_are_larger_from_the_relevant_step_on():
+    """The class is the second channel of the one step whose first channel is 1."""
     rng = np.random.default_rng(0)
     X, y, where = [], [], []
     for _ in range(200):
@@ -49,7 +49,7 @@ def test_attention_weights_show_where_it_looks():
     for x, w in zip(X, weights, strict=True):
         assert w.shape == (len(x),)
         np.testing.assert_allclose(w.sum(), 1, rtol=1e-5)
-    # at the mark, or after it, when the state knows
+    # at that step, or after it: the state has seen the mark
     share = [w[i:].sum() / (len(w) - i) * len(w) for w, i in zip(weights, where, strict=True)]
     assert np.mean(share) > 1.2
     padded = np.full((200, 14, 2), np.nan)

@@ -1,12 +1,12 @@
-"""Independence of samples, chunks, shards and threads."""
+"""Results do not depend on minibatches, chunks, shards and threads."""
 
 import numpy as np
 import pytest
 from network_helpers import (
     ALONE,
     LENGTHS,
+    NO_DROPOUT,
     TOPS,
-    WHOLE,
     every_cell,
     gru_and_lstm,
     network,
@@ -24,7 +24,7 @@ from skgru.model.workers import Workers
 @every_cell
 @pytest.mark.parametrize("top", TOPS)
 @pytest.mark.parametrize(("bidirectional", "bptt_steps"), [(0, None), (1, None), (0, 2)])
-def test_a_ragged_batch_equals_its_sequences_one_by_one(top, bidirectional, bptt_steps, cell):
+def test_a_ragged_minibatch_equals_its_sequences_one_by_one(top, bidirectional, bptt_steps, cell):
     net = network((5, 4), top, bidirectional=bidirectional, cell=cell)
     data = problem(net)
     outputs, value, gradient = run(net, **data, bptt_steps=bptt_steps)
@@ -71,7 +71,7 @@ def test_predictions_have_the_same_bits_in_any_chunk_and_thread(
     + [("steps", False, 2), ("mean", False, 3), ("max", True, None)],
 )
 @gru_and_lstm
-def test_shards_add_up_to_the_whole(n_shards, top, bidirectional, bptt_steps, cell):
+def test_shards_add_up_to_the_minibatch(n_shards, top, bidirectional, bptt_steps, cell):
     net = network((5, 4), top, bidirectional=bidirectional, cell=cell)
     data = problem(net, [9, 2, 5, 1, 7, 7, 3])
     want = run(net, **data, bptt_steps=bptt_steps)
@@ -83,10 +83,10 @@ def test_shards_add_up_to_the_whole(n_shards, top, bidirectional, bptt_steps, ce
     np.testing.assert_allclose(got[2], want[2], rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("dropout", [WHOLE, Dropout(0.3, 0.3, 1)])
+@pytest.mark.parametrize("dropout", [NO_DROPOUT, Dropout(0.3, 0.3, 1)])
 @gru_and_lstm
 @pytest.mark.parametrize("top", TOPS)
-def test_threads_and_used_buffers_change_no_bit(top, cell, dropout):
+def test_threads_and_reused_buffers_give_the_same_bits(top, cell, dropout):
     net = network((5, 4), top, cell=cell)
     buffers = Buffers(net)
     for lengths in ([9, 2, 5, 1, 7, 7, 3], [3, 1, 2, 4], [8] * 8):

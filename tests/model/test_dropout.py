@@ -1,4 +1,4 @@
-"""Dropout between layers and within them."""
+"""Dropout between layers, and recurrent dropout."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from skgru.model.propagation import Dropout
 
 @pytest.fixture
 def masks(monkeypatch):
-    """Every mask that is drawn, with its seed, in the order of the draws."""
+    """Record the seed and the mask of every draw."""
     drawn = []
 
     class Recorder:
@@ -44,28 +44,30 @@ def masks(monkeypatch):
 @every_cell
 @one_or_both_directions
 @pytest.mark.parametrize("top", ["last", "attention", "steps"])
-def test_dropout_is_that_of_reference_with_the_same_masks(masks, top, bidirectional, cell):
+def test_dropout_matches_reference_with_the_same_masks(masks, top, bidirectional, cell):
     net = network((3, 2, 4), top, bidirectional=bidirectional, cell=cell)
     arch, data = net.architecture, problem(net)
     sequences, parameters = data["sequences"], net.views(net.parameters)
     outputs = run(net, **data, dropout=Dropout(0.4, 0.2, seed=1))[0]
     n_between, n_recurrent = 2, 3 * arch.n_directions
-    # one before each layer but the first, one a layer and direction, and one before the head
-    there = [mask for _, mask in masks[: n_between + n_recurrent + 1]]
-    assert sum(set(np.unique(mask)) <= {0, 1 / 0.8} for mask in there) == n_recurrent
-    assert sum(set(np.unique(mask)) <= {0, 1 / 0.6} for mask in there) == n_between + 1
+    # one before each layer but the first, one per layer and direction, and one before the head
+    forward_masks = [mask for _, mask in masks[: n_between + n_recurrent + 1]]
+    assert sum(set(np.unique(mask)) <= {0, 1 / 0.8} for mask in forward_masks) == n_recurrent
+    assert sum(set(np.unique(mask)) <= {0, 1 / 0.6} for mask in forward_masks) == n_between + 1
 
     (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
     owners = np.repeat(np.arange(len(LENGTHS), dtype=float), LENGTHS)[:, np.newaxis]
     owners = sequences.span(by_length).pack(owners).x[:, 0]
     expected = []
     for i, x in enumerate(one_by_one(sequences)):
-        own = iter([m[(by_length if len(m) == len(LENGTHS) else owners) == i] for m in there])
+        own = iter(
+            [m[(by_length if len(m) == len(LENGTHS) else owners) == i] for m in forward_masks]
+        )
         h = reference_states(arch, parameters.layers, x, masks=own)[0]
         expected.append(reference_outputs(arch, h, parameters, next(own)))
     np.testing.assert_allclose(outputs, np.concatenate(expected), rtol=1e-12, atol=1e-14)
 
-    # predictions are of the whole network
+    # predictions do without dropout
     masks.clear()
     predict(net, sequences, ALONE)
     pool(net, sequences, ALONE)
@@ -89,7 +91,7 @@ def test_masks_differ_between_layers_windows_shards_and_seeds(masks, top, bidire
     n_masks = n_shards * (n_recurrent + n_windows * (n_layers - 1) + n_before_head)
     assert len(seeds) == len(set(seeds)) == 2 * n_masks
     assert (outputs[0] != outputs[1]).any(axis=1).all()
-    # seeds that lie so close together have nothing else in common
+    # masks of adjacent seeds are not correlated
     large = np.empty((len(seeds), 4000))
     for mask, seed in zip(large, seeds, strict=True):
         net.kernels.dropout(np.ones((40, 100)), seed, 0.5, mask.reshape(40, 100))

@@ -87,7 +87,7 @@ def test_gradient_with_dropout(cell, sizes, top, bidirectional, rates):
         [((64, 17), "last", True), ((17,), "steps", False)],
     ),
 )
-def test_float32_gradients_are_those_of_float64(cell, sizes, top, bidirectional):
+def test_float32_gradients_match_float64(cell, sizes, top, bidirectional):
     how = {"bidirectional": bidirectional, "cell": cell}
     exact, single = (network(sizes, top, dtype=dtype, **how) for dtype in ("float64", "float32"))
     exact.parameters[:] = single.parameters  # the same rounded numbers
@@ -115,7 +115,7 @@ def test_samples_and_steps_of_weight_zero_do_not_matter(top):
     np.testing.assert_array_equal(gradient, other_gradient)
 
 
-# ---- the plain network ---------------------------------------------------------------------------
+# ---- outputs -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_outputs_match_reference(cell, sizes, top, bidirectional, dtype, toleran
 @one_or_both_directions
 @pytest.mark.parametrize("pooling", ["last", "attention"])
 def test_initial_weights(pooling, bidirectional, cell):
-    """Only the bias of a forget gate does not begin at zero."""
+    """Biases are zero, except for that of a forget gate."""
     _, n_gates, _, forget = reference.CELLS[cell]
     how = {"bidirectional": bidirectional, "pooling": pooling, **VARIANTS[cell]}
     arch = Architecture(6, (8, 5), 2, **how)
@@ -179,7 +179,7 @@ def test_initial_weights(pooling, bidirectional, cell):
     assert query.shape == (arch.width * (pooling == "attention"),)
     assert not query.any()
     assert not head.b.any()
-    # no two parts are alike, and together they are the vector: weights, then biases
+    # no two arrays are equal, and together they are the flat vector: weights, then biases
     drawn = np.concatenate([a.ravel() for layer in chain(*layers) for a in layer[:2]])
     assert len(np.unique(drawn)) == drawn.size
     names = net.views(np.arange(net.parameters.size))

@@ -12,11 +12,11 @@ from skgru.model.inference import predict
 from skgru.model.propagation import Propagation
 from skgru.sequences import check_sequences
 
-# Of each of PyTorch's modules: our cell, and where its blocks of columns are among ours.
+# For each of PyTorch's modules: the cell, and the order of its blocks of columns.
 TORCH = {
     "gru": ("gru_reset_after", [0, 1, 2]),
     "rnn": ("rnn", [0]),
-    "lstm": ("lstm", [0, 1, 3, 2]),  # ours are i | f | o | g, its i | f | g | o
+    "lstm": ("lstm", [0, 1, 3, 2]),  # i | f | o | g, where PyTorch has i | f | g | o
 }
 
 
@@ -24,7 +24,7 @@ TORCH = {
 @pytest.mark.parametrize("top", ["last", "steps"])
 @one_or_both_directions
 @pytest.mark.parametrize("module", TORCH)
-def test_outputs_and_gradients_of_torch(module, bidirectional, top, dtype, tolerance):
+def test_outputs_and_gradients_match_torch(module, bidirectional, top, dtype, tolerance):
     file = f"torch_{'bi' * bidirectional}{module}.npz"
     golden, (cell, order) = np.load(Path(__file__).parents[1] / "data" / file), TORCH[module]
     target, H = golden[f"target_{top}"], 5
@@ -46,7 +46,7 @@ def test_outputs_and_gradients_of_torch(module, bidirectional, top, dtype, toler
     np.testing.assert_array_equal(predict(net, sequences, ALONE), outputs)
     np.testing.assert_allclose(value * TOTAL, (golden[top] * target).sum(), rtol=tolerance)
 
-    # the last states of every layer and direction, with their memories
+    # last hidden and cell states of every layer and direction
     (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
     packed, buffers = sequences.span(by_length).pack(sequences.values), Buffers(net)
     passes = Propagation(net, buffers.parameters, buffers.empty)
@@ -62,7 +62,7 @@ def test_outputs_and_gradients_of_torch(module, bidirectional, top, dtype, toler
 
 
 def _from_torch(golden, layers, order, suffix=""):
-    """W, U, b and c (or their gradients) of PyTorch's layers: transposed, and two biases as one."""
+    """Yield W, U, b and c (or their gradients) of PyTorch's layers; its two biases are added."""
     for depth, directions in enumerate(layers):
         for direction, layer in zip(("", "_reverse"), directions, strict=False):
             W, U, b, b_hidden = (

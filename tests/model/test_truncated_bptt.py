@@ -1,4 +1,4 @@
-"""Windows of backpropagation through time."""
+"""Truncated backpropagation through time."""
 
 from itertools import pairwise, product
 
@@ -25,9 +25,9 @@ from skgru.model.propagation import Dropout, Propagation
 
 @every_cell
 @pytest.mark.parametrize("top", TOPS)
-def test_windows_change_no_output_and_long_ones_no_gradient(top, cell):
+def test_only_windows_shorter_than_sequences_change_gradients(top, cell):
     net = network((3, 2), top, cell=cell)
-    for rate in (0.0, 0.3):  # a recurrent mask is that of all windows
+    for rate in (0.0, 0.3):  # all windows share the recurrent masks
         data, dropout = problem(net), Dropout(0.0, rate, seed=3)
         outputs, value, gradient = run(net, **data, dropout=dropout)
         for n_steps in range(1, 10):
@@ -45,13 +45,13 @@ def test_windows_change_no_output_and_long_ones_no_gradient(top, cell):
     ),
 )
 def test_gradient_of_windows(cell, top, n_steps):
-    """It is that of a loss whose states before each window, memories too, are constants."""
+    """The states before each window, cell states too, are constants of the loss."""
     net = network((3, 2), top, cell=cell)
     data, arch, parameters = problem(net), net.architecture, net.views(net.parameters)
     n_states = net.cell.n_states
     assert_smooth(net, data)
 
-    # counted from the ends of the sequences; what is added to the shorter comes after their steps
+    # windows are counted from the ends of the sequences; padding follows the steps of shorter ones
     bounds = [list(pairwise([0, *range((n - 1) % n_steps + 1, n + 1, n_steps)])) for n in LENGTHS]
     x = np.zeros((n_steps, sum(map(len, bounds)), 3))
     before = [np.zeros((x.shape[1], n_states * n_units)) for n_units in arch.hidden_layer_sizes]
@@ -81,7 +81,7 @@ def test_gradient_of_windows(cell, top, n_steps):
 @gru_and_lstm
 @pytest.mark.parametrize("top", TOPS)
 def test_gradient_of_windows_with_dropout(top, cell, n_steps, rates):
-    """As above, of the passes themselves; a window computed again needs its masks again."""
+    """A window that is computed again in the backward pass uses the same masks."""
     net = network((3, 2), top, cell=cell)
     data, constants = problem(net), {}
 

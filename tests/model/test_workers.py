@@ -1,4 +1,4 @@
-"""Threads that share work."""
+"""Worker threads, and the limit of BLAS threads."""
 
 import threading
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
-def test_results_in_the_order_of_the_items(n_threads):
+def test_results_have_the_order_of_the_items(n_threads):
     with Workers(n_threads) as workers:
         assert workers.map(lambda i: i * i, range(20)) == [i * i for i in range(20)]
         assert workers.map(str, []) == []
@@ -37,7 +37,7 @@ def blas_threads():
     return {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"}
 
 
-def test_blas_is_held_to_one_thread_until_the_last_is_done():
+def test_blas_is_limited_to_one_thread_until_the_last_exit():
     with threadpool_limits(2, user_api="blas"):
         if blas_threads() != {2}:
             pytest.skip("BLAS has no threads here")

@@ -1,4 +1,4 @@
-"""Losses at the outputs: values, and gradients by differences."""
+"""Losses: values, and gradients against finite differences."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ WEIGHTS = np.array([1.0, 2.0, 0.0, 0.5])
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_gradient_of_a_loss(name):
+def test_gradient_of_a_loss_matches_finite_differences(name):
     loss, y, n_outputs = LOSSES[name]
     outputs = np.random.default_rng(0).normal(size=4 * n_outputs)
 
@@ -39,7 +39,7 @@ def test_gradient_of_a_loss(name):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_keeps_the_dtype(name, dtype):
+def test_gradients_keep_the_dtype(name, dtype):
     loss, y, n_outputs = LOSSES[name]
     outputs = np.ones((4, n_outputs), dtype=dtype)
     value, gradient = loss(y.astype(dtype), outputs, WEIGHTS.astype(dtype))
@@ -59,12 +59,12 @@ def test_values_of_the_losses():
         "poisson": mean_poisson_deviance(y.ravel(), np.exp(outputs).ravel()),
     }.items():
         value, _ = Elementwise(REGRESSION_LOSSES[name]())(y, outputs, ones)
-        if name == "poisson":  # up to a term without the outputs, y log y - y
+        if name == "poisson":  # the constant y log y - y is left out
             value += (2 * np.log(2) - 2 - 1) / 2
         np.testing.assert_allclose(value, want, err_msg=name)
 
 
-def test_quantiles_are_of_each_target():
+def test_quantiles_of_each_target():
     rng = np.random.default_rng(0)
     y, outputs, quantiles = rng.normal(size=(5, 2)), rng.normal(size=(5, 6)), [0.2, 0.5, 0.7]
     value, _ = Pinball(quantiles)(y, outputs, np.full(5, 0.2))

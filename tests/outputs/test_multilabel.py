@@ -1,4 +1,4 @@
-"""Several labels of a sequence or of a time step."""
+"""Multilabel classification, per sequence and per time step."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,6 @@ def classifier(**parameters):
     )
 
 
-@pytest.fixture
-def sums():
-    """30 sequences of 2 channels, and the sums of both so far."""
-    rng = np.random.default_rng(0)
-    X = [rng.normal(size=(n, 2)) for n in rng.integers(1, 9, size=30)]
-    return X, [x.cumsum(axis=0) for x in X]
-
-
 def test_multilabel_steps(sums):
     X, Y = sums
     y = [(v > 0).astype(int) for v in Y]
@@ -36,7 +28,7 @@ def test_multilabel_steps(sums):
     np.testing.assert_array_equal(predicted, proba > 0.5)
     np.testing.assert_allclose(np.exp(np.vstack(model.predict_log_proba(X))), proba)
     assert model.score(X, y) == accuracy_score(flat, predicted) > 0.6
-    # each output on its own, as the outputs of a model of one each would be
+    # each output on its own
     assert np.mean(flat == predicted) > 0.85
 
 
@@ -55,7 +47,7 @@ def test_multilabel_sequences(sums):
         GRUClassifier(8, max_iter=1).fit(X, y[:, 0]).partial_fit(X, y)
 
 
-def test_several_labels_of_several_classes():
+def test_multioutput_with_several_classes_each():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 6, 2))
     y = np.column_stack([X[:, -1].argmax(axis=1), np.digitize(X[:, -1, 0], [-0.5, 0.5])])

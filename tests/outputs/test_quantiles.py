@@ -1,4 +1,4 @@
-"""Regression of quantiles."""
+"""Quantile regression."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,6 @@ from skgru import GRURegressor
 from skgru.model.inference import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture
-def sums():
-    """30 sequences of 2 channels, and the sums of both so far."""
-    rng = np.random.default_rng(0)
-    X = [rng.normal(size=(n, 2)) for n in rng.integers(1, 9, size=30)]
-    return X, [x.cumsum(axis=0) for x in X]
 
 
 @pytest.mark.parametrize("quantiles", [(0.1, 0.5, 0.9), (0.6, 0.5), [0.3]], ids=str)
@@ -36,12 +28,12 @@ def test_quantiles_do_not_cross(sums, quantiles, steps, n_targets):
         in_order = predicted[..., np.argsort(quantiles)]
         assert (np.diff(in_order, axis=-1) >= 0).all()
         raw = model._run(predict, X)[0].reshape(len(rows), -1, len(quantiles))
-        assert (np.diff(raw[..., np.argsort(quantiles)], axis=-1) < 0).any()  # it had to be sorted
+        assert (np.diff(raw[..., np.argsort(quantiles)], axis=-1) < 0).any()  # `predict` sorts them
     assert -1 < model.score(X, y) < 1
 
 
-def test_quantiles_are_those_of_the_data():
-    """A constant input: the network can only learn the quantiles themselves."""
+def test_quantiles_match_the_data():
+    """From a constant input the network can only learn the quantiles of y."""
     rng = np.random.default_rng(0)
     X, y = np.ones((400, 2, 1)), rng.exponential(size=400)
     model = GRURegressor(
@@ -53,7 +45,7 @@ def test_quantiles_are_those_of_the_data():
 
 
 @pytest.mark.parametrize("quantiles", [(), (0.0, 0.5), (0.5, 1.0), (np.nan,), [[0.5]], "ab"])
-def test_bad_quantiles(sums, quantiles):
+def test_invalid_quantiles_are_rejected(sums, quantiles):
     X, _ = sums
     with pytest.raises(ValueError, match="quantiles|could not convert"):
         GRURegressor(loss="quantile", quantiles=quantiles).fit(X, np.arange(30.0))

@@ -1,4 +1,4 @@
-"""A prediction a time step: forms of y, missing labels, weights, scores."""
+"""Predictions per time step: forms of y, missing labels, weights, scores."""
 
 import numpy as np
 import pytest
@@ -28,14 +28,6 @@ def regressor(**parameters):
     )
 
 
-@pytest.fixture
-def sums():
-    """30 sequences of 2 channels, and the sums of both so far."""
-    rng = np.random.default_rng(0)
-    X = [rng.normal(size=(n, 2)) for n in rng.integers(1, 9, size=30)]
-    return X, [x.cumsum(axis=0) for x in X]
-
-
 def pad(items, length, missing=np.nan, dtype=float):
     shape = (len(items), length, *items[0].shape[1:])
     padded = np.full(shape, missing, dtype=dtype)
@@ -44,7 +36,7 @@ def pad(items, length, missing=np.nan, dtype=float):
     return padded
 
 
-# ---- forms of y ------------------------------------------------------------------------------
+# ---- forms of y ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("labels", [(0, 1), ("down", "up"), (False, True), (1.0, 3.0)], ids=str)
@@ -92,7 +84,7 @@ def test_numbers_come_in_every_form(sums):
         np.testing.assert_array_equal(padded.predict(pad(X, 8)), pad(model.predict(X), 8))
 
 
-def test_rows_of_a_table_have_a_label_a_step():
+def test_rows_of_a_table_have_a_label_per_step():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 12))
     y = (X.reshape(30, 6, 2).sum(axis=2) > 0).astype(int)
@@ -104,10 +96,10 @@ def test_rows_of_a_table_have_a_label_a_step():
     assert model.n_features_in_ == 12
 
 
-# ---- missing labels and weights ----------------------------------------------------------------
+# ---- missing labels and weights ------------------------------------------------------------------
 
 
-def test_what_is_missing_counts_for_nothing(sums):
+def test_missing_labels_have_no_weight(sums):
     X, Y = sums
     rng = np.random.default_rng(1)
     keep = [rng.random(len(v)) < 0.6 for v in Y]
@@ -125,7 +117,7 @@ def test_what_is_missing_counts_for_nothing(sums):
         for got, want in zip(other.predict_proba(X), expected, strict=True):
             np.testing.assert_array_equal(got, want)
         np.testing.assert_allclose(other.score(X, y, sample_weight=w), model.score(X, nan))
-    # a regressor's, of all outputs of a step at once
+    # all outputs of a time step may be missing for a regressor
     y = [np.where(k[:, None], v, np.nan) for k, v in zip(keep, Y, strict=True)]
     score = regressor().fit(X, y).score(X, y)
     rows = np.concatenate(keep)
@@ -133,7 +125,7 @@ def test_what_is_missing_counts_for_nothing(sums):
     np.testing.assert_allclose(score, r2_score(np.vstack(Y)[rows], got))
 
 
-def test_a_weight_of_a_sequence_is_that_of_its_steps(sums):
+def test_the_weight_of_a_sequence_applies_to_its_steps(sums):
     X, Y = sums
     y = [v[:, 0] for v in Y]
     weights = np.random.default_rng(0).uniform(size=30)
@@ -147,7 +139,7 @@ def test_a_weight_of_a_sequence_is_that_of_its_steps(sums):
                 np.testing.assert_array_equal(got, want)
 
 
-def test_lbfgs_takes_weights_for_repetitions(sums):
+def test_weights_equal_repetitions_with_lbfgs(sums):
     X, Y = sums
     y = [v[:, 0] for v in Y]
     weights = np.arange(30) % 3
@@ -161,7 +153,7 @@ def test_lbfgs_takes_weights_for_repetitions(sums):
         np.testing.assert_array_equal(got, want)
 
 
-def test_class_weights_are_of_steps(sums):
+def test_class_weights_apply_to_steps(sums):
     X, Y = sums
     y = [(v[:, 0] > 1).astype(int) for v in Y]
     flat = np.concatenate(y)
@@ -175,10 +167,10 @@ def test_class_weights_are_of_steps(sums):
     assert np.mean(np.concatenate(balanced.predict(X))) > np.mean(np.concatenate(plain.predict(X)))
 
 
-# ---- order, and tools --------------------------------------------------------------------------
+# ---- causality, stopping and cross-validation ----------------------------------------------------
 
 
-def test_no_step_sees_a_later_one_unless_bidirectional(sums):
+def test_only_bidirectional_models_see_later_steps(sums):
     X, Y = sums
     changed = [np.vstack([x[:-1], x[-1:] + 1]) for x in X]
     for bidirectional in (False, True):
@@ -218,10 +210,10 @@ def test_cross_validation(sums):
     assert np.mean(predicted == labels) > 0.8
 
 
-# ---- refusals ----------------------------------------------------------------------------------
+# ---- invalid targets -----------------------------------------------------------------------------
 
 
-def test_bad_targets(sums):
+def test_invalid_targets_are_rejected(sums):
     X, Y = sums
     y = [(v[:, 0] > 0).astype(int) for v in Y]
     short = [*y[:3], y[3][:-1], *y[4:]]

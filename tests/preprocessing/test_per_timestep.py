@@ -14,7 +14,7 @@ RAGGED = [RNG.normal(3, 2, size=(n, 3)) for n in (4, 1, 6, 2)]
 
 
 @pytest.mark.parametrize("form", ["list", "array", "table"])
-def test_it_is_the_transformer_on_all_time_steps(form):
+def test_transformer_is_applied_to_all_time_steps(form):
     array = RNG.normal(3, 2, size=(5, 4, 3))
     X = {"list": RAGGED, "array": array, "table": array.reshape(5, 12)}[form]
     steps = np.concatenate([np.reshape(x, (-1, 3)) for x in X])
@@ -28,7 +28,7 @@ def test_it_is_the_transformer_on_all_time_steps(form):
         np.testing.assert_allclose(back, original)
 
 
-def test_padding_stays_and_does_not_count():
+def test_padding_is_kept_and_ignored():
     padded = np.full((4, 8, 3), np.nan)
     for i, x in enumerate(RAGGED):
         padded[i, : len(x)] = x
@@ -39,7 +39,7 @@ def test_padding_stays_and_does_not_count():
         assert np.isnan(row[len(x) :]).all()
 
 
-def test_missing_values_reach_the_transformer():
+def test_missing_values_are_passed_to_the_transformer():
     X = [x.copy() for x in RAGGED]
     X[0][1, 2] = np.nan
     filled = PerTimestep(SimpleImputer()).fit_transform(X)
@@ -82,14 +82,14 @@ def test_feature_names():
     ]
 
 
-def test_the_transformer_given_is_left_alone():
+def test_the_given_transformer_is_not_fitted():
     scaler = StandardScaler()
     transformer = PerTimestep(scaler).fit(RAGGED)
     assert not hasattr(scaler, "mean_")
     assert clone(transformer).transformer is not scaler
 
 
-def test_errors():
+def test_invalid_input_is_rejected():
     with pytest.raises(NotFittedError):
         PerTimestep(StandardScaler()).transform(RAGGED)
     with pytest.raises(ValueError, match="2 features, but StandardScaler is expecting 3"):

@@ -1,4 +1,4 @@
-"""The door: the forms of X, and what is refused there."""
+"""Validation of X, and its conversion to `Sequences`."""
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ FORMS = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", FORMS)
-def test_all_forms_are_one(name, dtype):
+def test_every_form_of_x_gives_the_same_sequences(name, dtype):
     X, form = FORMS[name]
     sequences = check_sequences(X, n_channels=2, dtype=dtype)
     assert sequences.form == form
@@ -70,7 +70,7 @@ LENGTHS = [3, 5, 1, 4]
     ],
     ids=["list", "nested lists", "padded", "padded more"],
 )
-def test_ragged_forms_are_one(X):
+def test_every_ragged_form_of_x_gives_the_same_sequences(X):
     sequences = check_sequences(X)
     np.testing.assert_array_equal(sequences.lengths, LENGTHS)
     expected = np.concatenate([x[:n] for x, n in zip(ARRAY, LENGTHS, strict=True)])
@@ -92,7 +92,7 @@ def test_a_contiguous_array_is_not_copied():
     assert np.shares_memory(check_sequences(X).values, X)
 
 
-def test_nan_within_a_sequence_passes_on_request_only():
+def test_nan_within_a_sequence_needs_allow_nan():
     X = ARRAY.copy()
     X[2, 1, 0] = np.nan
     assert np.isnan(check_sequences(X, allow_nan=True).values).sum() == 1
@@ -143,7 +143,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_named(name):
+def test_invalid_input_is_rejected(name):
     X, error, message = BAD[name]
     with pytest.raises(error, match=message):
         check_sequences(X, n_channels=2, dtype="float32")

@@ -28,15 +28,15 @@ def test_minibatches_are_packed(seed, n_shards, dtype):
         np.testing.assert_array_equal(batch_sizes, running)
 
 
-def test_shards_are_of_like_length():
-    """So that threads which take one each have as much to do."""
+def test_shards_have_similar_lengths():
+    """Threads that take one shard each have the same amount of work."""
     items = [np.zeros((n, 1)) for n in range(1, 65)]
     shards = check_sequences(items).deal(np.arange(64), 4)
     rows = [sum(len(items[i]) for i in shard) for shard in shards]
     assert max(rows) < 1.1 * min(rows)
 
 
-def test_take():
+def test_take_selects_sequences():
     items = [np.full((n, 1), n, dtype=float) for n in (3, 1, 2)]
     taken = check_sequences(items).take(np.array([2, 0]))
     np.testing.assert_array_equal(taken.values[:, 0], [2, 2, 3, 3, 3])
@@ -54,7 +54,7 @@ def test_windows_are_counted_from_the_end(n_steps):
     for k, window in enumerate(windows):
         assert (np.diff(window.lengths) <= 0).all()
         assert window.lengths[0] <= (n_steps or 8)
-        # every sequence that is long enough fills all windows but its first
+        # a sequence fills all of its windows but the first
         after = (n_steps or 0) * (len(windows) - 1 - k)
         assert len(window.lengths) == (lengths > after).sum()
         for i, (start, length) in enumerate(zip(*window, strict=True)):
@@ -63,7 +63,7 @@ def test_windows_are_counted_from_the_end(n_steps):
         np.testing.assert_array_equal(np.concatenate(part), item)
 
 
-def test_what_is_unpacked_is_what_was_packed():
+def test_unpacking_inverts_packing():
     sequences = check_sequences(
         [np.random.default_rng(i).normal(size=(n, 2)) for i, n in enumerate([3, 1, 4, 2])]
     )

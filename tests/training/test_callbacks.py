@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: an epoch is a task; they may stop the fit."""
+"""scikit-learn's callbacks: an epoch is a task; callbacks may stop training."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 class Recorder:
-    """Keeps what it is told; stops the fit at an epoch."""
+    """Record calls; stop training at an epoch."""
 
     def __init__(self, stop_at=None):
         self.stop_at = stop_at
@@ -56,7 +56,7 @@ def test_every_epoch_is_a_task(ragged, solver):
         *[(what, "epoch", i) for i in range(4) for what in ("begin", "end")],
         ("end", "fit", 0),
     ]
-    # the model as it is after each epoch
+    # the fitted estimator is that after each epoch
     for i, call in enumerate(calls[3:-2:2], start=1):
         assert call[3] == gru(solver=solver, max_iter=i).fit(X, y).score(X, y)
     assert not [name for name in vars(model) if "callback_fit_ctx" in name]
@@ -71,7 +71,7 @@ def test_a_callback_may_stop_the_fit(ragged, solver):
     np.testing.assert_array_equal(model.predict_proba(X), short.predict_proba(X))
 
 
-def test_it_is_torn_down_after_a_failure(ragged):
+def test_teardown_is_called_after_a_failure(ragged):
     X, y = ragged
     recorder = Recorder()
     model = gru().set_callbacks(recorder)
@@ -81,13 +81,13 @@ def test_it_is_torn_down_after_a_failure(ragged):
     model.fit(X, y)
 
 
-def test_callbacks_change_nothing(ragged):
+def test_callbacks_do_not_change_the_model(ragged):
     X, y = ragged
-    told = gru().set_callbacks(Recorder()).fit(X, y)
-    np.testing.assert_array_equal(told.predict_proba(X), gru().fit(X, y).predict_proba(X))
+    model = gru().set_callbacks(Recorder()).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), gru().fit(X, y).predict_proba(X))
 
 
-def test_scikit_learns_own(ragged, capsys):
+def test_progress_bar_and_scoring_monitor(ragged, capsys):
     X, y = ragged
     monitor = callback.ScoringMonitor(scoring="accuracy")
     model = gru().set_callbacks(monitor, callback.ProgressBar()).fit(X, y)
@@ -98,7 +98,7 @@ def test_scikit_learns_own(ragged, capsys):
     assert capsys.readouterr().out
 
 
-def test_through_a_pipeline_and_a_search(ragged):
+def test_callbacks_in_a_pipeline_and_a_search(ragged):
     X, y = ragged
     monitor = callback.ScoringMonitor(scoring="accuracy")
     pipeline = make_pipeline(PerTimestep(StandardScaler()), gru().set_callbacks(monitor))

@@ -1,4 +1,4 @@
-"""Warnings of gradients, and divergence."""
+"""Warnings of clipped and of vanishing gradients, and divergence."""
 
 import warnings
 
@@ -15,7 +15,7 @@ ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.Conv
 
 
 @ignore_convergence
-def test_clipping_of_most_updates_is_told_of():
+def test_clipping_of_most_updates_warns():
     X, y = make_regression(64, 4, random_state=0)
     parameters = {"max_iter": 10, "random_state": 0}
     with pytest.warns(GradientWarning, match=r"Most updates were clipped at max_grad_norm=1"):
@@ -25,7 +25,7 @@ def test_clipping_of_most_updates_is_told_of():
         warnings.simplefilter("error", GradientWarning)
         GRURegressor(4, max_grad_norm=None, **parameters).fit(X, y)
         GRURegressor(4, max_grad_norm=1e4, **parameters).fit(X, y)
-        # too early to tell
+        # too few epochs
         GRURegressor(4, **parameters).partial_fit(X, y)
         GRURegressor(4, **{**parameters, "max_iter": 9}).fit(X, y)
         GRURegressor(4, **parameters).fit(X, y / 1000)
@@ -39,7 +39,7 @@ def sums(n_sequences, n_steps, *, by_step=False):
 
 @ignore_convergence
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_vanishing_over_the_whole_batch_is_told_of(solver):
+def test_vanishing_gradients_of_all_sequences_warn(solver):
     plain = {"cell": "rnn", "solver": solver, "max_iter": 2, "alpha": 10}
     plain |= {"max_grad_norm": None, "random_state": 0}
     with pytest.warns(GradientWarning, match=r"less of it is left there than float32 resolves"):
@@ -55,14 +55,14 @@ def test_vanishing_over_the_whole_batch_is_told_of(solver):
         # one short sequence among them learns from its first step
         X, y = sums(20, 150)
         GRURegressor(8, **plain).fit([*X, X[0, :3]], [*y, 0.5])
-        # what has no weight, or no loss, sends no gradient that could vanish
+        # sequences without weight or loss have no gradient
         X, y = sums(40, 3)
         GRURegressor(8, **plain).fit(X, y, np.arange(40) >= 32)
         GRURegressor(8, **plain).fit(np.zeros((40, 3, 1)), np.zeros(40))
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_divergence_is_an_error(solver):
+def test_divergence_raises(solver):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 5, 1)), 1e25 * rng.normal(size=20)
     model = GRURegressor(4, solver=solver, random_state=0)
@@ -72,7 +72,7 @@ def test_divergence_is_an_error(solver):
 
 
 @ignore_convergence
-def test_divergence_in_the_last_update_is_an_error(windows):
+def test_divergence_in_the_last_update_raises(windows):
     X, y = windows
     model = GRURegressor(
         4, solver="sgd", learning_rate_init=1e38, max_iter=1, batch_size=60, max_grad_norm=np.inf

@@ -1,23 +1,17 @@
-"""Early stopping, and validation data."""
+"""Early stopping, on held-out samples and on given validation data."""
 
 import numpy as np
 import pytest
+from helpers import small_classifier
 from sklearn import config_context
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgru import GRUClassifier, GRURegressor
+from skgru import GRURegressor
 from skgru.outputs import Labels
 from skgru.preprocessing import PerTimestep
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
-
-
-# ---- early stopping ----------------------------------------------------------------------------
 
 
 # of the estimator's own score, at a rate that does not depend on max_iter
@@ -34,15 +28,15 @@ def last_best(model):
 def test_early_stopping_restores_the_best_weights(ragged):
     X, y = ragged
     validation = {"X_val": X[28:], "y_val": y[28:]}
-    model = classifier(**OWN_SCORE, n_iter_no_change=5, max_iter=300)
+    model = small_classifier(**OWN_SCORE, n_iter_no_change=5, max_iter=300)
     model.fit(X[:28], y[:28], **validation)
     assert model.n_iter_ == len(model.validation_scores_) < 300
     best = last_best(model)
     assert model.best_validation_score_ == model.validation_scores_[best]
     assert model.best_loss_ is None
     assert model.t_ == 28 * model.n_iter_
-    # a fit that ends at the best epoch has the same weights
-    short = classifier(**OWN_SCORE, max_iter=best + 1).fit(X[:28], y[:28], **validation)
+    # training that ends at the best epoch gives the same weights
+    short = small_classifier(**OWN_SCORE, max_iter=best + 1).fit(X[:28], y[:28], **validation)
     np.testing.assert_array_equal(short.predict_proba(X), model.predict_proba(X))
 
 
@@ -58,7 +52,7 @@ def test_early_stopping_uses_weights_and_strata(ragged, monkeypatch):
 
     monkeypatch.setattr(Labels, "score", spy)
     weights = np.arange(1.0, 41)
-    gru = classifier(**OWN_SCORE, validation_fraction=0.2, max_iter=1)
+    gru = small_classifier(**OWN_SCORE, validation_fraction=0.2, max_iter=1)
     gru.fit(X, y, weights)
     ((held_out, w),) = seen
     assert len(held_out) == 8
@@ -70,16 +64,16 @@ def test_early_stopping_uses_weights_and_strata(ragged, monkeypatch):
 
 
 @ignore_convergence
-def test_validation_data_of_ones_own(ragged):
+def test_validation_data_can_be_given(ragged):
     X, y = ragged
-    gru = classifier(**OWN_SCORE, max_iter=20)
+    gru = small_classifier(**OWN_SCORE, max_iter=20)
     model = gru.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:], sample_weight_val=np.arange(10.0))
     assert model.t_ == 30 * model.n_iter_
     best = last_best(model)
     weights = np.arange(10.0)
     assert model.best_validation_score_ == model.score(X[30:], y[30:], weights)
-    # what is not held out is trained on: other than a split of the same 40
-    short = classifier(**OWN_SCORE, max_iter=best + 1)
+    # nothing of the training set is held out
+    short = small_classifier(**OWN_SCORE, max_iter=best + 1)
     short.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:], sample_weight_val=weights)
     np.testing.assert_array_equal(short.predict_proba(X), model.predict_proba(X))
 
@@ -87,7 +81,7 @@ def test_validation_data_of_ones_own(ragged):
 def test_validation_data_through_a_pipeline(ragged):
     X, y = ragged
     with config_context(enable_metadata_routing=True):
-        gru = classifier(early_stopping=True, scoring=None, max_iter=5, max_grad_norm=None)
+        gru = small_classifier(early_stopping=True, scoring=None, max_iter=5, max_grad_norm=None)
         gru.set_fit_request(X_val=True, y_val=True)
         pipeline = make_pipeline(PerTimestep(StandardScaler()), gru, transform_input=["X_val"])
         pipeline.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
@@ -96,9 +90,9 @@ def test_validation_data_through_a_pipeline(ragged):
     assert pipeline.score(X[30:], y[30:]) == gru.best_validation_score_
 
 
-def test_validation_data_needs_its_like(ragged):
+def test_invalid_validation_data_is_rejected(ragged):
     X, y = ragged
-    gru = classifier(early_stopping=True)
+    gru = small_classifier(early_stopping=True)
     with pytest.raises(ValueError, match="X_val is given, but not y_val"):
         gru.fit(X, y, X_val=X)
     with pytest.raises(ValueError, match="y_val is given, but not X_val"):
@@ -106,7 +100,7 @@ def test_validation_data_needs_its_like(ragged):
     with pytest.raises(ValueError, match="sample_weight_val is given"):
         gru.fit(X, y, sample_weight_val=np.ones(40))
     with pytest.raises(ValueError, match="X_val and y_val need a stochastic solver"):
-        classifier(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
+        small_classifier(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
     with pytest.raises(ValueError, match="X has 1 channels, but GRUClassifier was fitted on"):
         gru.fit(X, y, X_val=[x[:, :1] for x in X], y_val=y)
     with pytest.raises(ValueError, match="labels that are not in classes"):

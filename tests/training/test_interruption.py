@@ -1,16 +1,12 @@
-"""A fit that the user interrupts."""
+"""Training that the user interrupts."""
 
 import pickle
 
 import numpy as np
 import pytest
+from helpers import small_classifier
 
-from skgru import GRUClassifier
 from skgru.training.objective import Objective
-
-
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
@@ -26,7 +22,7 @@ def test_interruption_warns_and_keeps_a_usable_model(ragged, monkeypatch, solver
         return original(self, *args)
 
     monkeypatch.setattr(f"skgru.training.objective.Objective.{name}", interrupted)
-    model = classifier(solver=solver)
+    model = small_classifier(solver=solver)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
@@ -40,6 +36,6 @@ def test_interruption_before_the_first_epoch_ends(ragged, monkeypatch):
 
     monkeypatch.setattr("skgru.training.objective.Objective.minibatch", interrupted)
     with pytest.warns(UserWarning, match="interrupted by user"):
-        model = classifier(early_stopping=True).fit(*ragged)
+        model = small_classifier(early_stopping=True).fit(*ragged)
     assert model.predict(ragged[0]).shape == (40,)
     assert model.n_iter_ == 0

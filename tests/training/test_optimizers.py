@@ -17,7 +17,7 @@ def made(optimizer, parameters, *, n_weights=0, **settings):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["adam", "momentum", "nesterov"])
-def test_updates_are_those_of_scikit_learn(name, dtype):
+def test_updates_match_scikit_learn(name, dtype):
     rng = np.random.default_rng(0)
     ours = rng.normal(size=20).astype(dtype)
     theirs = [ours.copy()]
@@ -35,7 +35,7 @@ def test_updates_are_those_of_scikit_learn(name, dtype):
     np.testing.assert_allclose(ours, theirs[0], rtol=1e-12 if dtype == "float64" else 1e-4)
 
 
-def test_adamw_decays_weights_by_themselves():
+def test_adamw_decouples_weight_decay():
     start = np.arange(1.0, 5.0)
     plain, decayed = start.copy(), start.copy()
     settings = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8}
@@ -45,7 +45,7 @@ def test_adamw_decays_weights_by_themselves():
         before = decayed.copy()
         adam.update(plain, gradient, 1.0, 0.1)
         adamw.update(decayed, gradient, 1.0, 0.1)
-        # the step is Adam's, as moments see the gradient alone; a bias does not decay
+        # the step is Adam's: moments depend on the gradient alone, and biases do not decay
         step = decayed - before * np.array([0.95, 0.95, 0.95, 1])
         np.testing.assert_allclose(step, plain - start, rtol=1e-12)
         start = plain.copy()

@@ -1,27 +1,24 @@
-"""Training that continues: warm starts and partial_fit."""
+"""Continued training: warm_start and partial_fit."""
 
 import numpy as np
 import pytest
+from helpers import small_classifier
 
-from skgru import GRUClassifier, GRURegressor
+from skgru import GRURegressor
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
-
-
 @ignore_convergence
-def test_warm_start_goes_on(ragged):
+def test_warm_start_continues_training(ragged):
     X, y = ragged
-    model = classifier(max_iter=5, warm_start=True).fit(X, y)
+    model = small_classifier(max_iter=5, warm_start=True).fit(X, y)
     losses = list(model.loss_curve_)
     model.fit(X, y)
     assert model.loss_curve_[:5] == losses
     assert model.n_iter_ == 10
     assert model.loss_curve_[5] < losses[0]
-    cold = classifier(max_iter=5).fit(X, y)
+    cold = small_classifier(max_iter=5).fit(X, y)
     assert cold.fit(X, y).loss_curve_ == losses
     with pytest.raises(ValueError, match=r"hidden_layer_sizes=4 differs from \(8,\)"):
         model.set_params(hidden_layer_sizes=4).fit(X, y)
@@ -32,8 +29,8 @@ def test_warm_start_goes_on(ragged):
 @ignore_convergence
 def test_partial_fit_is_an_epoch_of_fit(ragged):
     X, y = ragged
-    whole = classifier(max_iter=6, shuffle=True).fit(X, y)
-    parts = classifier()
+    whole = small_classifier(max_iter=6, shuffle=True).fit(X, y)
+    parts = small_classifier()
     for _ in range(6):
         parts.partial_fit(X, y, classes=["down", "up"])
     assert parts.loss_curve_ == whole.loss_curve_
@@ -42,17 +39,17 @@ def test_partial_fit_is_an_epoch_of_fit(ragged):
 
 def test_partial_fit_over_chunks(ragged):
     X, y = ragged
-    model = classifier()
+    model = small_classifier()
     for _ in range(30):
         for start in range(0, 40, 10):
             model.partial_fit(X[start : start + 10], y[start : start + 10], classes=["up", "down"])
     assert model.score(X, y) > 0.9
-    # a chunk may lack a class, but not bring a new one
+    # a chunk may lack a class, but must not have a new one
     model.partial_fit(X[:1], y[:1])
     with pytest.raises(ValueError, match="labels that are not in classes"):
         model.partial_fit(X[:2], ["up", "left"])
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
-        classifier().partial_fit(X, y)
+        small_classifier().partial_fit(X, y)
     with pytest.raises(ValueError, match="is not the same as on last call"):
         model.partial_fit(X, y, classes=["up", "down", "left"])
 
@@ -67,11 +64,11 @@ def test_partial_fit_of_a_regressor(windows):
         model.partial_fit(X, np.column_stack([y, y]))
 
 
-def test_partial_fit_where_it_makes_no_sense(ragged):
-    assert not hasattr(classifier(solver="lbfgs"), "partial_fit")
+def test_parameters_without_partial_fit(ragged):
+    assert not hasattr(small_classifier(solver="lbfgs"), "partial_fit")
     with pytest.raises(ValueError, match="early_stopping"):
-        classifier(early_stopping=True).partial_fit(*ragged, classes=["down", "up"])
+        small_classifier(early_stopping=True).partial_fit(*ragged, classes=["down", "up"])
     with pytest.raises(ValueError, match="cosine"):
-        classifier(learning_rate="cosine").partial_fit(*ragged, classes=["down", "up"])
+        small_classifier(learning_rate="cosine").partial_fit(*ragged, classes=["down", "up"])
     with pytest.raises(ValueError, match="balanced"):
-        classifier(class_weight="balanced").partial_fit(*ragged, classes=["down", "up"])
+        small_classifier(class_weight="balanced").partial_fit(*ragged, classes=["down", "up"])

@@ -1,19 +1,15 @@
-"""Schedules of the learning rate."""
+"""Schedules of learning rates."""
 
 import numpy as np
 import pytest
+from helpers import small_classifier
 
-from skgru import GRUClassifier
 from skgru.training.schedules import Adaptive, Constant, Cosine, InverseScaling
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
-
-
-def test_schedules_of_updates():
+def test_constant_and_cosine_schedules_with_warm_up():
     constant = Constant(0.8, 4)
     np.testing.assert_allclose([constant.next() for _ in range(6)], [0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
     cosine = Cosine(0.8, 0, n_updates_planned=4)
@@ -24,7 +20,7 @@ def test_schedules_of_updates():
     np.testing.assert_allclose([risen.next() for _ in range(6)], want)
 
 
-def test_schedules():
+def test_inverse_scaling_and_adaptive_schedules():
     scaling = InverseScaling(0.5, 0, power_t=0.5)
     scaling.end_epoch(99)
     assert scaling.learning_rate == 0.5 / 10
@@ -37,9 +33,9 @@ def test_schedules():
 
 
 @ignore_convergence
-def test_adaptive_goes_on_at_a_lower_rate(ragged):
+def test_adaptive_continues_at_a_lower_rate(ragged):
     X, y = ragged
-    model = classifier(
+    model = small_classifier(
         solver="sgd",
         learning_rate="adaptive",
         learning_rate_init=1e-5,

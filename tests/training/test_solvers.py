@@ -1,21 +1,18 @@
-"""Every solver: that it learns, and when it stops."""
+"""Every solver: learning, stopping and clipping."""
 
 import numpy as np
 import pytest
+from helpers import small_classifier
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 
-from skgru import GRUClassifier, GRURegressor
+from skgru import GRURegressor
 from skgru.training.history import Patience
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
-
-
-def test_patience():
+def test_patience_counts_epochs_without_improvement():
     patience = Patience(tol=0.1, n_iter_no_change=2)
     assert [patience.exhausted(v) for v in (5, 4, 3.95, 3.91, 3.8)] == [False] * 5
     assert [patience.exhausted(v) for v in (3.75, 3.75, 3.75, 3.75)] == [False, False, True, False]
@@ -44,13 +41,13 @@ def test_patience():
 )
 def test_every_solver_learns(ragged, parameters):
     X, y = ragged
-    model = classifier(max_iter=60, **parameters).fit(X, y)
+    model = small_classifier(max_iter=60, **parameters).fit(X, y)
     assert model.score(X, y) > 0.9
     assert model.loss_ < 0.7 * model.loss_curve_[0]
 
 
 def test_lbfgs_ends_at_a_stationary_point(ragged):
-    model = classifier(solver="lbfgs", dtype="float64", alpha=1.0, tol=1e-6, max_iter=1000)
+    model = small_classifier(solver="lbfgs", dtype="float64", alpha=1.0, tol=1e-6, max_iter=1000)
     model.fit(*ragged)
     assert model.n_iter_ < 1000
     assert model.grad_norm_curve_[-1] <= 1e-4 * model.grad_norm_curve_[0]
@@ -60,7 +57,7 @@ def test_lbfgs_ends_at_a_stationary_point(ragged):
 def test_max_iter_warns():
     X, y = make_regression(20, 4, random_state=0)
     y /= 1000
-    GRURegressor(4, max_iter=3, learning_rate="cosine").fit(X, y)  # means to end there
+    GRURegressor(4, max_iter=3, learning_rate="cosine").fit(X, y)  # the cosine schedule ends there
     with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs"):
         model = GRURegressor(4, max_iter=3).fit(X, y)
     assert model.n_iter_ == 3
@@ -71,10 +68,10 @@ def test_max_iter_warns():
         GRURegressor(4, max_fun=2, solver="lbfgs").fit(X, y)
 
 
-def test_training_stops_without_progress(ragged):
+def test_training_stops_without_improvement(ragged):
     X, y = ragged
-    model = classifier(tol=10.0, n_iter_no_change=3).fit(X, y)
-    assert model.n_iter_ == 5  # the first epoch, and one more than three without progress
+    model = small_classifier(tol=10.0, n_iter_no_change=3).fit(X, y)
+    assert model.n_iter_ == 5  # the first epoch, and four without improvement
 
 
 @ignore_convergence
@@ -84,9 +81,9 @@ def test_clipping_bounds_the_update(ragged):
         solver="sgd", momentum=0.0, learning_rate_init=1.0, max_iter=1, batch_size=40, alpha=0.0,
         dtype="float64",
     )  # fmt: skip
-    start = classifier(**common, max_grad_norm=1e-12).fit(X, y)
-    clipped = classifier(**common, max_grad_norm=0.01).fit(X, y)
-    free = classifier(**common, max_grad_norm=None).fit(X, y)
+    start = small_classifier(**common, max_grad_norm=1e-12).fit(X, y)
+    clipped = small_classifier(**common, max_grad_norm=0.01).fit(X, y)
+    free = small_classifier(**common, max_grad_norm=None).fit(X, y)
 
     def distance(a, b):
         return np.linalg.norm(a._network.parameters - b._network.parameters)

@@ -1,20 +1,15 @@
-"""What a fit prints."""
+"""The output of verbose=True."""
 
 import pytest
-
-from skgru import GRUClassifier
+from helpers import small_classifier
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def classifier(**parameters):
-    return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})
-
-
 @ignore_convergence
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_verbose_prints_an_epoch_a_line(ragged, capsys, solver):
-    model = classifier(verbose=True, max_iter=3, solver=solver).fit(*ragged)
+def test_verbose_prints_one_line_per_epoch(ragged, capsys, solver):
+    model = small_classifier(verbose=True, max_iter=3, solver=solver).fit(*ragged)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     for i, (line, loss) in enumerate(zip(lines, model.loss_curve_, strict=True), 1):
@@ -23,7 +18,7 @@ def test_verbose_prints_an_epoch_a_line(ragged, capsys, solver):
 
 @ignore_convergence
 def test_verbose_prints_the_validation_score(ragged, capsys):
-    model = classifier(verbose=True, max_iter=30, early_stopping=True, n_iter_no_change=2)
+    model = small_classifier(verbose=True, max_iter=30, early_stopping=True, n_iter_no_change=2)
     model.fit(*ragged)
     out = capsys.readouterr().out
     assert out.count("Validation score: ") == model.n_iter_

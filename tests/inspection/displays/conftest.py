@@ -6,7 +6,7 @@ from skgru import GRUClassifier, GRURegressor
 
 
 @pytest.fixture(autouse=True)
-def no_figures_left():
+def close_figures():
     yield
     import matplotlib.pyplot as plt
 
@@ -15,7 +15,7 @@ def no_figures_left():
 
 @pytest.fixture(scope="module")
 def series():
-    """30 sequences of 9 steps and two channels; a number a sequence, and a label a step."""
+    """30 sequences of 9 steps and two channels; a number per sequence, and a label per step."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 9, 2))
     return X, X[:, 2, 0], X[:, :, 0] > 0

@@ -1,8 +1,8 @@
-"""Displays of gates and of their regimes."""
+"""GateActivityDisplay and GateRegimesDisplay."""
 
 import numpy as np
 import pytest
-from display_helpers import FEW_EPOCHS, assert_panels_are_apart, titles
+from display_helpers import FEW_EPOCHS, assert_no_overlap, titles
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -24,7 +24,7 @@ def luminance(color):
     return np.dot(to_rgb(color), (0.2126, 0.7152, 0.0722))
 
 
-# ---- GateActivityDisplay -----------------------------------------------------------------------
+# ---- GateActivityDisplay -------------------------------------------------------------------------
 
 
 def test_activity_shows_the_activations(regressor, series):
@@ -55,7 +55,7 @@ def test_activity_shows_the_activations(regressor, series):
         "gate (1 is open)",
         "state",
     ]
-    assert_panels_are_apart(display)
+    assert_no_overlap(display)
 
 
 def test_activity_is_readable_in_greyscale(regressor, series):
@@ -86,7 +86,7 @@ def test_activity_ends_where_a_padded_sequence_ends(regressor, series):
     assert display.axes_[0].get_xlim() == (-0.5, 3.5)
 
 
-def test_activity_of_one_direction(bidirectional, series):
+def test_activity_of_a_bidirectional_layer(bidirectional, series):
     X, _, _ = series
     display = GateActivityDisplay.from_estimator(bidirectional, X, layer=3, sort_by="hidden")
     layer = gate_activations(bidirectional, X).layers[3]
@@ -131,10 +131,10 @@ def test_activity_of_every_cell(parameters, names, kinds, sorted_by, series):
     for image in display.images_.values():
         low, high = image.get_clim()
         assert low <= image.get_array().min() <= image.get_array().max() <= high
-        assert low in (0, -high)  # 0 is the middle of what has a sign
+        assert low in (0, -high)  # 0 is in the middle if values have a sign
 
 
-def test_gates_of_a_kind_go_together(series):
+def test_gates_are_ordered_by_kind(series):
     X, y, _ = series
     model = GRURegressor(4, reset_after=True, **FEW_EPOCHS).fit(X, y)
     gates = ["product", "hidden", "update_gate"]
@@ -145,7 +145,7 @@ def test_gates_of_a_kind_go_together(series):
     assert len(display.axes_) == 2
 
 
-def test_many_channels_are_a_heat_map():
+def test_many_channels_are_drawn_as_a_heat_map():
     X = np.random.default_rng(0).normal(size=(20, 1, 7))
     model = GRURegressor(1, **FEW_EPOCHS).fit(X, X[:, 0, 0])
     display = GateActivityDisplay.from_estimator(model, X)
@@ -158,7 +158,7 @@ def test_many_channels_are_a_heat_map():
 @pytest.mark.parametrize(
     "ends", [(0.0, 0.1, 0.1, 0.1, 1.0, 0.95), (0.0, 1.0, 1.0, 1.0, 1.0, 0.99), (0.0, 0.1)]
 )
-def test_numbers_of_channels_are_apart(ends):
+def test_labels_of_channels_do_not_overlap(ends):
     channels = np.array([ends])
     activations = {"hidden": np.zeros((3, 2))}
     display = GateActivityDisplay(series=np.repeat(channels, 3, axis=0), activations=activations)
@@ -179,15 +179,15 @@ def test_numbers_of_channels_are_apart(ends):
         ({"sort_by": "cell_state"}, "sort_by must be 'auto', None or one of reset_gate"),
     ],
 )
-def test_activity_that_is_not_there_is_refused(arguments, message, regressor, series):
+def test_unknown_samples_layers_and_gates_are_rejected(arguments, message, regressor, series):
     with pytest.raises(ValueError, match=message):
         GateActivityDisplay.from_estimator(regressor, series[0], **arguments)
 
 
-# ---- GateRegimesDisplay ------------------------------------------------------------------------
+# ---- GateRegimesDisplay --------------------------------------------------------------------------
 
 
-def test_regimes_are_stacked_shares(bidirectional, series):
+def test_regimes_are_stacked_fractions(bidirectional, series):
     X, _, _ = series
     thresholds = {"closed": 0.45, "open": 0.55}
     display = GateRegimesDisplay.from_estimator(bidirectional, X, **thresholds)
@@ -215,15 +215,15 @@ def test_regimes_are_stacked_shares(bidirectional, series):
         assert panel.get_xlim() == (-0.5, 8.5)
         assert panel.get_ylim() == (0, 1)
         assert panel.get_ylabel() == "share of\nunits"
-        # each is named once: where it is, or above the panel if it is too small
+        # each has one label: in its area, or in the legend if the area is too small
         legend = panel.get_legend()
         labels = [text.get_text() for text in [*panel.texts, *(legend.texts if legend else [])]]
         assert sorted(labels) == sorted(f"{name} {layer[name]:.1%}" for name in areas)
     assert display.axes_[-1].get_xlabel() == "time step"
-    assert_panels_are_apart(display)
+    assert_no_overlap(display)
 
 
-def test_regimes_are_told_apart_without_colour(regressor, series):
+def test_regimes_are_distinguishable_without_colour(regressor, series):
     (areas,) = GateRegimesDisplay.from_estimator(regressor, series[0]).areas_
     lightness = [luminance(area.get_facecolor()[0]) for area in areas.values()]
     assert (np.diff(lightness) > 0.15).all()

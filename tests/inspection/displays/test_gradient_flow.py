@@ -1,8 +1,8 @@
-"""The display of the flow of the gradient."""
+"""GradientFlowDisplay."""
 
 import numpy as np
 import pytest
-from display_helpers import FEW_EPOCHS, assert_panels_are_apart, titles
+from display_helpers import FEW_EPOCHS, assert_no_overlap, titles
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,7 +19,7 @@ pytest.importorskip("matplotlib").use("agg")
 from matplotlib.colors import LogNorm  # noqa: E402
 
 
-def test_flow_over_the_lag(regressor, series):
+def test_flow_by_lag(regressor, series):
     X, y, _ = series
     display = GradientFlowDisplay.from_estimator(regressor, X, y, relative=False)
     (layer,) = gradient_flow(regressor, X, y).layers
@@ -68,12 +68,12 @@ def test_flow_of_every_layer_and_direction(bidirectional, series):
     assert display.plot(relative=False).level_lines_ == []
 
 
-def test_models_share_an_axes(regressor, tagger, series):
+def test_several_models_share_an_axes(regressor, tagger, series):
     X, y, labels = series
     first = GradientFlowDisplay.from_estimator(regressor, X, y, name="regressor")
     second = GradientFlowDisplay.from_estimator(tagger, X, labels, name="tagger", ax=first.ax_)
     assert second.ax_ is first.ax_
-    assert second.level_lines_ == []  # they are there
+    assert second.level_lines_ == []  # the first display drew them
     assert [text.get_text() for text in first.ax_.get_legend().texts] == ["regressor", "tagger"]
     lines = [first.lines_[0], second.lines_[0]]
     assert lines[0].get_color() != lines[1].get_color()
@@ -82,7 +82,7 @@ def test_models_share_an_axes(regressor, tagger, series):
         first.plot(ax=[first.ax_])
 
 
-def test_flow_over_lags_that_only_long_sequences_have(ragged):
+def test_flow_of_ragged_sequences_in_a_search(ragged):
     X, y = ragged
     model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(5, **FEW_EPOCHS))
     search = GridSearchCV(model, {"gruclassifier__alpha": [0.0]}, cv=2).fit(X, y)
@@ -92,9 +92,9 @@ def test_flow_over_lags_that_only_long_sequences_have(ragged):
     assert len(layer.mean) == max(map(len, X))
 
 
-def test_a_gradient_of_zero_is_no_point_of_a_log_axis(tagger, series):
+def test_a_gradient_of_zero_is_marked_on_a_log_axis(tagger, series):
     X, _, y = series
-    y = np.where(np.arange(9) == 4, y, np.nan)  # only one step has a loss
+    y = np.where(np.arange(9) == 4, y, np.nan)  # only one time step has a loss
     display = GradientFlowDisplay.from_estimator(tagger, X, y)
     (layer,) = display.flow.layers
     assert (layer.mean[:4] == 0).all()
@@ -110,7 +110,7 @@ def test_a_gradient_of_zero_is_no_point_of_a_log_axis(tagger, series):
     display.figure_.canvas.draw()
 
 
-def test_an_axis_ends_where_single_precision_does(regressor, series):
+def test_the_axis_ends_at_single_precision(regressor, series):
     X, y, _ = series
     flow = gradient_flow(regressor, X, y)
     (layer,) = flow.layers
@@ -122,11 +122,11 @@ def test_an_axis_ends_where_single_precision_does(regressor, series):
     assert low == pytest.approx(np.finfo(np.float32).eps)
     assert 1 < high < 10
     layer.update(mean=1 / vanishing)
-    display.plot(ax=display.ax_)  # makes room for what is larger
+    display.plot(ax=display.ax_)  # the limits grow with the data
     assert 1e24 < display.ax_.get_ylim()[1] < 1e25
 
 
-def test_a_gradient_that_is_zero_everywhere(tagger, series):
+def test_a_gradient_of_zero_everywhere(tagger, series):
     X, _, y = series
     flow = gradient_flow(tagger, X, y, by_loss_step=True)
     layer = flow.layers[0]
@@ -179,13 +179,13 @@ def test_flow_by_loss_step_of_both_directions(bidirectional, series):
     np.testing.assert_array_equal(masks[3], ~np.tri(9, dtype=bool)[::-1])
     flow = display.flow
     for image, mask, layer in zip(display.images_, masks, flow.layers, strict=True):
-        # what is left out is what no gradient reaches
+        # steps that no gradient reaches are masked
         np.testing.assert_array_equal(layer.by_loss_step["h"] == 0, mask)
         assert image.norm is display.images_[0].norm
     assert [ax.get_xlabel() for ax in display.axes_[2:]] == [
         "time step k",
         "step k, read from the end",
     ]
-    assert_panels_are_apart(display)
+    assert_no_overlap(display)
     with pytest.raises(ValueError, match="compute it with by_loss_step=True"):
         GradientFlowDisplay(gradient_flow(bidirectional, X, y)).plot(by_loss_step=True)

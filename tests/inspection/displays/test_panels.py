@@ -1,8 +1,8 @@
-"""What all displays share: imports, refusals, and where panels go."""
+"""What all displays share: imports, invalid estimators, and the layout of panels."""
 
 import numpy as np
 import pytest
-from display_helpers import assert_panels_are_apart
+from display_helpers import assert_no_overlap
 from helpers import run_python
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
@@ -38,7 +38,7 @@ print("matplotlib" in sys.modules)
         lambda model, X: TrainingCurveDisplay.from_estimator(model),
     ],
 )
-def test_what_cannot_be_drawn_is_named(draw, series):
+def test_invalid_estimators_are_rejected(draw, series):
     with pytest.raises(TypeError, match=r"inspected.*StandardScaler\(\)"):
         draw(StandardScaler(), series[0])
     with pytest.raises(NotFittedError):
@@ -46,12 +46,12 @@ def test_what_cannot_be_drawn_is_named(draw, series):
 
 
 @pytest.mark.parametrize("layout", [None, "constrained"])
-def test_one_axes_is_the_bounds_of_all_panels(layout, regressor, series):
+def test_one_axes_is_divided_into_panels(layout, regressor, series):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 6), layout=layout)
     display = GateActivityDisplay.from_estimator(regressor, series[0], ax=left)
     assert display.figure_ is figure
     assert len(display.axes_) == 5
-    assert_panels_are_apart(display)
+    assert_no_overlap(display)
     bars = [bar.ax for bar in display.colorbars_.values()]
     for panel in [*display.axes_, *bars]:
         assert panel.figure is figure
@@ -62,7 +62,7 @@ def test_one_axes_is_the_bounds_of_all_panels(layout, regressor, series):
     assert len(display.plot(ax=display.axes_).axes_) == 5
 
 
-def test_bounds_need_no_grid(regressor):
+def test_an_axes_without_a_grid_is_divided_too(regressor):
     ax = plt.figure().add_axes((0.2, 0.3, 0.5, 0.6))
     display = TrainingCurveDisplay.from_estimator(regressor, ax=ax)
     corners = np.concatenate([panel.get_position().get_points() for panel in display.axes_])
@@ -70,7 +70,7 @@ def test_bounds_need_no_grid(regressor):
     np.testing.assert_allclose(corners.max(axis=0), (0.7, 0.9))
 
 
-def test_an_array_has_an_axes_for_each_panel(regressor, series):
+def test_an_array_of_axes_has_one_for_each_panel(regressor, series):
     _, axes = plt.subplots(5, 1)
     display = GateActivityDisplay.from_estimator(regressor, series[0], ax=axes)
     assert list(display.axes_) == list(axes)

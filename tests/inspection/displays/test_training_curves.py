@@ -1,8 +1,8 @@
-"""The display of training curves."""
+"""TrainingCurveDisplay."""
 
 import numpy as np
 import pytest
-from display_helpers import FEW_EPOCHS, assert_panels_are_apart, titles
+from display_helpers import FEW_EPOCHS, assert_no_overlap, titles
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -44,7 +44,7 @@ def test_training_curves_of_a_classifier(ragged):
     assert display.axes_[2].get_yscale() == "log"
     assert display.axes_[2].get_xlabel() == "epoch"
     assert [text.get_text() for text in display.axes_[2].texts] == ["clipped to 1"]
-    assert_panels_are_apart(display)
+    assert_no_overlap(display)
 
 
 def test_training_curves_of_a_search_in_a_pipeline(ragged):
@@ -87,9 +87,9 @@ def test_the_validation_score_is_named(parameters, name, series):
     assert display.axes_[1].get_ylabel() == f"validation\n{name}"
 
 
-def test_training_curves_of_little():
+def test_training_curves_of_short_and_empty_fits():
     display = TrainingCurveDisplay(loss=[2.0, 1.0], grad_norm=[0.0, 1.0], validation_scores=[0.5])
     display.plot()
     assert list(display.lines_["validation_scores"].get_xdata()) == [2]
-    assert display.axes_[-1].get_yscale() == "linear"  # as there is a 0
+    assert display.axes_[-1].get_yscale() == "linear"  # a curve with a 0 has no log scale
     TrainingCurveDisplay(loss=[], grad_norm=[], max_grad_norm=1.0).plot().figure_.canvas.draw()

@@ -1,26 +1,21 @@
-"""Data that the estimators refuse."""
+"""Data that the estimators reject."""
 
 import numpy as np
 import pytest
-
-from skgru import GRUClassifier, GRURegressor
+from helpers import small_classifier, small_regressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def classifier(**parameters):
-    return GRUClassifier(
-        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
-    )
+    return small_classifier(**{"max_iter": 20, **parameters})
 
 
 def regressor(**parameters):
-    return GRURegressor(
-        **{"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0, **parameters}
-    )
+    return small_regressor(**{"max_iter": 20, **parameters})
 
 
-def test_x_of_another_shape_is_refused(ragged, windows):
+def test_x_of_another_shape_is_rejected(ragged, windows):
     model = classifier().fit(*ragged)
     with pytest.raises(
         ValueError, match="X has 3 channels, but GRUClassifier was fitted on .* of 2"
@@ -62,7 +57,7 @@ BAD_FITS = {
 
 @pytest.mark.parametrize("make", [classifier, regressor])
 @pytest.mark.parametrize("name", BAD_FITS)
-def test_bad_input_is_named_and_leaves_the_estimator_alone(make, name):
+def test_invalid_input_is_rejected_and_leaves_the_estimator_unchanged(make, name):
     parameters, X, y, error, message = BAD_FITS[name]
     model = make(**parameters)
     before = dict(vars(model))
@@ -84,13 +79,13 @@ WEIGHTS = {
 @pytest.mark.parametrize("make", [classifier, regressor])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_bad_weights(make, solver, name):
+def test_invalid_weights_are_rejected(make, solver, name):
     weights, message = WEIGHTS[name]
     with pytest.raises(ValueError, match=message):
         make(solver=solver).fit(X3, Y2, sample_weight=weights)
 
 
-def test_bad_targets():
+def test_invalid_targets_are_rejected():
     with pytest.raises(ValueError, match="at least 2 classes in y, got one class: .1"):
         classifier().fit(X3, [1, 1, 1, 1])
     with pytest.raises(ValueError, match="y contains infinity"):
@@ -111,7 +106,7 @@ def test_bad_targets():
         regressor().fit(X3, ["a", "b", "c", "d"])
 
 
-def test_a_failed_fit_leaves_a_fitted_model_as_it_was(ragged):
+def test_a_failed_fit_leaves_a_fitted_model_unchanged(ragged):
     X, y = ragged
     model = classifier().fit(X, y)
     expected, loss_curve = model.predict_proba(X), list(model.loss_curve_)
