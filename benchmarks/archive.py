@@ -1,28 +1,29 @@
-"""Test accuracy on 16 real sets: the defaults and the guide's recipe beside other libraries.
+"""Compare test accuracy on 16 real data sets: defaults, the guide's recipe and other libraries.
 
 14 sets of the UCR/UEA archive (Dau et al. 2019; Bagnall et al. 2018), JapaneseVowels and
-pendigits, each with its published split. Every model gets channels standardised over all time
+pendigits, each with its published split. For every model, channels are standardized over all time
 steps of the training set. The columns:
 
-before      the defaults of skgru 0.1, written out: last state, one direction, rate 0.01
-defaults    GRUClassifier() as it is
+before      the previous defaults: last state, one direction, learning rate 0.01
+defaults    GRUClassifier()
 stopping    GRUClassifier(early_stopping=True)
 recipe      what the guide "How to get a good model" recommends: patches, attention, dropout,
-            and the average of networks that see the channels with and without their differences
-torch_last  PyTorch's GRU of the same size, 1,000 updates of 32 sequences, rate 0.005, last state
+            and the mean of networks with and without differences of the channels as inputs
+torch_last  PyTorch's GRU of the same size, 1,000 updates of 32 sequences, last state
 torch_mean  the same with the mean of the states
 minirocket  MiniRocket and a ridge classifier (Dempster et al. 2021), from aeon
 
 Sequences of unequal length, or shorter than the 9 steps that MiniRocket needs, are interpolated
-to one length for MiniRocket alone. A column whose library is missing is left out.
+to one length for MiniRocket only. A column is skipped if its library is missing.
 
     pip install torch==2.13.0 aeon
     python benchmarks/archive.py
     python benchmarks/archive.py --sets CBF Beef --columns before defaults --seeds 0 1
     python benchmarks/archive.py --data elsewhere --reference torch_last
 
-Prints a row per set, the mean accuracy, the mean rank, wins, ties and losses against a reference
-column, and the seconds of all fits. With every column about half an hour, PyTorch most of it.
+Prints one row per set, the mean accuracy, the mean rank, wins, ties and losses against a reference
+column, and the seconds of all fits. With all columns it takes about half an hour, most of it in
+PyTorch.
 """
 
 import argparse
@@ -48,7 +49,7 @@ SETS = [
     "ToeSegmentation1", "FaceFour", "Beef",
 ]  # fmt: skip
 
-# A difference of mean accuracies that counts as a win or a loss.
+# Minimum difference of mean accuracies that counts as a win or a loss.
 TIE = 0.005
 
 BEFORE = {
@@ -102,7 +103,7 @@ def load(name, folder):
 
 
 def with_differences(X):
-    """Append each channel's difference to the step before; zero at the first step."""
+    """Append the difference of each channel from the previous step; 0 at the first step."""
     return [np.hstack([x, np.diff(x, axis=0, prepend=x[:1])]) for x in X]
 
 
@@ -144,7 +145,7 @@ def stopping(X, y, X_test, seed):
 
 
 def recipe_model(seed):
-    """Average networks that read the channels alone, and beside their differences."""
+    """Average networks with and without the differences of the channels as inputs."""
 
     def member(seed, *steps):
         return make_pipeline(
@@ -168,7 +169,7 @@ def recipe(X, y, X_test, seed):
 
 
 def torch_gru(X, y, X_test, seed, pooling):
-    """PyTorch's GRU of 64 units: 1,000 updates of Adam at 0.005, clipped to norm 1."""
+    """Train PyTorch's GRU of 64 units: 1,000 updates of Adam at 0.005, clipped to norm 1."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -235,7 +236,7 @@ NEEDS = {"torch_last": "torch", "torch_mean": "torch", "minirocket": "aeon"}
 
 
 def installed(columns):
-    """Return the columns whose library is there; say which are not."""
+    """Return the columns whose library is installed; print the others."""
     absent = [name for name in columns if name in NEEDS and find_spec(NEEDS[name]) is None]
     for name in absent:
         print(f"without {name}: {NEEDS[name]} is not installed")

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from sizes import LAYER
 
 from skgru import GRUClassifier
 from skgru.interop import to_c
@@ -105,7 +106,9 @@ print(f"{'':16}{'bytes':>8}" + "".join(f"{flags:>27}" for flags in FLAGS) + "   
 for name, parameters in MODELS.items():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one epoch does not converge
-        model = GRUClassifier(arguments.hidden, **parameters, max_iter=1, random_state=0).fit(X, y)
+        model = GRUClassifier(
+            arguments.hidden, **LAYER, **parameters, max_iter=1, random_state=0
+        ).fit(X, y)
     line = f"{name:16}{4 * model.n_parameters_:8}"
     for flags in FLAGS:
         clock, _, median, high = step_times(to_c(model), flags)

@@ -20,7 +20,7 @@ arguments = arguments_on_cores(__doc__, peers=[*PEERS.values(), NATIVE], seconds
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
-from sizes import SIZES, fits, in_turns, print_heading, ratio  # noqa: E402
+from sizes import LAYER, SIZES, fits, in_turns, print_heading, ratio  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -38,6 +38,7 @@ for name in arguments.sizes or ["M", "L"]:
     models = {
         cell: GRUClassifier(
             hidden,
+            **LAYER,
             batch_size=batch,
             max_iter=N_EPOCHS,
             n_jobs=arguments.threads,

@@ -41,7 +41,8 @@ for n_steps in LENGTHS:
             X_long, y_long = draw(16, 500, rng)
             # a learning rate too small to change a weight: the model keeps its initial weights
             model = GRURegressor(
-                N_UNITS, alpha=0, batch_size=16, learning_rate_init=1e-30, max_grad_norm=0.5,
+                N_UNITS, alpha=0, batch_size=16, learning_rate="constant", warmup_updates=0,
+                learning_rate_init=1e-30, max_grad_norm=0.5,
                 max_iter=1, warm_start=True, random_state=seed,
             ).partial_fit(X_test[:2], y_test[:2])  # fmt: skip
             model.layers_[0].b[N_UNITS : 2 * N_UNITS] = draw_bias(n_steps, rng)

@@ -47,7 +47,7 @@ for cell in CELLS:
     # in double precision, so that small gradients do not underflow
     model = GRURegressor(
         N_UNITS, cell=cell, dtype="float64", alpha=0, learning_rate_init=0.003, batch_size=16,
-        max_grad_norm=0.5, random_state=0,
+        learning_rate="constant", warmup_updates=0, max_grad_norm=0.5, random_state=0,
     )  # fmt: skip
     # a learning rate too small to change a weight: the model keeps its initial weights
     untrained = clone(model).set_params(learning_rate_init=1e-300)

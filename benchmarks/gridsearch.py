@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 import torch
 from joblib import parallel_config
-from sizes import ratio
+from sizes import LAYER, ratio
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
@@ -54,7 +54,14 @@ class TorchGRU(torch.nn.Module):
 
 
 def search_skgru(X, y, epochs):
-    gru = GRUClassifier(max_iter=epochs, n_iter_no_change=epochs, random_state=0)
+    gru = GRUClassifier(
+        **LAYER,
+        learning_rate="constant",
+        warmup_updates=0,
+        max_iter=epochs,
+        n_iter_no_change=epochs,
+        random_state=0,
+    )
     grid = {"hidden_layer_sizes": HIDDEN, "learning_rate_init": RATES, "batch_size": BATCHES}
     return GridSearchCV(gru, grid, cv=CV, n_jobs=2).fit(X, y)
 

@@ -11,7 +11,7 @@ from cores import arguments_on_cores
 arguments = arguments_on_cores(__doc__, peers=[], seconds=0.5)
 
 import peers  # noqa: E402
-from sizes import SIZES, fits, in_turns, print_heading, print_row, training_flops  # noqa: E402
+from sizes import LAYER, SIZES, fits, in_turns, print_heading, print_row, training_flops  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 from skgru.inspection import gradient_flow, step_jacobian  # noqa: E402
@@ -23,7 +23,7 @@ print_heading(arguments.threads, arguments.rounds)
 for name in arguments.sizes or ["S", "M", "L"]:
     batch, steps, channels, hidden = SIZES[name]
     X, y, _ = peers.batches(batch, steps, channels, N_BATCHES)
-    parameters = {"batch_size": batch, "max_iter": N_EPOCHS, "random_state": 0}
+    parameters = {**LAYER, "batch_size": batch, "max_iter": N_EPOCHS, "random_state": 0}
     parameters["n_jobs"] = arguments.threads
     gru = GRUClassifier(hidden, **parameters)
     functions = {

@@ -83,7 +83,8 @@ def measure(task, cell, n_units):
         rng = np.random.default_rng([1, seed])
         model = GRURegressor(
             n_units, cell=cell, dtype="float64", alpha=0, return_sequences=return_sequences,
-            learning_rate_init=1e-300, batch_size=16, random_state=seed,
+            learning_rate="constant", learning_rate_init=1e-300, warmup_updates=0, batch_size=16,
+            random_state=seed,
         ).partial_fit(X, y)  # fmt: skip
         initial.append(along_lines(model, X, y, seed))
         start = np.concatenate([weights.ravel() for weights in weights_of(model)])

@@ -40,6 +40,7 @@ def growth(steps: int, parameters: dict) -> float:
     X = rng.standard_normal((arguments.batch, steps, 1), dtype=np.float32)
     by_step = parameters.get("return_sequences", False)
     y = (X[:, :, 0] > 0).astype(int) if by_step else np.arange(arguments.batch) % 2
+    parameters = {"bidirectional": False, "pooling": "last", **parameters}
     gru = GRUClassifier(arguments.hidden, batch_size=arguments.batch, max_iter=1, **parameters)
     warnings.simplefilter("ignore")  # one epoch does not converge
     before = peak()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import warnings
 
-from sizes import SIZES
+from sizes import LAYER, SIZES
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("sizes", nargs="*", default=["pixels", "XL"])
@@ -42,7 +42,7 @@ def growth(library: str, size: tuple[int, int, int, int]) -> float:
     from skgru import GRUClassifier
 
     X, y, _ = peers.batches(*size[:3], arguments.batches)
-    gru = GRUClassifier(size[3], batch_size=size[0], max_iter=1, n_jobs=arguments.threads)
+    gru = GRUClassifier(size[3], **LAYER, batch_size=size[0], max_iter=1, n_jobs=arguments.threads)
     warnings.simplefilter("ignore")  # one epoch does not converge
     before = peak()
     gru.fit(X, y)

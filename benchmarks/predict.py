@@ -16,7 +16,7 @@ arguments = arguments_on_cores(
 )
 
 import peers  # noqa: E402
-from sizes import SIZES, in_turns, inference_flops, print_heading, print_row  # noqa: E402
+from sizes import LAYER, SIZES, in_turns, inference_flops, print_heading, print_row  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -28,7 +28,8 @@ def skgru_predict(
     X, y, _ = peers.batches(batch, steps, channels, n_batches)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one epoch does not converge
-        gru = GRUClassifier(hidden, max_iter=1, n_jobs=threads, random_state=0).fit(X[:64], y[:64])
+        gru = GRUClassifier(hidden, **LAYER, max_iter=1, n_jobs=threads, random_state=0)
+        gru.fit(X[:64], y[:64])
     return lambda: gru.predict(X)
 
 

@@ -20,7 +20,7 @@ use_cores(1)
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
-from sizes import in_turns, training_flops  # noqa: E402
+from sizes import LAYER, in_turns, training_flops  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -40,7 +40,7 @@ for name, values in VALUES.items():
         size = {**MEDIUM, name: value}
         flops[value] = training_flops(*size.values())
         X, y, _ = peers.batches(size["batch"], size["steps"], size["channels"], N_BATCHES)
-        gru = GRUClassifier(size["hidden"], batch_size=size["batch"], max_iter=1)
+        gru = GRUClassifier(size["hidden"], **LAYER, batch_size=size["batch"], max_iter=1)
         functions[value] = lambda gru=gru, X=X, y=y: gru.fit(X, y)
     times = in_turns(functions, arguments.rounds, arguments.seconds)
     print(f"{name:9s} ms per step GFLOP/s   time / arithmetic")

@@ -1,4 +1,4 @@
-"""Compare options of the model with the default: one layer, one direction, last state.
+"""Compare options of the model with the plainest one: one layer, one direction, last state.
 
 python benchmarks/shapes.py M L
 """
@@ -11,7 +11,7 @@ arguments = arguments_on_cores(__doc__, peers=[], seconds=0.5)
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
-from sizes import SIZES, fits, in_turns, print_heading, print_row, training_flops  # noqa: E402
+from sizes import LAYER, SIZES, fits, in_turns, print_heading, print_row, training_flops  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -39,7 +39,7 @@ def epochs(X: np.ndarray, y: np.ndarray, batch: int, hidden: int, shape: dict) -
         max_iter=N_EPOCHS,
         n_jobs=arguments.threads,
         random_state=0,
-        **shape,
+        **{**LAYER, **shape},
     )
     if gru.return_sequences:
         y = np.repeat(y[:, np.newaxis], X.shape[1], axis=1)

@@ -23,6 +23,9 @@ SIZES = {
 }
 N_CLASSES = 10
 
+# The model that the other libraries compute: one direction, last state.
+LAYER = {"bidirectional": False, "pooling": "last"}
+
 
 def training_flops(batch: int, steps: int, channels: int, hidden: int) -> int:
     """Count the multiplications and additions in the products of a training step of one layer.

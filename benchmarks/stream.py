@@ -29,7 +29,7 @@ arguments = parser.parse_args()
 use_cores(1)
 
 import numpy as np  # noqa: E402
-from sizes import ratio  # noqa: E402
+from sizes import LAYER, ratio  # noqa: E402
 
 from skgru import GRUClassifier, GRURegressor  # noqa: E402
 from skgru.kernels import active_instruction_set  # noqa: E402
@@ -165,7 +165,7 @@ X = rng.normal(size=(32, 20, arguments.channels)).astype(np.float32)
 steps = list(rng.normal(size=(N_DIFFERENT, arguments.channels)).astype(np.float32))
 for units in arguments.units:
     for after in (False, True):
-        own = dict(max_iter=1, reset_after=after, random_state=0)
+        own = dict(**LAYER, max_iter=1, reset_after=after, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # one epoch does not converge
             regressor = GRURegressor(units, **own).fit(X, X[:, -1, 0])

@@ -12,7 +12,16 @@ arguments = arguments_on_cores(__doc__, peers=["torch", "jax", "onednn"], second
 
 import numpy as np  # noqa: E402
 import peers  # noqa: E402
-from sizes import SIZES, fits, in_turns, print_heading, print_row, sgemm, training_flops  # noqa: E402
+from sizes import (  # noqa: E402
+    LAYER,
+    SIZES,
+    fits,
+    in_turns,
+    print_heading,
+    print_row,
+    sgemm,
+    training_flops,
+)
 
 from skgru import GRUClassifier  # noqa: E402
 
@@ -22,7 +31,9 @@ def skgru_epoch(
 ) -> Callable[[], None]:
     """Make a fit of one epoch, including its overhead."""
     X, y, _ = peers.batches(batch, steps, channels, n_batches)
-    gru = GRUClassifier(hidden, batch_size=batch, max_iter=1, n_jobs=threads, random_state=0)
+    gru = GRUClassifier(
+        hidden, **LAYER, batch_size=batch, max_iter=1, n_jobs=threads, random_state=0
+    )
 
     return fits(gru, X, y)
 

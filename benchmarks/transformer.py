@@ -4,8 +4,8 @@ The encoder has a linear map of the 12 channels to 64, sinusoidal positions (Vas
 arXiv:1706.03762), two layers with four heads, 128 hidden units and pre-normalization, and a linear
 head on the mean over the time steps. It trains with Adam and gradients clipped to norm 1. Its
 learning rate is chosen by cross-validation on the training utterances (printed by --search). The
-GRU has its default parameters, or is bidirectional and pools over the time steps like the encoder.
-Seeds are interleaved, with one thread.
+GRU has one direction and its last state, or is bidirectional and pools over the time steps like the
+encoder. Seeds are interleaved, with one thread.
 
 The second part measures a new prediction after one more time step of a single sequence. In the
 encoder every state depends on every time step, so that it processes a whole window again. A
@@ -33,7 +33,7 @@ use_cores(1)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from sizes import in_turns, ratio  # noqa: E402
+from sizes import LAYER, in_turns, ratio  # noqa: E402
 from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 from sklearn.model_selection import StratifiedKFold  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -123,7 +123,7 @@ def search(X, y):
 def train(X, y, X_test, y_test):
     """Fit all models with each seed; return the last GRU and the last Transformer."""
     fits = {
-        "GRU": lambda seed: GRUClassifier(random_state=seed).fit(X, y),
+        "GRU": lambda seed: GRUClassifier(**LAYER, random_state=seed).fit(X, y),
         "GRU, both directions": lambda seed: GRUClassifier(
             bidirectional=True, pooling="max", random_state=seed
         ).fit(X, y),

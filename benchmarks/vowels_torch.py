@@ -70,7 +70,11 @@ def score_torch(model, X, y):
 def fit_skgru(X, y, epochs, seed):
     gru = GRUClassifier(
         HIDDEN,
+        bidirectional=False,
+        pooling="last",
         batch_size=BATCH,
+        learning_rate="constant",
+        warmup_updates=0,
         learning_rate_init=LEARNING_RATE,
         max_grad_norm=MAX_NORM,
         max_iter=epochs,

@@ -33,6 +33,8 @@ from skgru.datasets import load_japanese_vowels
 from skgru.preprocessing import PerTimestep
 
 CELLS = {cell: {"cell": cell} for cell in ("rnn", "mgu", "light_gru", "gru", "cifg", "lstm")}
+# as in the publications: one direction and the last state
+ONE_DIRECTION = {"bidirectional": False, "pooling": "last"}
 COLORS = dict(zip(CELLS, plt.get_cmap("tab10").colors, strict=False))
 
 # %%
@@ -45,7 +47,7 @@ X_test, y_test = load_japanese_vowels(subset="test", return_X_y=True)
 
 pipeline = make_pipeline(
     PerTimestep(StandardScaler()),
-    GRUClassifier(learning_rate="cosine", max_iter=30, random_state=0),
+    GRUClassifier(**ONE_DIRECTION, learning_rate_init=0.01, max_iter=30, random_state=0),
 )
 search = GridSearchCV(
     pipeline,
@@ -78,7 +80,12 @@ def side_by_side(X_train, y_train, X_test, y_test, n_seeds, **parameters):
     for seed in range(n_seeds):
         for cell in CELLS:
             gru = GRUClassifier(
-                64, learning_rate="cosine", random_state=seed, **CELLS[cell], **parameters
+                64,
+                **ONE_DIRECTION,
+                learning_rate_init=0.01,
+                random_state=seed,
+                **CELLS[cell],
+                **parameters,
             )
             start = time.perf_counter()
             gru.fit(X_train, y_train)
@@ -194,7 +201,9 @@ def learn_to_add(run, n_steps, seed):
         **CELLS[cell],
         alpha=0,
         batch_size=16,
+        learning_rate="constant",
         learning_rate_init=learning_rate,
+        warmup_updates=0,
         random_state=seed,
     )
     errors = []

@@ -89,7 +89,11 @@ def bass_for_soprano():
             dropout=0.3,
             recurrent_dropout=0.3,
             batch_size=16,
+            learning_rate="constant",
+            learning_rate_init=0.01,
+            warmup_updates=0,
             early_stopping=True,
+            scoring=None,  # the accuracy over all time steps, as `score`
             max_iter=100,
             random_state=0,
             n_jobs=2,

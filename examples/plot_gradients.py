@@ -32,7 +32,9 @@ from skgru.inspection import GradientFlowDisplay, gate_regimes, gradient_flow, s
 
 
 def untrained(X, y, **parameters):
-    model = GRURegressor(dtype="float64", random_state=0, learning_rate_init=1e-300, **parameters)
+    model = GRURegressor(
+        dtype="float64", random_state=0, learning_rate_init=1e-300, warmup_updates=0, **parameters
+    )
     return model.partial_fit(X[:2], y[:2])
 
 
@@ -126,7 +128,13 @@ for cell in ("rnn", "lstm", "gru"):
     parameters = {"hidden_layer_sizes": 32, "cell": cell, "batch_size": 16, "alpha": 0}
     before = untrained(X_test, y_test, max_grad_norm=0.5, **parameters)
     after = GRURegressor(
-        dtype="float64", random_state=0, learning_rate_init=0.003, max_grad_norm=0.5, **parameters
+        dtype="float64",
+        random_state=0,
+        learning_rate="constant",
+        learning_rate_init=0.003,
+        warmup_updates=0,
+        max_grad_norm=0.5,
+        **parameters,
     )
     for X, y in epochs:
         after.partial_fit(X, y)

@@ -13,9 +13,9 @@ class GradientWarning(UserWarning):
 
 
 class DivergenceWarning(ConvergenceWarning):
-    """Training diverged, and the fit returned to the best weights that it had.
+    """Training diverged, and the fit restored the best weights so far.
 
-    It is a `ConvergenceWarning` of scikit-learn too, so that a filter for that one holds for both.
+    It is a subclass of scikit-learn's `ConvergenceWarning`: a filter for that one applies to both.
     """
 
 
@@ -23,10 +23,10 @@ _shown: set[tuple[str, type[Warning]]] = set()
 
 
 def warn_once(message: str, category: type[Warning]) -> None:
-    """Warn as `warnings.warn` does, but show a text once per process under the default filter.
+    """Warn like `warnings.warn`, but show a text once per process under the default filter.
 
-    Python's memory of what it has shown is lost with every `warnings.catch_warnings`, of which a
-    search has one per fit. Filters that say "always" or "error" hold as they do for any warning.
+    Every `warnings.catch_warnings` resets Python's record of the warnings that were shown, and a
+    search uses one per fit. The filters "always" and "error" work as for any warning.
     """
     shown = (message, category)
     if _action(message, category) in ("default", "module", "once") and shown in _shown:
@@ -36,7 +36,7 @@ def warn_once(message: str, category: type[Warning]) -> None:
 
 
 def _action(message: str, category: type[Warning]) -> str:
-    """Return the action of the first filter that matches, as `warnings` looks it up."""
+    """Return the action of the first matching filter, like `warnings`."""
     for action, pattern, filtered, module, line in warnings.filters:
         if (
             (pattern is None or pattern.match(message))

@@ -98,9 +98,9 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     for the time step with `return_sequences`. The caller owns one `gru_state` per sequence and
     calls `gru_reset` before the first step. The functions allocate nothing and keep no other state.
 
-    With `Patches`, a step is a time step of the sequence, too: a state also holds the patch that
-    the sequence is in. As long as that is not complete, the network reads it on a copy of its
-    state. With `return_sequences`, `out` is then for the newest patch.
+    With `Patches`, a step is still a time step of the sequence, and the state also holds the
+    current patch. While the patch is incomplete, the network processes it on a copy of its state.
+    With `return_sequences`, `out` is the prediction for the newest patch.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Transformers that scale and shift each channel, as numbers."""
+"""Shift and factor of transformers that scale and shift each channel."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`Patches` as nodes of an ONNX graph."""
+"""Export `Patches` as nodes of an ONNX graph."""
 
 import numpy as np
 
@@ -14,17 +14,18 @@ def add_patches(graph: Graph, patches: Patches, x: str, lengths: str) -> tuple[s
     graph : Graph
     patches : Patches
     x : str
-        float32 of shape (n_samples, n_timesteps, n_channels), or (n_samples, n_timesteps *
-        n_channels) if they were fitted on a table.
+        Name of X: float32 of shape (n_samples, n_timesteps, n_channels), or (n_samples,
+        n_timesteps * n_channels) if `patches` was fitted on a table.
     lengths : str
-        int64 of shape (n_samples,), or "" if all sequences have all time steps.
+        Name of the lengths: int64 of shape (n_samples,), or "" if there is no padding.
 
     Returns
     -------
     x : str
-        Patches in the form of x; those after the last one of a sequence repeat its last step.
+        Name of the patches, with as many dimensions as x. Patches after the last one of a sequence
+        repeat its last time step.
     lengths : str
-        Number of patches of each sequence, or "".
+        Name of the number of patches per sequence, or "".
     """
     size, stride = patches.size_, patches.stride_
     if patches._fitted_on_table:
@@ -36,7 +37,7 @@ def add_patches(graph: Graph, patches: Patches, x: str, lengths: str) -> tuple[s
     steps = graph.add("Add", graph.add("Unsqueeze", firsts, one[np.newaxis]), np.arange(size))
     last = graph.add("Sub", lengths or n_steps, one)
     if lengths:
-        # a row of steps for each sequence: (n_samples, n_patches, size, 1)
+        # indices of the time steps per sequence: (n_samples, n_patches, size, 1)
         last = graph.add("Unsqueeze", last, np.array([1, 2]))
         steps = graph.add("Unsqueeze", graph.add("Min", steps, last), np.array([3]))
         read = graph.add("GatherND", x, steps, batch_dims=1)
@@ -51,6 +52,6 @@ def add_patches(graph: Graph, patches: Patches, x: str, lengths: str) -> tuple[s
 def _add_count(graph: Graph, lengths: str, size: int, stride: int) -> str:
     """Count the patches of sequences: 1 + ⌈max(length - size, 0) / stride⌉."""
     beyond = graph.add("Max", graph.add("Sub", lengths, np.array(size)), np.array(0))
-    # the division of integers truncates
+    # ONNX truncates the division of integers
     strides = graph.add("Div", graph.add("Add", beyond, np.array(stride - 1)), np.array(stride))
     return graph.add("Add", strides, np.array(1))

@@ -77,7 +77,7 @@ def register_skl2onnx() -> None:
     update_registered_converter(
         Patches, "SkgruPatches", _set_types_of_patches, _convert_patches, parser=_parse_steps
     )
-    # no converter is reached, as its types are asked for first
+    # its types are requested before the converter runs, which raises
     update_registered_converter(PerSequence, "SkgruPerSequence", _refuse_sequences, _convert)
 
 
@@ -153,7 +153,7 @@ def _begin(scope: Any, operator: Any, container: Any) -> tuple[Graph, str, str]:
 
 
 def _add_nodes(graph: Graph, scope: Any, container: Any) -> None:
-    """Add a graph to skl2onnx's."""
+    """Add the nodes and constants of a graph to that of skl2onnx."""
     from onnx import numpy_helper
 
     for name, array in graph.constants.items():
@@ -172,7 +172,7 @@ def _add_nodes(graph: Graph, scope: Any, container: Any) -> None:
 
 
 def _parse_steps(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
-    """Declare the inputs and outputs; lengths, if any, go beside the transformed sequences."""
+    """Declare the inputs and outputs: the transformed sequences, and lengths if there are any."""
     from skl2onnx.common.data_types import FloatTensorType
 
     operator = scope.declare_local_operator(f"Skgru{type(model).__name__}", model)
