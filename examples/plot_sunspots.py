@@ -114,7 +114,7 @@ print(f"  one GRU alone            {min(alone):6.2f} to {max(alone):.2f}")
 
 # %%
 # A recursive forecast continues the series beyond its end: forecasts become inputs.
-beyond = recursive_forecast(gru, sunspots.series, steps=12, window=WINDOW)
+beyond = recursive_forecast(gru, sunspots.series, steps=12, window=WINDOW, horizon=HORIZON)
 
 figure, axes = plt.subplots(figsize=(11, 4.5), layout="constrained")
 test_years = years[-len(X_test) :]

@@ -1,5 +1,6 @@
 """Checks of parameters against each other, against the kernels, and against a fitted model."""
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +11,7 @@ from skgru._validation import GivenValidation
 from skgru.kernels import kernels_for
 from skgru.model.network import Architecture, Network
 from skgru.outputs import Outputs
+from skgru.sequences import short
 
 
 def check_combinations(estimator: Any, validation: GivenValidation, *, incremental: bool) -> None:
@@ -81,12 +83,16 @@ def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architec
         If its parameters describe none.
     """
     sizes = estimator.hidden_layer_sizes
-    sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-    if not sizes or not all(isinstance(n, Integral) and n >= 1 for n in sizes):
+    if isinstance(sizes, Integral):
+        sizes = (sizes,)
+    # layers have an order, which sets and dicts have not
+    ordered = isinstance(sizes, Sequence) or (isinstance(sizes, np.ndarray) and sizes.ndim == 1)
+    if not ordered or not len(sizes) or not all(map(_is_size, sizes)):
         raise ValueError(
             f"hidden_layer_sizes must be one or more integers >= 1, got "
-            f"{estimator.hidden_layer_sizes!r}."
+            f"{short(estimator.hidden_layer_sizes)}."
         )
+    sizes = tuple(int(n) for n in sizes)
     architecture = Architecture(
         n_channels=n_channels,
         hidden_layer_sizes=sizes,
@@ -114,6 +120,10 @@ def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architec
             '"light_gru".'
         )
     return architecture
+
+
+def _is_size(n: Any) -> bool:
+    return isinstance(n, Integral) and not isinstance(n, bool) and n >= 1
 
 
 def check_same_model(

@@ -78,6 +78,7 @@ def validation_score(
         # a view of the estimator that is being fitted, which is not touched
         fitted = object.__new__(type(estimator))
         vars(fitted).update(vars(estimator), _network=network)
+        vars(fitted).pop("feature_names_in_", None)  # the sequences have lost their names
         return check_scoring(fitted, scoring)(fitted, X, y, **weights)
 
     return score

@@ -1,34 +1,37 @@
 """Convert long data frames to sequences, and predictions to data frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skgru.sequences import ragged_items
+from skgru.sequences import ragged_items, short
 
 
 def sequences_from_frame(
     frame: Any,
-    by: str | list[str],
+    by: str | Sequence[str],
     order: str | None = None,
-    columns: str | list[str] | None = None,
+    *,
+    columns: str | Sequence[str],
 ) -> tuple[list[np.ndarray], Any]:
     """Split a long data frame, with one row per time step, into sequences.
 
     Parameters
     ----------
     frame : DataFrame
-        A pandas or polars data frame, or one of another library that narwhals supports.
-    by : str or list of str
+        A pandas or polars data frame, or one of another library that narwhals supports, in memory.
+    by : str or sequence of str
         Column or columns that identify the sequence of each row.
     order : str, default=None
         Column (a time or a number) that sorts the time steps within a sequence. If None, the rows
         of each sequence keep their order.
-    columns : str or list of str, default=None
-        Columns that become the channels, in this order. If None, all columns but `by` and `order`.
+    columns : str or sequence of str
+        Columns that become the channels, in this order: a name, or several in a list, an array, an
+        Index or a Series. There is no default, because the frame may also hold the target.
 
     Returns
     -------
@@ -36,13 +39,14 @@ def sequences_from_frame(
         The sequences, sorted by their ids as pandas' `groupby` sorts them. The dtype is float32 if
         all columns are float32, and float64 otherwise. Missing values are NaN.
     ids : Series or DataFrame
-        The values of ``frame[by]`` for each sequence: a Series if `by` is a string, a DataFrame if
-        it is a list.
+        The values of ``frame[by]`` for each sequence: a Series if `by` is a string, a DataFrame
+        otherwise.
 
     Raises
     ------
     TypeError
-        If `frame` is not a data frame, or is a lazy one.
+        If `frame` is not a data frame, or is a lazy one, or if `by` or `columns` is neither a
+        string nor a sequence of strings.
     ValueError
         If a column does not exist, if `frame` has no rows, if a value of `by` or `order` is
         missing, if a value of `order` occurs twice in a sequence, or if a channel is not numeric.
@@ -64,7 +68,7 @@ def sequences_from_frame(
     >>> frame = pd.DataFrame(
     ...     {"engine": [7, 4, 4, 7, 4], "cycle": [1, 2, 1, 2, 3], "heat": [0.5, 0.1, 0.0, 0.6, 0.2]}
     ... )
-    >>> X, ids = sequences_from_frame(frame, by="engine", order="cycle")
+    >>> X, ids = sequences_from_frame(frame, by="engine", order="cycle", columns="heat")
     >>> [x.ravel().tolist() for x in X]
     [[0.0, 0.1, 0.2], [0.5, 0.6]]
     >>> ids.tolist()
@@ -72,27 +76,27 @@ def sequences_from_frame(
     """
     nw = _narwhals()
     grouped = _group(frame, by, order)
-    if columns is None:
-        columns = [name for name in grouped.frame.columns if name not in {*grouped.by, order}]
-        if not columns:
-            raise ValueError("frame has no channels: all of its columns are in by or order.")
-    channels = grouped.frame.select(_names(columns, grouped.frame))
+    channels = grouped.frame.select(_names(columns, grouped.frame, "columns"))
     for name, dtype in channels.schema.items():
         if not (dtype.is_numeric() or dtype == nw.Boolean):
             raise ValueError(
-                f"Column {name!r} is of dtype {dtype}; channels are numbers. Encode it, or leave "
-                "it out of `columns`."
+                f"Column {short(name)} is of dtype {dtype}; channels are numbers. Encode it, or "
+                "leave it out of `columns`."
             )
     single = all(dtype == nw.Float32 for dtype in channels.schema.values())
-    numbers = channels.select(nw.all().cast(nw.Float32 if single else nw.Float64)).to_numpy()
-    ids = grouped.ids if isinstance(by, list | tuple) else grouped.ids[by]
+    # one by one: of columns of several dtypes with missing values, pandas makes one of objects
+    channels = channels.select(nw.all().cast(nw.Float32 if single else nw.Float64))
+    dtype = np.float32 if single else np.float64
+    numbers = np.column_stack([channels[name].to_numpy() for name in channels.columns])
+    numbers = np.ascontiguousarray(numbers, dtype=dtype)
+    ids = grouped.ids[by] if isinstance(by, str) else grouped.ids
     return grouped.split(numbers), ids.to_native()
 
 
 def labels_from_frame(
     frame: Any,
-    columns: str | list[str],
-    by: str | list[str],
+    columns: str | Sequence[str],
+    by: str | Sequence[str],
     order: str | None = None,
     *,
     per_step: bool = False,
@@ -103,9 +107,9 @@ def labels_from_frame(
     ----------
     frame : DataFrame
         As for `sequences_from_frame`.
-    columns : str or list of str
+    columns : str or sequence of str
         Column or columns with the labels or numbers to predict.
-    by : str or list of str
+    by : str or sequence of str
         As for `sequences_from_frame`.
     order : str, default=None
         As for `sequences_from_frame`.
@@ -137,7 +141,7 @@ def labels_from_frame(
     """
     grouped = _group(frame, by, order)
     labels = []
-    for name in _names(columns, grouped.frame):
+    for name in _names(columns, grouped.frame, "columns"):
         values = np.take(grouped.frame[name].to_numpy(), grouped.rows)
         missing = _missing(grouped.frame[name])[grouped.rows]
         if values.dtype == object:
@@ -149,19 +153,19 @@ def labels_from_frame(
                 row = np.argmax(differ)
                 one, other = values[row : row + 2].tolist()
                 raise ValueError(
-                    f"Column {name!r} is both {one!r} and {other!r} in the sequence "
+                    f"Column {short(name)} is both {short(one)} and {short(other)} in the sequence "
                     f"{grouped.describe(row)}; per_step=True returns one label per time step."
                 )
             values = values[grouped.starts]
         labels.append(values)
-    y = labels[0] if not isinstance(columns, list | tuple) else np.column_stack(labels)
+    y = labels[0] if isinstance(columns, str) else np.column_stack(labels)
     return np.split(y, grouped.starts[1:]) if per_step else y
 
 
 def predictions_to_frame(
     predictions: ArrayLike | list[np.ndarray],
     frame: Any,
-    by: str | list[str],
+    by: str | Sequence[str],
     order: str | None = None,
     *,
     names: str | Sequence[str] = "prediction",
@@ -176,7 +180,7 @@ def predictions_to_frame(
         shape (n_timesteps_i,) or (n_timesteps_i, k).
     frame : DataFrame
         As for `sequences_from_frame`.
-    by : str or list of str
+    by : str or sequence of str
         As for `sequences_from_frame`.
     order : str, default=None
         As for `sequences_from_frame`.
@@ -275,29 +279,34 @@ class _Grouped(NamedTuple):
     def describe(self, position: int) -> str:
         """Name the sequence of an entry of `rows`, for error messages."""
         row = int(self.rows[position])
-        return ", ".join(f"{name}={_entry(self.frame[name], row)!r}" for name in self.by)
+        entries = [f"{name:.40}={short(_entry(self.frame[name], row))}" for name in self.by]
+        return ", ".join(entries[:4] + ["…"] * (len(entries) > 4))
 
 
-def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
+def _group(frame: Any, by: str | Sequence[str], order: str | None) -> _Grouped:
     """Sort the rows of a frame by sequence and step."""
     nw = _narwhals()
-    frame = nw.from_native(frame, eager_only=True)
+    frame = _in_memory(frame)
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
         raise ValueError(
-            f"frame has a column {odd[0]!r}, whose name is no string; frame.rename(columns=str) "
-            "makes it one."
+            f"frame has a column {short(odd[0])}, whose name is no string; "
+            "frame.rename(columns=str) makes it one."
         )
-    keys = _names(by, frame)
-    steps = [] if order is None else _names(order, frame)
+    keys = _names(by, frame, "by")
+    if not isinstance(order, str | None):
+        raise TypeError(f"order must be the name of one column, got {short(order)}.")
+    steps = [] if order is None else _names(order, frame, "order")
+    if order in keys:
+        raise ValueError(f"Column {short(order)} is in by and is order; a sequence would be a row.")
     if not len(frame):
         raise ValueError("frame has no rows.")
     for name in keys + steps:
         missing = _missing(frame[name])
         if missing.any():
             raise ValueError(
-                f"Column {name!r} is missing in {missing.sum()} of {len(frame)} rows, the first of "
-                f"them row {np.argmax(missing)}; each needs one."
+                f"Column {short(name)} is missing in {missing.sum()} of {len(frame)} rows, the "
+                f"first of them row {np.argmax(missing)}; each needs one."
             )
     # sorting is not stable in every library; with the row number as the last key, it is
     row = nw.generate_temporary_column_name(8, frame.columns)
@@ -310,8 +319,8 @@ def _group(frame: Any, by: str | list[str], order: str | None) -> _Grouped:
         if twice.any():
             first = int(np.argmax(twice))
             raise ValueError(
-                f"Column {order!r} is {_entry(ordered[order], first)!r} twice in the sequence "
-                f"{grouped.describe(first)}: in rows {grouped.rows[first]} and "
+                f"Column {short(order)} is {short(_entry(ordered[order], first))} twice in the "
+                f"sequence {grouped.describe(first)}: in rows {grouped.rows[first]} and "
                 f"{grouped.rows[first + 1]}."
             )
     return grouped
@@ -328,14 +337,45 @@ def _narwhals() -> ModuleType:
     return narwhals
 
 
-def _names(columns: str | list[str], frame: Any) -> list[str]:
-    """Return column names as a list; raise if the data frame lacks one of them."""
-    names = list(columns) if isinstance(columns, list | tuple) else [columns]
+def _in_memory(frame: Any) -> Any:
+    """Return the frame as narwhals' DataFrame."""
+    nw = _narwhals()
+    with suppress(TypeError):  # whose message may hold all of the data
+        frame = nw.from_native(frame)
+    if isinstance(frame, nw.DataFrame):
+        return frame
+    if not isinstance(frame, nw.LazyFrame):
+        raise TypeError(
+            f"frame must be a DataFrame of pandas, polars or another library that narwhals knows, "
+            f"got a {type(frame).__name__}."
+        )
+    native = frame.to_native()
+    remedies = ("collect", "compute", "pl", "to_pandas", "toPandas")
+    remedy = next((f"; frame.{name}() reads it" for name in remedies if hasattr(native, name)), "")
+    raise TypeError(f"frame is a {type(native).__name__}, whose rows are not in memory{remedy}.")
+
+
+def _names(columns: str | Sequence[str], frame: Any, argument: str) -> list[str]:
+    """Return columns as a list, all of which the frame must have."""
+    if isinstance(columns, str):
+        names = [columns]
+    elif isinstance(columns, Iterable) and not isinstance(columns, Set | Mapping | bytes):
+        names = list(columns)
+    else:
+        names = [columns]
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise TypeError(
+            f"{argument} must be the name of a column, or several in a list, an array, an Index or "
+            f"a Series; got {short(odd[0])}."
+        )
     absent = [name for name in names if name not in frame.columns]
     if absent:
-        raise ValueError(f"frame has no column {absent[0]!r}; it has {frame.columns}.")
+        raise ValueError(
+            f"frame has no column {short(absent[0])}; it has {short(list(frame.columns))}."
+        )
     if len(set(names)) < len(names) or not names:
-        raise ValueError(f"Expected one or more different columns, got {names}.")
+        raise ValueError(f"{argument} must be one or more different columns, got {short(names)}.")
     return names
 
 
@@ -362,8 +402,10 @@ def _prediction_names(names: str | Sequence[str], values: np.ndarray, result: An
         names = [names] if n_columns == 1 else [f"{names}{i}" for i in range(n_columns)]
     names = [str(name) for name in names]
     if len(names) != n_columns:
-        raise ValueError(f"There are {n_columns} columns of predictions, but the names {names}.")
+        raise ValueError(
+            f"There are {n_columns} columns of predictions, but the names {short(names)}."
+        )
     taken = [name for name in names if name in result.columns]
     if taken:
-        raise ValueError(f"The name {taken[0]!r} of predictions is a column of by or order.")
+        raise ValueError(f"The name {short(taken[0])} of predictions is a column of by or order.")
     return names

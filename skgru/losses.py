@@ -67,6 +67,10 @@ class Multinomial:
         """Return the loss of each row, of shape (n_rows,)."""
         return self._loss.loss(y[:, 0].copy(), outputs)
 
+    def minimum(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the mean loss of predictions that are all right and certain."""
+        return 0.0
+
     def best_constant(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the outputs of the best constant prediction: logarithms of the class shares.
 
@@ -127,6 +131,11 @@ class Elementwise:
             ones, total = weights @ y + weights.mean(), weights.sum() + 2 * weights.mean()
             return np.log(ones / (total - ones))
         return np.array([self._loss.fit_intercept_only(column, weights) for column in y.T.copy()])
+
+    def minimum(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the mean loss of predictions that are all equal to y."""
+        constants = self._loss.constant_to_optimal_zero(y.ravel()).reshape(y.shape)
+        return -float(np.average(constants.mean(axis=1), weights=weights))
 
     @property
     def inverse_link(self) -> str:
@@ -200,6 +209,10 @@ class Pinball:
         columns = outputs.reshape(-1, len(self._losses))
         values = [loss.loss(y.ravel(), columns[:, i].copy()) for i, loss in enumerate(self._losses)]
         return np.mean(values, axis=0).reshape(len(y), -1).mean(axis=1)
+
+    def minimum(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the mean loss of predictions that are all equal to y."""
+        return 0.0
 
     def best_constant(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the quantiles of each target, in the order of the outputs."""

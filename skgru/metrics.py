@@ -1,76 +1,98 @@
-"""Score predictions at every time step with scikit-learn's metrics."""
+"""Score predictions at every time step with scikit-learn's metrics and scorers."""
 
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import get_scorer
+from sklearn.base import is_classifier
+from sklearn.metrics import get_scorer, make_scorer
+from sklearn.metrics._scorer import _BaseScorer, _cached_call, _Scorer
+from sklearn.utils import get_tags
+from sklearn.utils.validation import _check_response_method
 
+from skgru.sequences import read
 from skgru.sequences.targets import known_labels, missing_labels
 
 
-class StepScorer:
+class StepScorer(_Scorer):
     """Scorer that applies a metric to the time steps of all sequences; see `step_scorer`.
+
+    Like other scorers of scikit-learn it is called as
+    ``scorer(estimator, X, y, sample_weight=None)``. The estimator predicts at every time step, or
+    is a pipeline or a search that ends in such an estimator. y holds one target per time step, in
+    any form that `fit` accepts; missing ones are ignored. `sample_weight` holds one weight per
+    sequence, or one per time step in any form that y may have. Higher scores are better.
 
     Parameters
     ----------
     score_func : callable
+        ``score_func(y_true, y_pred, **kwargs)``.
     sign : {1, -1}
-    response_method : str
     kwargs : dict
+    response_method : str or tuple of str
     """
 
-    def __init__(
-        self, score_func: Callable[..., float], sign: int, response_method: str, kwargs: dict
-    ):
-        self._score_func = score_func
-        self._sign = sign
-        self._response_method = response_method
-        self._kwargs = kwargs
-
-    def __call__(
-        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    def _score(
+        self, method_caller: Any, estimator: Any, X: Any, y_true: ArrayLike, **kwargs: Any
     ) -> float:
-        """Score the predictions for X.
-
-        Parameters
-        ----------
-        estimator : estimator
-            An estimator that predicts at every time step, or a pipeline that ends in one.
-        X : array-like
-            Sequences.
-        y : array-like
-            One target per time step, in any form that `fit` accepts. Missing ones are ignored.
-        sample_weight : array-like, default=None
-            One weight per sequence, or one per time step in any form that y may have.
-
-        Returns
-        -------
-        score : float
-            The score; higher is better.
-
-        Raises
-        ------
-        ValueError
-            If the number of targets differs from the number of predictions.
-        """
-        predictions = getattr(estimator, self._response_method)(X)
-        y, predictions, weights = flatten_steps(y, predictions, sample_weight)
-        if self._response_method == "predict_proba" and predictions.shape[1:] == (2,):
-            # scikit-learn's scorers pass the second of two classes too
-            predictions = predictions[:, 1]
-        weights = {} if weights is None else {"sample_weight": weights}
-        return self._sign * self._score_func(y, predictions, **weights, **self._kwargs)
+        """Score the time steps as scikit-learn scores samples."""
+        method = _check_response_method(estimator, self._response_method).__name__
+        weights = kwargs.pop("sample_weight", None)
+        y, response, weights = flatten_steps(y_true, getattr(estimator, method)(X), weights)
+        if weights is not None:
+            kwargs["sample_weight"] = weights
+        steps = _Steps(estimator, method, response, y)
+        return super()._score(partial(_cached_call, None), steps, response, y, **kwargs)
 
     def __repr__(self) -> str:
-        return f"step_scorer({self._score_func.__name__})"
+        return super().__repr__().replace("make_scorer", "step_scorer", 1)
+
+
+class _Steps:
+    """Present valid time steps to scikit-learn's scorers as samples.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator of sequences.
+    method : str
+        Name of the only method.
+    response : ndarray of shape (n_known,) or (n_known, k)
+        Result of the method.
+    y : ndarray of shape (n_known,) or (n_known, k)
+    """
+
+    def __init__(self, estimator: Any, method: str, response: np.ndarray, y: np.ndarray):
+        self._estimator = estimator
+        if is_classifier(estimator):
+            # for a multilabel indicator, the classes of each label, as in scikit-learn's forests
+            several = y.ndim == 2
+            self.classes_ = y.shape[1] * [np.array([0, 1])] if several else estimator.classes_
+            kinds = np.asarray(self.classes_).dtype.kind, response.dtype.kind
+            if method == "predict" and kinds[1] == "f" and kinds[0] in "biu":
+                # NaN in the padding turned the labels into floating-point numbers
+                response = response.astype(np.asarray(self.classes_).dtype)
+
+        def respond(X: Any) -> np.ndarray:
+            return response
+
+        respond.__name__ = method  # scikit-learn looks methods up by this name
+        setattr(self, method, respond)
+
+    def __sklearn_tags__(self) -> Any:
+        return get_tags(self._estimator)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
 
 def step_scorer(
-    scoring: str | Callable[..., float],
+    scoring: str | Callable[..., Any],
     *,
-    response_method: str = "predict",
+    response_method: str | tuple[str, ...] | None = None,
     greater_is_better: bool = True,
     **kwargs: Any,
 ) -> StepScorer:
@@ -83,24 +105,35 @@ def step_scorer(
     Parameters
     ----------
     scoring : str or callable
-        Name of a scikit-learn scorer, such as "accuracy" or "neg_mean_absolute_error", or a metric
-        ``score_func(y_true, y_pred, **kwargs)``.
-    response_method : {"predict", "predict_proba", "predict_log_proba"}, default="predict"
-        Method whose result the metric compares with y. Ignored if `scoring` is a name.
+        Name of a scikit-learn scorer, such as "f1" or "neg_mean_absolute_error"; a scorer made by
+        `make_scorer` or `get_scorer`; or a metric ``score_func(y_true, y_pred, **kwargs)``.
+    response_method : str or tuple of str, default=None
+        Method whose result a metric compares with y, as in `make_scorer`. None means "predict".
+        Only for metrics: names and scorers have their own.
     greater_is_better : bool, default=True
-        Whether the metric is a score, and not a loss. Ignored if `scoring` is a name.
+        Whether a metric is a score, and not a loss. Only for metrics.
     **kwargs
-        Keyword arguments of the metric.
+        Keyword arguments of the metric, such as ``pos_label="yes"`` or ``average="macro"``. They
+        take precedence over those of a scorer.
 
     Returns
     -------
     StepScorer
-        A callable ``scorer(estimator, X, y, sample_weight=None)``.
+        A callable ``scorer(estimator, X, y, sample_weight=None)``, as `make_scorer` returns.
 
     Raises
     ------
     ValueError
-        If scikit-learn has no scorer with this name.
+        If scikit-learn has no scorer with this name, or if `response_method` or
+        `greater_is_better` is passed with a scorer.
+    TypeError
+        If `scoring` is neither a name, nor a scorer, nor a metric.
+
+    Notes
+    -----
+    The score is the metric over the valid time steps of all sequences: those that are not padding
+    and whose target is not missing. The predictions determine where each sequence ends; entries of
+    y after the end are ignored.
 
     Examples
     --------
@@ -119,33 +152,49 @@ def step_scorer(
     True
     """
     if isinstance(scoring, str):
-        scorer = get_scorer(scoring)
-        method = scorer._response_method
-        method = method if isinstance(method, str) else _first_known(method)
-        return StepScorer(scorer._score_func, scorer._sign, method, {**scorer._kwargs, **kwargs})
-    return StepScorer(scoring, 1 if greater_is_better else -1, response_method, kwargs)
-
-
-def _first_known(methods: tuple[str, ...]) -> str:
-    """Return the first of a scorer's methods that the estimators have."""
-    return next(m for m in methods if m in ("predict_proba", "predict"))
+        scoring = get_scorer(scoring)
+    if isinstance(scoring, _BaseScorer):
+        if not isinstance(scoring, _Scorer):
+            raise TypeError(
+                f"step_scorer does not accept a {type(scoring).__name__}; pass a metric."
+            )
+        if response_method is not None or not greater_is_better:
+            raise ValueError(
+                "scoring is a scorer, which has its own response_method and sign. To choose them, "
+                "pass a metric such as sklearn.metrics.f1_score."
+            )
+        scorer = copy(scoring)
+    elif callable(scoring) and not hasattr(scoring, "fit"):
+        scorer = make_scorer(
+            scoring,
+            response_method="predict" if response_method is None else response_method,
+            greater_is_better=greater_is_better,
+        )
+    else:
+        raise TypeError(
+            "scoring must be the name of a scorer, a scorer or a metric, got a "
+            f"{type(scoring).__name__}. For several metrics, make a dict of step scorers."
+        )
+    made = StepScorer.__new__(StepScorer)
+    vars(made).update(vars(scorer), _kwargs={**scorer._kwargs, **kwargs})
+    return made
 
 
 def flatten_steps(
     y: ArrayLike, predictions: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Concatenate the targets and predictions of all time steps, for any metric.
+    """Concatenate the targets and predictions of all valid time steps, for any metric.
 
     Parameters
     ----------
     y : array-like
         Targets of shape (n_samples, n_timesteps[, k]), or a list of arrays of shape
-        (n_timesteps_i[, k]).
+        (n_timesteps_i[, k]). NaN and None mark missing targets.
     predictions : array-like
-        Predictions in either of these forms. Where the targets of a sequence end before its
-        predictions, the remaining predictions are ignored as padding.
+        Predictions in either of these forms. They determine where each sequence ends: time steps
+        at the end of a row of an array are padding if they are NaN or None.
     sample_weight : array-like, default=None
-        One weight per sequence, or one per time step.
+        One weight per sequence, or one per time step in any form that y may have.
 
     Returns
     -------
@@ -156,30 +205,59 @@ def flatten_steps(
     Raises
     ------
     ValueError
-        If the numbers of sequences differ, or if a known target has no prediction.
+        If the numbers of sequences or of time steps differ, or if all targets are missing.
     """
-    if len(y) != len(predictions):
-        raise ValueError(f"y has {len(y)} sequences, the predictions are for {len(predictions)}.")
-    if sample_weight is not None and len(sample_weight) != len(y):
-        raise ValueError(f"sample_weight has {len(sample_weight)} entries for {len(y)} sequences.")
-    parts: tuple[list, list, list] = ([], [], [])
-    for i, (target, prediction) in enumerate(zip(y, predictions, strict=True)):
-        target, prediction = np.asarray(target), np.asarray(prediction)
-        if not target.ndim or not prediction.ndim:
+    targets, padded = _sequences_of(y, "y")
+    responses, padded_responses = _sequences_of(predictions, "predictions")
+    if len(targets) != len(responses):
+        raise ValueError(
+            f"y has {len(targets)} sequences, the predictions are for {len(responses)}."
+        )
+    weights = None
+    if sample_weight is not None:
+        weights, _ = _sequences_of(sample_weight, "sample_weight")
+    if weights is not None and len(weights) != len(targets):
+        raise ValueError(f"sample_weight has {len(weights)} entries for {len(targets)} sequences.")
+    rows: tuple[list, list, list] = ([], [], [])
+    for i, (target, response) in enumerate(zip(targets, responses, strict=True)):
+        if not target.ndim or not response.ndim:
             raise ValueError(
-                f"y[{i}] has shape {target.shape} and its prediction {prediction.shape}; a step "
+                f"y[{i}] has shape {target.shape} and its prediction {response.shape}; a step "
                 "scorer needs both for every time step, as of return_sequences=True."
             )
-        n_steps = min(len(target), len(prediction))
-        if not missing_labels(target[n_steps:]).all():
-            raise ValueError(
-                f"y[{i}] has {len(target)} steps, its prediction has {len(prediction)}."
-            )
+        n_steps = _length(response) if padded_responses else len(response)
+        # as in `fit`, a padded y for a list of sequences is as long as the longest of them, and one
+        # for an array has the time steps of the array
+        padding = padded and (not padded_responses or len(target) == len(response))
+        surplus = target[n_steps:]
+        if len(target) < n_steps or not (padding or missing_labels(surplus).all()):
+            raise ValueError(f"y[{i}] has {len(target)} steps, its prediction has {n_steps}.")
         known = np.flatnonzero(~missing_labels(target[:n_steps]))
-        parts[0].append(target[known])
-        parts[1].append(prediction[known])
-        if sample_weight is not None:
-            weight = np.asarray(sample_weight[i])
-            parts[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
-    targets, predicted, weights = (np.concatenate(p) if p else None for p in parts)
-    return known_labels(targets, ...), known_labels(predicted, ...), weights
+        rows[0].append(target[known])
+        rows[1].append(response[known])
+        if weights is not None:
+            weight = weights[i]
+            if weight.ndim and len(weight) < n_steps:
+                raise ValueError(
+                    f"sample_weight[{i}] has {len(weight)} steps, the prediction {n_steps}."
+                )
+            rows[2].append(weight[known] if weight.ndim else np.full(len(known), weight))
+    flat, predicted, weights = (np.concatenate(r) if r else None for r in rows)
+    if not len(flat):
+        raise ValueError("No step of y is valid: all targets are missing (NaN or None).")
+    flat, predicted = known_labels(flat, ...), known_labels(predicted, ...)
+    if flat.ndim == 2 and flat.shape[1] == 1:  # one output, in a column
+        flat = flat[:, 0]
+    return flat, predicted, weights
+
+
+def _sequences_of(values: Any, name: str) -> tuple[list[np.ndarray], bool]:
+    """Return one array per sequence, and whether they are the rows of a single array."""
+    data = read(values, name, masked_as_missing=True)
+    return (data, False) if isinstance(data, list) else (list(map(np.asarray, data)), True)
+
+
+def _length(response: np.ndarray) -> int:
+    """Count the time steps before the padding at the end."""
+    valid = np.flatnonzero(~missing_labels(response))
+    return int(valid[-1]) + 1 if len(valid) else 0

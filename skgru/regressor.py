@@ -38,8 +38,9 @@ class GRURegressor(RegressorMixin, BaseGRU):
     states into one or more numbers. The loss is minimized by backpropagation through time.
     Sequences may differ in length.
 
-    Scale around it: the channels of X before it in a pipeline (`PerTimestep`), y by
-    scikit-learn's `TransformedTargetRegressor`.
+    Scale the channels of X before it in a pipeline (`PerTimestep`), and y by
+    `skgru.forecasting.ScaledTargetRegressor`, which undoes the scaling for every loss, several
+    quantiles and time steps included.
 
     Parameters
     ----------

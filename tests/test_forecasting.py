@@ -113,9 +113,10 @@ def wave():
 @pytest.mark.parametrize("horizon", [1, 4, 7, 30])
 def test_forecast_continues_a_linear_recurrence(wave, horizon):
     model = LinearRegression().fit(*sliding_windows(wave[:40], 2, horizon))
-    forecast = recursive_forecast(model, wave[:40], 20, window=2)
+    forecast = recursive_forecast(model, wave[:40], 20, window=2, horizon=horizon)
     np.testing.assert_allclose(forecast, wave[40:], atol=1e-9)
-    np.testing.assert_array_equal(recursive_forecast(model, wave[38:40], 20), forecast)
+    same = recursive_forecast(model, wave[38:40], 20, horizon=horizon)
+    np.testing.assert_array_equal(same, forecast)
 
 
 def test_forecast_of_channels(wave):
@@ -123,7 +124,7 @@ def test_forecast_of_channels(wave):
     for horizon in (1, 3):  # 20 steps are no multiple of 3
         X, y = sliding_windows(series[:40], 3, horizon)
         flat = make_pipeline(FunctionTransformer(flatten), LinearRegression()).fit(X, y)
-        forecast = recursive_forecast(flat, series[:40], 20, window=3)
+        forecast = recursive_forecast(flat, series[:40], 20, window=3, horizon=horizon)
         np.testing.assert_allclose(forecast, series[40:], atol=1e-9)
 
 
@@ -156,7 +157,7 @@ def test_each_call_uses_the_newest_window(channels):
             return (X[:, -1:] + np.arange(1, 4).reshape(-1, *len(channels) * [1])).reshape(1, -1)
 
     history = np.broadcast_to(np.arange(6.0).reshape(-1, *len(channels) * [1]), (6, *channels))
-    forecast = recursive_forecast(CountOn(), history, 7, window=4)
+    forecast = recursive_forecast(CountOn(), history, 7, window=4, horizon=3)
     assert forecast.shape == (7, *channels)
     firsts = [x.reshape(4, -1)[:, 0].tolist() for x in seen]
     assert firsts == [[2, 3, 4, 5], [5, 6, 7, 8], [8, 9, 10, 11]]
@@ -194,8 +195,14 @@ def test_invalid_forecasts_are_rejected(wave):
         recursive_forecast(model, np.zeros((2, 2, 2, 2)), 3)
     three = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     three.fit(np.zeros((3, 2, 2)), np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="predicts 3 values, which is no multiple of the 2"):
-        recursive_forecast(three, np.zeros((2, 2)), 1)
+    with pytest.raises(
+        ValueError, match="predicts 3 numbers .* horizon=1 and 2 channels .* make 2"
+    ):
+        recursive_forecast(three, np.zeros((2, 2)), 1, horizon=1)
+    with pytest.raises(ValueError, match="horizon == 0"):
+        recursive_forecast(model, wave, 3, horizon=0)
+    with pytest.raises(TypeError, match="horizon must be an instance of int"):
+        recursive_forecast(model, wave, 3, horizon=1.0)
 
 
 # ---- several series ------------------------------------------------------------------------------
@@ -229,7 +236,11 @@ def test_forms_of_several_series():
             np.testing.assert_array_equal(part, like)
     # nested lists of one length are the time steps of one series, as in X
     assert sliding_windows(array[0].tolist(), 4)[0].shape == (4, 4, 2)
-    assert sliding_windows([[1, 2, 3], [4, 5]], 1)[0].tolist() == [[1], [2], [4]]
+    # and of different lengths they do not turn into several series
+    with pytest.raises(ValueError, match=r"different lengths is no series.*np.asarray\(one\)"):
+        sliding_windows([[1, 2, 3], [4, 5]], 1)
+    ragged = [np.array([1, 2, 3]), [4, 5]]
+    assert sliding_windows(ragged, 1)[0].tolist() == [[1], [2], [4]]
     assert sliding_windows([one.astype("float32") for one in array], 4)[0].dtype == np.float32
 
 
@@ -237,14 +248,15 @@ def test_forecast_of_several_series_equals_that_of_each(wave):
     several = [wave[:40], 3 * wave[5:20], wave[:6]]
     for horizon in (1, 3):
         model = LinearRegression().fit(*sliding_windows(wave[:40], 2, horizon))
-        forecast = recursive_forecast(model, several, 10, window=2)
+        forecast = recursive_forecast(model, several, 10, window=2, horizon=horizon)
         assert forecast.shape == (3, 10)
         for one, history in zip(forecast, several, strict=True):
-            np.testing.assert_allclose(one, recursive_forecast(model, history, 10, window=2))
+            alone = recursive_forecast(model, history, 10, window=2, horizon=horizon)
+            np.testing.assert_allclose(one, alone)
     channels = np.stack([np.column_stack([wave[:40], 2 - wave[:40]])] * 2)
     flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     flat.fit(*sliding_windows(channels, 3))
-    forecast = recursive_forecast(flat, channels, 5, window=3)
+    forecast = recursive_forecast(flat, channels, 5, window=3, horizon=1)
     assert forecast.shape == (2, 5, 2)
     np.testing.assert_allclose(forecast[1], np.column_stack([wave, 2 - wave])[40:45], atol=1e-9)
 
@@ -312,14 +324,15 @@ def test_forecast_uses_future_exog(driven, horizon, as_channel):
         series = series[:, np.newaxis]
     flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     flat.fit(*sliding_windows(series[:60], 5, horizon, exog=exog[:60]))
-    # 18 steps are no multiple of 4: 20 of exog are needed
+    end = 78 if horizon == 1 else 80  # 18 steps are no multiple of 4: 20 of exog are needed
     for window, history in ((5, series[:60]), (None, series[55:60])):
-        known = exog[60 - len(history) : 80]
-        forecast = recursive_forecast(flat, history, 18, window=window, exog=known)
+        known = exog[60 - len(history) : end]
+        forecast = recursive_forecast(flat, history, 18, window=window, exog=known, horizon=horizon)
         np.testing.assert_allclose(forecast, series[60:78], atol=1e-9)
     several = recursive_forecast(
-        flat, [series[:60], series[:50]], 18, window=5, exog=[exog, exog[:70]]
-    )
+        flat, [series[:60], series[:50]], 18, window=5, exog=[exog[:end], exog[: end - 10]],
+        horizon=horizon,
+    )  # fmt: skip
     np.testing.assert_allclose(several[0], series[60:78], atol=1e-9)
     np.testing.assert_allclose(several[1], series[50:68], atol=1e-9)
 
@@ -337,21 +350,22 @@ def test_forecast_with_exog_and_a_gru(driven):
 
 def test_invalid_exog_is_rejected(driven):
     series, exog = driven
-    with pytest.raises(ValueError, match="exog has 70 time steps, series 80; .*same time steps"):
+    with pytest.raises(
+        ValueError, match="exog has 70 time steps; expected exactly 80: those of ser"
+    ):
         sliding_windows(series, 4, exog=exog[:70])
-    with pytest.raises(ValueError, match=r"exog\[1\] has 81 time steps, series\[1\] 80"):
+    with pytest.raises(ValueError, match=r"exog\[1\] has 81 time steps; expected exactly 80"):
         sliding_windows([series, series], 4, exog=[exog, np.zeros(81)])
-    with pytest.raises(ValueError, match="exog holds 1 arrays, series 2 series"):
+    with pytest.raises(ValueError, match="exog holds 1 arrays, but there are 2 series"):
         sliding_windows([series, series], 4, exog=exog)
     with pytest.raises(ValueError, match="exog is nan at time step 2"):
         sliding_windows(series[:3], 1, exog=[0, 0, np.nan])
     flat = make_pipeline(FunctionTransformer(flatten), LinearRegression())
     flat.fit(*sliding_windows(series, 4, 3, exog=exog))
-    with pytest.raises(ValueError, match="exog has 10 time steps, history 80; .* after them"):
-        recursive_forecast(flat, series, 4, window=4, exog=exog[:10])
-    with pytest.raises(ValueError, match="5 time steps beyond history; steps=4, forecast 3 at a "
-                                         "time, needs 6"):  # fmt: skip
-        recursive_forecast(flat, series[:75], 4, window=4, exog=exog)
+    for n_known in (10, 80, 84, 85, 87):
+        message = f"exog has {n_known} time steps; expected exactly 86: those of history, and 6"
+        with pytest.raises(ValueError, match=message):
+            recursive_forecast(flat, series, 4, window=4, horizon=3, exog=np.zeros(n_known))
 
 
 # ---- tables of lags ------------------------------------------------------------------------------

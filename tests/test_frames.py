@@ -44,10 +44,6 @@ def test_sequences_match_groupby(frame):
         np.testing.assert_array_equal(x, group)
         assert x.dtype == np.float64
         assert x.flags.c_contiguous
-    # by default all other columns, in the order of the frame
-    numbers = frame.drop(columns=["maker", "phase"])
-    for x, same in zip(X, sequences_from_frame(numbers, **KEYS)[0], strict=True):
-        np.testing.assert_array_equal(x, same[:, ::-1])
     one, _ = sequences_from_frame(frame, **KEYS, columns="load")
     assert [x.shape for x in one] == [(2, 1), (3, 1), (4, 1)]
     assert one[0].ravel().tolist() == [4, 5]
@@ -68,11 +64,11 @@ def test_the_order_of_rows_matters_only_without_order(frame):
 
 
 def test_ids_of_several_columns(frame):
-    X, ids = sequences_from_frame(frame, ["maker", "engine"], "cycle", ["load"])
+    X, ids = sequences_from_frame(frame, ["maker", "engine"], "cycle", columns=["load"])
     expected = pd.DataFrame({"maker": ["new", "old", "old"], "engine": list("abc")})
     pd.testing.assert_frame_equal(ids, expected, check_dtype=False)
     assert [len(x) for x in X] == [2, 3, 4]
-    X, ids = sequences_from_frame(frame, ["engine"], "cycle", ["load"])
+    X, ids = sequences_from_frame(frame, ["engine"], "cycle", columns=["load"])
     assert list(ids.columns) == ["engine"]
     # neither column alone identifies a sequence
     X, ids = sequences_from_frame(frame, ["phase", "maker"], columns=["load"])
@@ -91,7 +87,7 @@ def test_ids_of_several_columns(frame):
 )
 def test_values_of_channels(values, expected):
     frame = pd.DataFrame({"id": [1, 1, 0], "x": values})
-    X, ids = sequences_from_frame(frame, "id")
+    X, ids = sequences_from_frame(frame, "id", columns="x")
     assert ids.tolist() == [0, 1]
     got = np.concatenate([X[1], X[0]])[:, 0]
     assert got.dtype == expected
@@ -104,14 +100,14 @@ def test_ids_and_times_of_any_dtype():
         "id": pd.Categorical(["v", "u", "v"], categories=["v", "u", "t"]),
         "day": days.tz_localize("Europe/Berlin"), "x": [3.0, 1.0, 2.0],
     })  # fmt: skip
-    X, ids = sequences_from_frame(frame, "id", "day")
+    X, ids = sequences_from_frame(frame, "id", "day", columns="x")
     assert ids.tolist() == ["v", "u"]  # the order of the categories, as in groupby
     assert [x.ravel().tolist() for x in X] == [[2, 3], [1]]
-    X, ids = sequences_from_frame(frame.drop(columns="id"), "day")
+    X, ids = sequences_from_frame(frame, "day", columns="x")
     assert [x.item() for x in X] == [1, 2, 3]
     assert ids.is_monotonic_increasing
     large = pd.DataFrame({"id": [2**60 + 1, 2**60], "x": [1.0, 0.0]})  # equal as floats
-    assert [x.item() for x in sequences_from_frame(large, "id")[0]] == [0, 1]
+    assert [x.item() for x in sequences_from_frame(large, "id", columns="x")[0]] == [0, 1]
 
 
 def test_labels_of_sequences_and_steps(frame):
@@ -160,7 +156,7 @@ def test_predictions_of_sequences(frame):
 
 @pytest.mark.parametrize("order", ["cycle", None])
 def test_predictions_of_steps_align_with_the_rows(frame, order):
-    X, _ = sequences_from_frame(frame, "engine", order, ["load", "heat"])
+    X, _ = sequences_from_frame(frame, "engine", order, columns=["load", "heat"])
     got = predictions_to_frame(X, frame, "engine", order, names=["l", "h"])
     assert list(got.columns) == ["engine", *([] if order is None else [order]), "l", "h"]
     pd.testing.assert_index_equal(got.index, frame.index)
@@ -214,9 +210,15 @@ def test_code_of_the_docs():
         ({}, dict(by="motor"), ValueError, "frame has no column 'motor'; it has"),
         ({}, dict(by="engine", order="time"), ValueError, "no column 'time'"),
         ({}, dict(by="engine", columns=["load", "hot"]), ValueError, "no column 'hot'"),
-        ({}, dict(by=[]), ValueError, "Expected one or more different columns"),
-        ({}, dict(by=["engine", "engine"]), ValueError, "one or more different columns"),
-        ({}, dict(by="engine", order="cycle"), ValueError,
+        ({}, dict(by=[]), ValueError, r"by must be one or more different columns, got \[\]"),
+        ({}, dict(by=["engine", "engine"]), ValueError, "by must be one or more different columns"),
+        ({}, dict(by="engine", columns=[]), ValueError, "columns must be one or more different"),
+        ({}, dict(by=["cycle"], order="cycle"), ValueError, "Column 'cycle' is in by and is order"),
+        ({}, dict(by=3), TypeError, "by must be the name of a column, or several .* got 3"),
+        ({}, dict(by="engine", order=["cycle"]), TypeError, "order must be the name of one column"),
+        ({}, dict(by="engine", columns={"load"}), TypeError, "columns must be the name of a"),
+        ({}, dict(by="engine", columns=["load", 1]), TypeError, "columns must be .*; got 1"),
+        ({}, dict(by="engine", order="cycle", columns=["load", "maker"]), ValueError,
          "Column 'maker' is of dtype .*; channels are numbers"),
         (dict(engine=[np.nan] + 8 * [1.0]), dict(by="engine"), ValueError,
          "Column 'engine' is missing in 1 of 9 rows, the first of them row 0"),
@@ -228,18 +230,17 @@ def test_code_of_the_docs():
 )  # fmt: skip
 def test_invalid_frames_are_rejected(frame, change, arguments, error, message):
     with pytest.raises(error, match=message):
-        sequences_from_frame(frame.assign(**change), **arguments)
+        sequences_from_frame(frame.assign(**change), **{"columns": "load", **arguments})
 
 
 def test_invalid_columns_and_predictions_are_rejected(frame):
     with pytest.raises(ValueError, match="frame has no rows"):
-        sequences_from_frame(frame[:0], **KEYS)
-    with pytest.raises(ValueError, match="frame has no channels"):
-        sequences_from_frame(frame[["engine", "cycle"]], **KEYS)
+        sequences_from_frame(frame[:0], **KEYS, columns="load")
     with pytest.raises(ValueError, match="a column 0, whose name is no string"):
-        sequences_from_frame(frame.rename(columns={"load": 0}), **KEYS)
-    with pytest.raises(TypeError, match="dict"):
-        sequences_from_frame({"engine": [1]}, "engine")
+        sequences_from_frame(frame.rename(columns={"load": 0}), **KEYS, columns="heat")
+    for other in ({"engine": [1]}, [np.zeros(10**5)] * 9, frame["engine"], None):
+        with pytest.raises(TypeError, match="frame must be a DataFrame .* got a"):
+            sequences_from_frame(other, "engine", columns="heat")
     with pytest.raises(ValueError, match="'phase' is both .* in the sequence engine='b'; per_step"):
         labels_from_frame(frame, "phase", **KEYS)
     with pytest.raises(ValueError, match="There are 2 predictions, but 3 sequences"):
@@ -256,4 +257,86 @@ def test_invalid_columns_and_predictions_are_rejected(frame):
 def test_missing_narwhals_raises(frame, monkeypatch):
     monkeypatch.setitem(sys.modules, "narwhals", None)
     with pytest.raises(ModuleNotFoundError, match="pip install narwhals"):
-        sequences_from_frame(frame, **KEYS)
+        sequences_from_frame(frame, **KEYS, columns="heat")
+
+
+def test_a_target_never_becomes_a_channel(frame):
+    """The frame holds what is to be predicted, and the function cannot know what that is."""
+    numbers = frame.assign(left=np.arange(9.0)).drop(columns=["maker", "phase"])
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'columns'"):
+        sequences_from_frame(numbers, "engine", "cycle")
+    with pytest.raises(TypeError, match="columns must be the name of a column, .* got None"):
+        sequences_from_frame(numbers, "engine", "cycle", columns=None)
+    X, _ = sequences_from_frame(numbers, "engine", "cycle", columns=["heat", "load"])
+    y = labels_from_frame(numbers, "left", "engine", "cycle", per_step=True)
+    assert {x.shape[1] for x in X} == {2}
+    for x, target in zip(X, y, strict=True):
+        assert not (x == target[:, np.newaxis]).all(axis=0).any()
+
+
+@pytest.mark.parametrize("form", [pd.Index, np.array, pd.Series, tuple, iter])
+def test_names_in_any_sequence(frame, form):
+    names = ["load", "heat"]
+    expected, _ = sequences_from_frame(frame, **KEYS, columns=names)
+    X, ids = sequences_from_frame(frame, form(["engine"]), "cycle", columns=form(names))
+    y = labels_from_frame(frame, form(names), **KEYS, per_step=True)
+    for x, target, like in zip(X, y, expected, strict=True):
+        np.testing.assert_array_equal(x, like)
+        np.testing.assert_array_equal(target, like)
+    assert isinstance(ids, pd.DataFrame)
+    got = predictions_to_frame(np.zeros(3), frame, form(["engine"]), "cycle")
+    assert list(got.columns) == ["engine", "prediction"]
+
+
+def test_columns_of_several_dtypes_with_missing_values():
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"id": [1, 1, 2], "i": [1, None, 3], "f": [0.5, 1, None]})
+    expected = [[[1, 0.5], [np.nan, 1]], [[3, np.nan]]]
+    for dtypes in (
+        {"i": "int64[pyarrow]", "f": "double[pyarrow]"},
+        {"i": "Int64", "f": "Float32"},
+        {"i": "Int8", "f": "float[pyarrow]"},
+    ):
+        X, _ = sequences_from_frame(frame.astype(dtypes), "id", columns=["i", "f"])
+        for x, like in zip(X, expected, strict=True):
+            np.testing.assert_array_equal(x, like)
+            assert x.dtype == np.float64
+
+
+def test_frames_that_are_not_in_memory():
+    pl = pytest.importorskip("polars")
+    lazy = pl.LazyFrame({"id": [1, 1, 2], "x": [1.0, 2, 3]})
+    for call in (
+        lambda: sequences_from_frame(lazy, "id", columns="x"),
+        lambda: labels_from_frame(lazy, "x", "id"),
+        lambda: predictions_to_frame([0, 1], lazy, "id"),
+    ):
+        with pytest.raises(TypeError, match="frame is a LazyFrame, .* frame.collect"):
+            call()
+    assert len(sequences_from_frame(lazy.collect(), "id", columns="x")[0]) == 2
+
+
+def test_relations_of_duckdb():
+    duckdb = pytest.importorskip("duckdb")
+    relation = duckdb.sql("select 1 as id, 2.0 as x")
+    with pytest.raises(TypeError, match="frame is a DuckDBPyRelation, .* frame.pl"):
+        sequences_from_frame(relation, "id", columns="x")
+
+
+def test_messages_are_short():
+    names = [f"a_rather_long_name_of_a_channel_{i}" * 9 for i in range(60)]
+    wide = pd.DataFrame(np.zeros((2, 60)), columns=names).assign(
+        id=0, text=["x" * 9999, "y" * 9999], key=[None, "z" * 9999]
+    )
+    for call, start in (
+        (lambda: sequences_from_frame(wide, "no" * 999, columns="id"), "frame has no column 'nono"),
+        (lambda: sequences_from_frame(wide, "id", columns=names[:9] * 2), "columns must be"),
+        (lambda: sequences_from_frame(wide, names, columns="text"), "Column 'text' is"),
+        (lambda: labels_from_frame(wide, "text", "id"), "Column 'text' is both 'xxx"),
+        (lambda: sequences_from_frame(wide, "key", columns="id"), "Column 'key' is missing"),
+        (lambda: predictions_to_frame(np.zeros((1, 9)), wide, "id", names=names), "There are 9"),
+        (lambda: sequences_from_frame(wide.assign(t=1), names, "t", columns="id"), "Column 't' is"),
+    ):
+        with pytest.raises(ValueError, match=start) as error:
+            call()
+        assert len(str(error.value)) < 400

@@ -16,6 +16,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skgru.losses import Elementwise, Loss, log_loss
 from skgru.outputs.base import Outputs
+from skgru.sequences import short
 
 # logit of the highest probability that float64 tells apart from 1
 HIGHEST_LOGIT = 36.0
@@ -45,7 +46,7 @@ class Labels(Outputs):
         if len(classes) < 2:
             raise ValueError(
                 f"{caller} needs samples of at least 2 classes in y, got one class: "
-                f"{classes.tolist()}."
+                f"{short(classes.tolist())}."
             )
         return cls(classes)
 
@@ -61,7 +62,10 @@ class Labels(Outputs):
 
     @staticmethod
     def _column(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
+        if (dtype := getattr(y, "dtype", None)) is not None and dtype.kind in "cV":
+            raise ValueError(f"y has dtype {dtype}, of which there are no labels.")
         y = column_or_1d(y, warn=warn)
+        _check_one_type(y)
         assert_all_finite(y, estimator_name=caller, input_name="y")
         check_classification_targets(y)
         return y
@@ -69,10 +73,15 @@ class Labels(Outputs):
     def encode(self, y: ArrayLike, dtype: DTypeLike, caller: str) -> np.ndarray:
         """Replace labels by the numbers of their classes, in a column."""
         y = self._column(y, caller)
-        codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
-        unseen = np.unique(y[self.classes[codes] != y])
+        unseen = y
+        if _are_strings(y) == _are_strings(self.classes):
+            codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+            unseen = y[self.classes[codes] != y]
         if len(unseen):
-            raise ValueError(f"y has labels that are not in classes {self.classes}: {unseen}.")
+            raise ValueError(
+                f"y has labels that are not in classes {short(self.classes)}: "
+                f"{short(np.unique(unseen))}."
+            )
         return codes.astype(dtype)[:, np.newaxis]
 
     def decode(self, numbers: np.ndarray) -> np.ndarray:
@@ -146,7 +155,8 @@ class Multilabel(Outputs):
         if not np.isin(y, [0, 1]).all():
             raise ValueError(
                 f"y has shape {y.shape} and is {type_of_target(y)}; several columns must be a "
-                "multilabel indicator of 0 and 1."
+                "multilabel indicator of 0 and 1. For one label per time step, set "
+                "return_sequences=True."
             )
         return y
 
@@ -203,6 +213,29 @@ def check_kind(outputs: Labels | Multilabel, y: ArrayLike, caller: str) -> None:
             f"y has one column; {caller} was fitted on a multilabel indicator of "
             f"{outputs.n_labels}."
         )
+
+
+def _check_one_type(y: np.ndarray) -> None:
+    """Raise for objects that have no common type, or one of which there are no labels."""
+    if y.dtype != object:
+        return
+    examples = {type(value): value for value in y}
+    if len(examples) > 1:
+        named = [f"{short(value)} ({cls.__name__})" for cls, value in examples.items()]
+        raise ValueError(
+            f"y mixes labels of several types, such as {', '.join(named[:2])}; make them all of "
+            "one, for instance strings."
+        )
+    if not all(issubclass(cls, str) for cls in examples):
+        cls, value = next(iter(examples.items()), (None, None))
+        raise ValueError(
+            f"y holds labels of type {cls.__name__}, such as {short(value)}; labels are strings, "
+            "integers or booleans."
+        )
+
+
+def _are_strings(y: np.ndarray) -> bool:
+    return y.dtype.kind in "OUS"
 
 
 def _n_columns(y: ArrayLike) -> int:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Loss, Pinball
 from skgru.outputs.base import Outputs
+from skgru.sequences import numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class Numbers(Outputs):
         """Return R²."""
         from sklearn.metrics import r2_score  # at the top, it would slow `import skgru` down
 
-        return float(r2_score(y, predictions, sample_weight=weights))
+        return float(r2_score(numbers(y, "y"), predictions, sample_weight=weights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +126,7 @@ class Quantiles(Outputs):
         """Return D², the share of the pinball loss explained, as mean over the quantiles."""
         from sklearn.metrics import d2_pinball_score  # as above
 
-        y = np.asarray(y)
-        y = y.reshape(len(y), -1)
+        y = numbers(y, "y").reshape(len(y), -1)
         predictions = predictions.reshape(len(y), y.shape[1], -1)
         scores = [
             d2_pinball_score(y, predictions[:, :, i], alpha=quantile, sample_weight=weights)
@@ -181,7 +181,22 @@ def encode_numbers(y: ArrayLike, n_targets: int, dtype: DTypeLike, caller: str) 
 
 
 def _matrix(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=caller)
+    if isinstance(y, np.ndarray):
+        y = numbers(y, "y")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        y = check_array(
+            y,
+            ensure_2d=False,
+            allow_nd=True,
+            dtype=np.float64,
+            input_name="y",
+            estimator=caller,
+        )
+    if y.ndim > 2:
+        raise ValueError(
+            f"y has {y.ndim} dimensions (shape {y.shape}); expected one or two. For numbers of "
+            "every time step, set return_sequences=True."
+        )
     if y.ndim != 2 or y.shape[1] == 1:
         y = column_or_1d(y, warn=warn)[:, np.newaxis]
     return y

@@ -415,9 +415,8 @@ def _kind(cls: type) -> str:
 
 
 def _exceeds_float64(item: np.ndarray) -> bool:
-    if item.dtype.kind not in "iu" or not item.size:
-        return False
-    return int(item.max()) > LARGEST_EXACT or int(item.min()) < -LARGEST_EXACT
+    integers = item.dtype.kind in "iu" and item.size
+    return bool(integers) and max(int(item.max()), -int(item.min())) > LARGEST_EXACT
 
 
 def _as_objects(array: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ DIVERGED_NORM = 1e3
 MAX_RECOVERIES = 3
 RECOVERY_RATE = 0.1
 
-# Share of the progress of a fit that its last epoch may lose without being taken back.
+# Share of the progress of a fit, and of its lowest loss, that later epochs may lose.
 TOLERATED_LOSS_OF_PROGRESS = 0.1
 
 
@@ -26,11 +26,15 @@ TOLERATED_LOSS_OF_PROGRESS = 0.1
 class Guard:
     """The epoch with the lowest training loss, and its weights.
 
+    Losses are compared by their excess over the minimum that there can be.
+
     Parameters
     ----------
     objective : Objective
     reference : float
         Training loss of the best constant prediction.
+    minimum : float
+        Training loss of predictions that are all right.
 
     Attributes
     ----------
@@ -39,12 +43,14 @@ class Guard:
 
     objective: Objective
     reference: float
+    minimum: float = 0.0
     n_recoveries: int = 0
     _best_loss: float = np.inf
     _last_loss: float = np.inf
     _norms: list[float] = field(default_factory=list)
 
     def __post_init__(self):
+        self.reference -= self.minimum
         self._start = self.objective.network.parameters.copy()
         self._candidates = [self._start]
 
@@ -58,14 +64,15 @@ class Guard:
         loss, norm : float
             Mean loss and mean norm of the gradient.
         """
+        loss -= self.minimum
         if not self._norms:
-            self.reference = max(self.reference, first_value)
+            self.reference = max(self.reference, first_value - self.minimum)
         if not (np.isfinite(loss) and np.isfinite(norm)):
             return True
         explodes = (
             len(self._norms) > 1
             and norm > DIVERGED_NORM * np.median(self._norms)
-            and norm > 10 * self._norms[0]
+            and self._lost_progress(loss)
         )
         if explodes or loss > DIVERGED_LOSS * self.reference:
             return True
@@ -90,8 +97,12 @@ class Guard:
 
     def lost_progress(self) -> bool:
         """Return whether the last epoch ended with weights much worse than the best."""
+        return self._lost_progress(self._last_loss)
+
+    def _lost_progress(self, loss: float) -> bool:
         progress = max(self.reference - self._best_loss, 0)
-        return self._last_loss > self._best_loss + TOLERATED_LOSS_OF_PROGRESS * progress
+        tolerated = TOLERATED_LOSS_OF_PROGRESS * max(progress, self._best_loss)
+        return loss > self._best_loss + tolerated
 
     @property
     def can_recover(self) -> bool:

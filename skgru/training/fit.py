@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -36,6 +36,21 @@ def auto_batch_size(n_samples: int) -> int:
     regularize (docs, "How the defaults were chosen").
     """
     return min(32, max(4, n_samples // 10))
+
+
+class Reference(NamedTuple):
+    """Training losses that no fit should exceed, or can fall below.
+
+    Attributes
+    ----------
+    constant : float
+        Of the best constant prediction.
+    minimum : float
+        Of predictions that are all right.
+    """
+
+    constant: float
+    minimum: float
 
 
 @dataclass
@@ -118,7 +133,10 @@ class Fit:
             return True
         reference = None
         if not incremental:
-            reference = float(np.average(self._row_losses(y, constant), weights=weights))
+            reference = Reference(
+                float(np.average(self._row_losses(y, constant), weights=weights)),
+                self.outputs.loss.minimum(y, weights),
+            )
         max_iter = 1 if incremental else self.settings.max_iter
         validation = self._validation(training)
         finished = self._run_epochs(training, validation, reference, max_iter)
@@ -128,7 +146,7 @@ class Fit:
         return finished
 
     def _train_again(
-        self, training: TrainingSet, n_epochs: int, constant: np.ndarray, reference: float
+        self, training: TrainingSet, n_epochs: int, constant: np.ndarray, reference: Reference
     ) -> None:
         """Train anew for as many epochs as validated best, on the samples held out too.
 
@@ -181,7 +199,7 @@ class Fit:
         self,
         training: TrainingSet,
         validation: Validation | None,
-        reference: float | None,
+        reference: Reference | None,
         max_iter: int,
     ) -> bool:
         """Train for at most so many epochs; without a reference, unguarded (`partial_fit`)."""
@@ -207,7 +225,7 @@ class Fit:
             tasks=self.tasks,
             new_optimizer=self._new_optimizer,
             validation=validation,
-            guard=None if reference is None else Guard(objective, reference),
+            guard=None if reference is None else Guard(objective, *reference),
         ).run(max_iter)
 
     def _batch_size(self, n_samples: int) -> int:

@@ -57,9 +57,9 @@ def test_invalid_frames_are_rejected(frame):
     with pytest.raises(ValueError, match="Column 'pump' is missing in"):
         sequences_from_frame(gap, **KEYS, columns="flow")
     with pytest.raises(ValueError, match="Column 'owner' is of dtype String"):
-        sequences_from_frame(frame, **KEYS)
+        sequences_from_frame(frame, **KEYS, columns=["flow", "owner"])
     with pytest.raises(TypeError, match="LazyFrame"):
-        sequences_from_frame(frame.lazy(), **KEYS)
+        sequences_from_frame(frame.lazy(), **KEYS, columns="flow")
     double = pl.concat([frame, frame[:1]])
     with pytest.raises(ValueError, match="'day' is datetime.date.* twice in the sequence site="):
         sequences_from_frame(double, **KEYS, columns="flow")

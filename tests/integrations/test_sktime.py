@@ -104,7 +104,7 @@ def test_panels_have_channels_before_time_steps():
     panel3d = rng.normal(size=(5, 2, 7))
     frame = datatypes.convert_to(panel3d, "pd-multiindex")
     keys = dict(zip(["by", "order"], frame.index.names, strict=True))
-    X, ids = sequences_from_frame(frame.reset_index(), **keys)
+    X, ids = sequences_from_frame(frame.reset_index(), **keys, columns=frame.columns)
     np.testing.assert_array_equal(X, panel3d.transpose(0, 2, 1))
     assert ids.tolist() == list(range(5))
     # sequences of different lengths
@@ -114,7 +114,7 @@ def test_panels_have_channels_before_time_steps():
     )
     datatypes.check_raise(frame, "pd-multiindex")
     frame = frame.reset_index().rename(columns=str)
-    same, ids = sequences_from_frame(frame, "utterance", "frame")
+    same, ids = sequences_from_frame(frame, "utterance", "frame", columns=frame.columns[2:])
     assert ids.tolist() == list(range(len(X)))
     for x, like in zip(same, X, strict=True):
         np.testing.assert_array_equal(x, like)

@@ -91,7 +91,23 @@ def test_what_never_is_finite_raises_and_changes_nothing(monkeypatch, ragged):
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
+@pytest.mark.filterwarnings("error::skgru.exceptions.DivergenceWarning")
 def test_a_good_fit_does_not_warn(ragged):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DivergenceWarning)
-        GRUClassifier(8, random_state=0).fit(*ragged)
+    X, y = ragged
+    GRUClassifier(8, random_state=0).fit(X, y)
+    # half the Poisson deviance, without the part that depends on y alone, is below 0
+    counts = np.random.default_rng(0).poisson(20, size=40)
+    model = GRURegressor(8, loss="poisson", random_state=0).fit(X, counts)
+    assert model.loss_ < 0
+    for loss in ("squared_error", "absolute_error", "huber", "quantile"):
+        GRURegressor(8, loss=loss, random_state=0).fit(X, counts)
+
+
+@pytest.mark.filterwarnings("error::skgru.exceptions.DivergenceWarning")
+def test_noise_is_no_divergence():
+    """Where there is nothing to learn, the loss and its tiny gradient go up and down."""
+    rng = np.random.default_rng(0)
+    GRUClassifier(8, max_iter=3, random_state=0).fit(np.zeros((10, 4)), np.arange(10) % 2)
+    for estimator in (GRUClassifier(8, random_state=0), GRURegressor(8, random_state=0)):
+        estimator.fit(rng.normal(size=(60, 5, 1)), rng.integers(2, size=60))
+        estimator.fit(np.zeros((60, 5, 1)), rng.integers(2, size=60))

@@ -1,0 +1,7 @@
+"""From series to windows and back: supervised learning on time series."""
+
+from skgru.forecasting.recursive import recursive_forecast
+from skgru.forecasting.scaled_target import ScaledTargetRegressor
+from skgru.forecasting.windows import lags_to_sequences, sliding_windows
+
+__all__ = ["ScaledTargetRegressor", "lags_to_sequences", "recursive_forecast", "sliding_windows"]
