@@ -14,14 +14,14 @@ from skgru.preprocessing import (
     sequences_from_frame,
 )
 
-pytest.importorskip("narwhals")  # scikit-learn before 1.9 does not depend on it
+pytest.importorskip("narwhals")  # which scikit-learn before 1.9 does not bring
 
 KEYS = {"by": "engine", "order": "cycle"}
 
 
 @pytest.fixture
 def frame():
-    """Three engines of 4, 2 and 3 cycles, with rows and index in random order."""
+    """Three engines of 4, 2 and 3 cycles, in no order, with an index of no order either."""
     engine = np.repeat(["c", "a", "b"], [4, 2, 3])
     cycle = np.concatenate([np.arange(n) for n in (4, 2, 3)])
     heat = np.arange(9) / 10
@@ -33,7 +33,7 @@ def frame():
     return frame.sample(frac=1, random_state=1)
 
 
-def test_sequences_match_groupby(frame):
+def test_sequences_are_those_of_groupby(frame):
     X, ids = sequences_from_frame(frame, **KEYS, columns=["load", "heat"])
     groups = frame.sort_values("cycle").groupby("engine")[["load", "heat"]]
     assert ids.tolist() == ["a", "b", "c"] == [name for name, _ in groups]
@@ -49,7 +49,7 @@ def test_sequences_match_groupby(frame):
     assert one[0].ravel().tolist() == [4, 5]
 
 
-def test_the_order_of_rows_matters_only_without_order(frame):
+def test_the_order_of_rows_is_of_no_matter_but_without_order(frame):
     expected, ids = sequences_from_frame(frame, **KEYS, columns=["load"])
     for seed in range(5):
         X, same = sequences_from_frame(
@@ -70,7 +70,7 @@ def test_ids_of_several_columns(frame):
     assert [len(x) for x in X] == [2, 3, 4]
     X, ids = sequences_from_frame(frame, ["engine"], "cycle", columns=["load"])
     assert list(ids.columns) == ["engine"]
-    # neither column alone identifies a sequence
+    # one cycle of each phase begins at 0, so that neither column alone tells the sequences apart
     X, ids = sequences_from_frame(frame, ["phase", "maker"], columns=["load"])
     assert [sorted(x.ravel()) for x in X] == [[2, 3, 8], [4, 5], [0, 1, 6, 7]]
 
@@ -94,7 +94,7 @@ def test_values_of_channels(values, expected):
     np.testing.assert_array_equal(got, pd.Series(values).astype("float64"))
 
 
-def test_ids_and_times_of_any_dtype():
+def test_ids_and_times_of_any_kind():
     days = pd.to_datetime(["2020-03-01", "2020-01-01", "2020-02-01"])
     frame = pd.DataFrame({
         "id": pd.Categorical(["v", "u", "v"], categories=["v", "u", "t"]),
@@ -169,7 +169,7 @@ def test_predictions_of_steps_align_with_the_rows(frame, order):
 
 
 def test_from_a_frame_to_predictions_and_back():
-    """A class per sequence, and a running sum per time step."""
+    """A class a sequence, and a running sum a step."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(5, 15, size=60)
     frame = pd.DataFrame({
@@ -178,7 +178,7 @@ def test_from_a_frame_to_predictions_and_back():
     })  # fmt: skip
     frame["up"] = np.where(frame.id % 2, "yes", "no")
     frame["x"] = rng.normal(size=len(frame)) + 2 * (frame.id % 2) - 1
-    frame["total"] = frame.groupby("id").x.cumsum() / 8  # standard deviation of about 1
+    frame["total"] = frame.groupby("id").x.cumsum() / 8  # of about unit spread
     frame = frame.sample(frac=1, random_state=0, ignore_index=True)
     keys = {"by": "id", "order": "t"}
     X, ids = sequences_from_frame(frame, **keys, columns=["x"])
@@ -194,7 +194,7 @@ def test_from_a_frame_to_predictions_and_back():
     assert ids.tolist() == list(range(60))
 
 
-def test_code_of_the_docs():
+def test_the_docs():
     docs = run_snippets("integrations.rst", "Data frames")
     assert docs["ids"].tolist() == list(range(40))
     predicted, likely = docs["predicted"], docs["likely"]
@@ -228,12 +228,12 @@ def test_code_of_the_docs():
          "'cycle' is 7 twice in the sequence engine='a': in rows"),
     ],
 )  # fmt: skip
-def test_invalid_frames_are_rejected(frame, change, arguments, error, message):
+def test_bad_frames(frame, change, arguments, error, message):
     with pytest.raises(error, match=message):
         sequences_from_frame(frame.assign(**change), **{"columns": "load", **arguments})
 
 
-def test_invalid_columns_and_predictions_are_rejected(frame):
+def test_more_bad_frames(frame):
     with pytest.raises(ValueError, match="frame has no rows"):
         sequences_from_frame(frame[:0], **KEYS, columns="load")
     with pytest.raises(ValueError, match="a column 0, whose name is no string"):
@@ -254,7 +254,7 @@ def test_invalid_columns_and_predictions_are_rejected(frame):
         predictions_to_frame(np.zeros(3), frame, **KEYS, names="engine")
 
 
-def test_missing_narwhals_raises(frame, monkeypatch):
+def test_without_narwhals(frame, monkeypatch):
     monkeypatch.setitem(sys.modules, "narwhals", None)
     with pytest.raises(ModuleNotFoundError, match="pip install narwhals"):
         sequences_from_frame(frame, **KEYS, columns="heat")

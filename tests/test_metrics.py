@@ -1,4 +1,4 @@
-"""Scorers for predictions per time step."""
+"""Scorers for a prediction a time step."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture
 def signs():
-    """Sequences and, for each time step, whether the sum so far is positive."""
+    """Sequences and, for each step, whether the sum so far is positive."""
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(n, 1)) for n in rng.integers(2, 12, size=40)]
     return X, [(x[:, 0].cumsum() > 0).astype(int) for x in X]
@@ -81,7 +81,7 @@ def test_missing_labels_and_weights(signs, fitted):
         np.testing.assert_allclose(fitted.score(X, missing, sample_weight=weights), want)
 
 
-def test_padded_arrays_and_lists_have_the_same_score(signs, fitted):
+def test_padded_arrays_score_as_lists(signs, fitted):
     X, y = signs
     padded = np.full((40, 11, 1), np.nan)
     labels = np.full((40, 11), np.nan)
@@ -93,7 +93,7 @@ def test_padded_arrays_and_lists_have_the_same_score(signs, fitted):
             assert step_scorer("accuracy")(fitted, X_form, y_form) == want
 
 
-def test_losses_are_negated(signs):
+def test_a_loss_counts_negative(signs):
     X, _ = signs
     y = [x[:, 0].cumsum() for x in X]
     model = GRURegressor(8, return_sequences=True, max_iter=5, random_state=0).fit(X, y)
@@ -105,7 +105,7 @@ def test_losses_are_negated(signs):
         np.testing.assert_allclose(scorer(model, X, y), want)
 
 
-def test_scorers_in_a_grid_search(signs):
+def test_in_a_search(signs):
     X, y = signs
     gru = GRUClassifier(return_sequences=True, max_iter=30, random_state=0)
     search = GridSearchCV(
@@ -120,8 +120,8 @@ def test_scorers_in_a_grid_search(signs):
     assert (search.cv_results_["mean_test_loss"] < 0).all()
 
 
-def test_flattened_steps_are_not_a_multilabel_indicator():
-    """scikit-learn's metrics take (n, T) labels of 0 and 1 for a multilabel indicator."""
+def test_what_scikit_learn_would_get_wrong():
+    """(n, T) labels of 0 and 1 look like a multilabel indicator to its metrics."""
     y, predictions = np.array([[0, 1, 1], [1, 0, 0]]), np.array([[0, 1, 0], [1, 0, 0]])
     assert accuracy_score(y, predictions) == 0.5
     flat, predicted, _ = flatten_steps(y, predictions)

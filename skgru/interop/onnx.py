@@ -374,13 +374,9 @@ def _add_multilabel(graph: Graph, outputs: str, present: str) -> dict[str, str]:
 
 
 def labels(classes: np.ndarray) -> np.ndarray:
-<<<<<<< HEAD
     """Convert classes to a type that ONNX supports: integers or strings."""
-=======
-    """Give classes a type that ONNX has: integers, or strings."""
     if classes.dtype.kind == "u" and classes.max() > np.iinfo(np.int64).max:
         raise ValueError(f"ONNX labels are int64, which does not hold the label {classes.max()}.")
->>>>>>> 3fcacd67e13329596c46bac4bb71c1e11f5245f7
     if classes.dtype.kind in "biuf":
         return classes.astype(np.int64)
     return classes.astype(object)
