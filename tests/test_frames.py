@@ -101,12 +101,12 @@ def test_ids_and_times_of_any_kind():
         "day": days.tz_localize("Europe/Berlin"), "x": [3.0, 1.0, 2.0],
     })  # fmt: skip
     X, ids = sequences_from_frame(frame, "id", "day", columns="x")
-    assert ids.tolist() == ["v", "u"]  # the order of the categories, as groupby has it
+    assert ids.tolist() == ["v", "u"]  # the order of the categories, as in groupby
     assert [x.ravel().tolist() for x in X] == [[2, 3], [1]]
     X, ids = sequences_from_frame(frame, "day", columns="x")
     assert [x.item() for x in X] == [1, 2, 3]
     assert ids.is_monotonic_increasing
-    large = pd.DataFrame({"id": [2**60 + 1, 2**60], "x": [1.0, 0.0]})  # one number as floats
+    large = pd.DataFrame({"id": [2**60 + 1, 2**60], "x": [1.0, 0.0]})  # equal as floats
     assert [x.item() for x in sequences_from_frame(large, "id", columns="x")[0]] == [0, 1]
 
 
@@ -155,7 +155,7 @@ def test_predictions_of_sequences(frame):
 
 
 @pytest.mark.parametrize("order", ["cycle", None])
-def test_predictions_of_steps_fit_the_rows(frame, order):
+def test_predictions_of_steps_align_with_the_rows(frame, order):
     X, _ = sequences_from_frame(frame, "engine", order, columns=["load", "heat"])
     got = predictions_to_frame(X, frame, "engine", order, names=["l", "h"])
     assert list(got.columns) == ["engine", *([] if order is None else [order]), "l", "h"]

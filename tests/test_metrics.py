@@ -338,7 +338,7 @@ def test_what_a_scorer_says_of_itself():
     assert get_scorer("f1")._kwargs == {"average": "binary"}  # untouched
 
 
-def test_errors():
+def test_invalid_arguments_are_rejected():
     ones = [np.ones(3), np.ones(2)]
     with pytest.raises(ValueError, match="y has 1 sequences, the predictions are for 2"):
         flatten_steps(ones[:1], ones)
