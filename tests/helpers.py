@@ -73,6 +73,11 @@ VARIANTS = {
 ONES = repeat(1.0)  # no dropout
 
 
+def forward_classifier(*args, **parameters):
+    """Make a classifier that reads forward alone and takes the last state, as a stream can."""
+    return GRUClassifier(*args, **{"bidirectional": False, "pooling": "last", **parameters})
+
+
 def small_classifier(**parameters):
     """Return a reproducible classifier of 8 units."""
     return GRUClassifier(**{"hidden_layer_sizes": 8, "random_state": 0, **parameters})

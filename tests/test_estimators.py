@@ -229,7 +229,8 @@ def test_scale_of_the_weights_does_not_matter_without_penalty(ragged):
 @pytest.mark.parametrize("reset_after", [False, True])
 def test_fitted_attributes(ragged, reset_after):
     X, y = ragged
-    model = classifier(hidden_layer_sizes=(6, 4), reset_after=reset_after, max_iter=7).fit(X, y)
+    how = {"reset_after": reset_after, "bidirectional": False}
+    model = classifier(hidden_layer_sizes=(6, 4), max_iter=7, **how).fit(X, y)
     assert [layer.W.shape for layer in model.layers_] == [(2, 18), (6, 12)]
     assert [layer.U.shape for layer in model.layers_] == [(6, 18), (4, 12)]
     assert [layer.b.shape for layer in model.layers_] == [(18,), (12,)]

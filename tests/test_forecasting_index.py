@@ -2,6 +2,7 @@
 
 import datetime
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skgru.forecasting import recursive_forecast, sliding_windows
+
+ARROW = ("int64[pyarrow]", "double[pyarrow]") if find_spec("pyarrow") else ()
 
 WINDOW = 4
 INDEXES = {
@@ -321,7 +324,7 @@ def test_values_that_are_no_numbers():
     for several in ({"a": numbers}, {1, 2}, iter([numbers])):
         with pytest.raises(TypeError, match="several series are a list of them"):
             sliding_windows(several, 1)
-    for dtype in ("Int64", "Float64", "int64[pyarrow]", "double[pyarrow]", bool, object, "float32"):
+    for dtype in ("Int64", "Float64", *ARROW, bool, object, "float32"):
         given = pd.Series(np.arange(9) % 2, index=days).astype(dtype)
         X, _ = sliding_windows(given, 2)
         np.testing.assert_array_equal(X[:, 0], np.arange(7) % 2)

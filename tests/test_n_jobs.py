@@ -80,8 +80,8 @@ def test_predictions_per_step_have_the_same_bits_for_every_n_jobs(monkeypatch, l
 def test_minibatches_of_the_default_size_use_threads():
     """Otherwise n_jobs would have no effect for most users."""
     threads = set()
-    X, y = sequences(np.full(32, 50))
-    gru = GRURegressor(max_iter=5, n_jobs=2, random_state=0)
+    X, y = sequences(np.full(320, 50))  # a tenth of which is a minibatch
+    gru = GRURegressor(max_iter=1, n_jobs=2, random_state=0)
     run = threading.Thread.run
 
     def watched(self):

@@ -13,7 +13,7 @@ from skgru import GRUClassifier, GRURegressor
 
 def test_contradictory_parameters_are_rejected(ragged):
     for parameters, message in (
-        (dict(return_sequences=True, pooling="mean"), "pooling='mean' makes one vector"),
+        (dict(return_sequences=True, pooling="max"), "pooling='max' makes one vector"),
         (dict(bidirectional=True, bptt_steps=3), "one of the two must go"),
         (dict(solver="lbfgs", dropout=0.1), "dropout and recurrent_dropout need a stochastic"),
         (dict(solver="lbfgs", recurrent_dropout=0.1), "need a stochastic solver"),

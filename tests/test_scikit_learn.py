@@ -105,8 +105,8 @@ def test_sample_weight_through_a_pipeline():
 
 @pytest.mark.parametrize(
     ("parameters", "width"),
-    [({}, 8), (dict(bidirectional=True), 16), (dict(hidden_layer_sizes=(5, 3)), 3),
-     (dict(pooling="attention"), 8)],
+    [({}, 16), (dict(bidirectional=False), 8), (dict(hidden_layer_sizes=(5, 3)), 6),
+     (dict(pooling="attention"), 16)],
     ids=str,
 )  # fmt: skip
 def test_transform_returns_the_input_of_the_output_layer(ragged, parameters, width):

@@ -24,6 +24,8 @@ from skgru.kernels import kernels_for
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
 from skgru.streaming import stream as stream_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:X has .* channels and only:UserWarning")  # patches
+
 CELLS = sorted(kernels_for("float32").CELLS)
 N, T, D = 6, 5, 3
 X = np.random.default_rng(0).normal(size=(N, T, D))

@@ -108,7 +108,9 @@ def check_features(estimator: Any, X: Any, sequences: Any, *, reset: bool) -> No
 def _warn_of_transposition(sequences: Any) -> None:
     """Warn if X looks as if channels and time steps had changed places."""
     n_channels, n_timesteps = sequences.n_channels, int(sequences.n_timesteps)
-    if sequences.form == "table" or n_channels < 50 or n_channels <= 10 * n_timesteps:
+    # patches are many channels, but of more steps than a panel has channels
+    many = n_channels >= 50 and n_channels > 10 * n_timesteps and n_timesteps <= 12
+    if sequences.form == "table" or not many:
         return
     remedy = "np.swapaxes(X, 1, 2)" if sequences.form == "array" else "[x.T for x in X]"
     warnings.warn(

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from c_helpers import LABELS, WARNINGS, compiled, constant, last, needs_gcc, steps
-from helpers import every_variant
+from helpers import every_variant, forward_classifier
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
@@ -26,7 +26,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skgru import GRUClassifier, GRURegressor
+from skgru import GRURegressor
 from skgru.datasets import load_japanese_vowels
 from skgru.interop import to_c
 from skgru.preprocessing import PerTimestep
@@ -48,7 +48,9 @@ def vowels():
 def test_a_pipeline_on_japanese_vowels(vowels, tmp_path):
     X, y, X_test = vowels
     y = np.array([f"speaker {i}" for i in y])
-    model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(max_iter=15, random_state=0))
+    model = make_pipeline(
+        PerTimestep(StandardScaler()), forward_classifier(max_iter=15, random_state=0)
+    )
     model.fit(X, y)
     header = to_c(model, name="m")
     library = compiled(tmp_path, header, "-O2", extra=LABELS)
@@ -77,7 +79,7 @@ def test_a_pipeline_on_japanese_vowels(vowels, tmp_path):
 @every_variant
 def test_every_cell(vowels, tmp_path, parameters):
     X, y, X_test = vowels
-    model = GRUClassifier((13, 8), **parameters, max_iter=5, random_state=0).fit(X, y)
+    model = forward_classifier((13, 8), **parameters, max_iter=5, random_state=0).fit(X, y)
     library = compiled(tmp_path, to_c(model, name="m"))
     np.testing.assert_allclose(last(library, X_test), model.predict_proba(X_test), atol=1e-5)
 
@@ -88,7 +90,9 @@ def test_every_cell(vowels, tmp_path, parameters):
 def test_layers_and_poolings(vowels, tmp_path, sizes, pooling):
     X, y, X_test = vowels
     cell = "light_gru" if len(sizes) > 1 else "lstm"
-    model = GRUClassifier(sizes, cell=cell, pooling=pooling, max_iter=3, random_state=0).fit(X, y)
+    model = forward_classifier(sizes, cell=cell, pooling=pooling, max_iter=3, random_state=0).fit(
+        X, y
+    )
     header = to_c(model, name="m")
     library = compiled(tmp_path, header)
     np.testing.assert_allclose(last(library, X_test), model.predict_proba(X_test), atol=1e-5)
@@ -135,7 +139,9 @@ def test_outputs_of_every_loss(vowels, tmp_path, how, n_targets):
 def test_two_classes_and_multilabel(ragged, tmp_path, y):
     X, two = ragged
     y = two if y == "two" else np.column_stack([two == "up", [len(x) > 4 for x in X], two > ""])
-    model = GRUClassifier(6, max_iter=20, random_state=0).fit(X, y.astype(int) if y.ndim > 1 else y)
+    model = forward_classifier(6, max_iter=20, random_state=0).fit(
+        X, y.astype(int) if y.ndim > 1 else y
+    )
     header = to_c(model, name="m")
     library = compiled(tmp_path, header, extra=LABELS if y.ndim == 1 else "")
     assert ("m_label" in header) == (y.ndim == 1)
@@ -162,7 +168,7 @@ def test_two_classes_and_multilabel(ragged, tmp_path, y):
 def test_scalers(vowels, tmp_path, scaler):
     X, y, X_test = vowels
     step = scaler if scaler == "passthrough" else PerTimestep(scaler)
-    model = make_pipeline(step, PerTimestep(StandardScaler()), GRUClassifier(6, max_iter=2))
+    model = make_pipeline(step, PerTimestep(StandardScaler()), forward_classifier(6, max_iter=2))
     model.fit(X, y)
     library = compiled(tmp_path, to_c(model, name="m"))
     np.testing.assert_allclose(last(library, X_test), model.predict_proba(X_test), atol=1e-5)
@@ -208,7 +214,9 @@ HOSTILE = [
 def test_labels_of_any_characters(ragged, tmp_path):
     X, _ = ragged
     classes = np.array(HOSTILE, dtype=object)
-    model = GRUClassifier(3, max_iter=1).partial_fit(X[: len(HOSTILE)], classes, classes=classes)
+    model = forward_classifier(3, max_iter=1).partial_fit(
+        X[: len(HOSTILE)], classes, classes=classes
+    )
     header = to_c(model, name="m")
     for standard in ("-std=c99", "-std=gnu11", "-trigraphs"):
         library = compiled(tmp_path, header, standard, extra=LABELS)
@@ -216,14 +224,14 @@ def test_labels_of_any_characters(ragged, tmp_path):
         found = [library.label(i).decode("utf-8", "surrogatepass") for i in range(len(classes))]
         assert found == model.classes_.tolist()
     with pytest.raises(ValueError, match="has a NUL"):
-        to_c(GRUClassifier(3, max_iter=1).fit(X, np.where(np.arange(40) % 2, "a\0b", "c")))
+        to_c(forward_classifier(3, max_iter=1).fit(X, np.where(np.arange(40) % 2, "a\0b", "c")))
 
 
 @needs_gcc
 @pytest.mark.parametrize("y", [[3, -5, 7], [0.0, 1.0, 2.0], [True, False]])
 def test_labels_that_are_not_strings(ragged, tmp_path, y):
     X, _ = ragged
-    model = GRUClassifier(3, max_iter=1).fit(X, np.resize(np.array(y), 40))
+    model = forward_classifier(3, max_iter=1).fit(X, np.resize(np.array(y), 40))
     library = compiled(tmp_path, to_c(model, name="m"), extra=LABELS)
     library.label.restype = ctypes.c_char_p
     found = [library.label(i) for i in range(len(model.classes_))]
@@ -237,7 +245,7 @@ def test_two_models_in_one_program(ragged, tmp_path, compiler):
         pytest.skip(f"needs {compiler}")
     X, y = ragged
     for name, cell in (("a", "lstm"), ("B_2", "gru")):
-        model = GRUClassifier(4, cell=cell, max_iter=1).fit(X, y)
+        model = forward_classifier(4, cell=cell, max_iter=1).fit(X, y)
         (tmp_path / f"{name}.h").write_text(to_c(model, name=name), encoding="ascii")
     includes = "".join(f'#include "{name}.h"\n' for name in ("a", "B_2") * 2)
     source = tmp_path / "main.cpp"
@@ -247,7 +255,7 @@ def test_two_models_in_one_program(ragged, tmp_path, compiler):
 
 
 def test_math_h_is_the_only_include(ragged):
-    header = to_c(GRUClassifier(4, max_iter=1).fit(*ragged))
+    header = to_c(forward_classifier(4, max_iter=1).fit(*ragged))
     assert re.findall(r"#include.*", header) == ["#include <math.h>"]
     assert "alloc" not in header
     assert max(map(len, header.splitlines())) <= 100
@@ -289,7 +297,7 @@ def test_states_saturate_as_in_the_estimator(tmp_path):
 )
 def test_models_that_need_the_whole_sequence_are_rejected(ragged, parameters, message):
     with pytest.raises(ValueError, match=message):
-        to_c(GRUClassifier(3, max_iter=1, **parameters).fit(*ragged))
+        to_c(forward_classifier(3, max_iter=1, **parameters).fit(*ragged))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +316,7 @@ def test_models_that_need_the_whole_sequence_are_rejected(ragged, parameters, me
     ids=str,
 )
 def test_transformers_that_do_more_than_scale_are_rejected(ragged, transformer):
-    model = make_pipeline(PerTimestep(transformer), GRUClassifier(3, max_iter=1)).fit(*ragged)
+    model = make_pipeline(PerTimestep(transformer), forward_classifier(3, max_iter=1)).fit(*ragged)
     with pytest.raises(ValueError, match=f"{type(transformer).__name__} does more than to shift"):
         to_c(model)
 
@@ -316,7 +324,9 @@ def test_transformers_that_do_more_than_scale_are_rejected(ragged, transformer):
 def test_transformers_of_positive_values_are_rejected(ragged):
     X, y = ragged
     positive = PerTimestep(PowerTransformer("box-cox"))
-    model = make_pipeline(positive, GRUClassifier(3, max_iter=1)).fit([np.exp(x) for x in X], y)
+    model = make_pipeline(positive, forward_classifier(3, max_iter=1)).fit(
+        [np.exp(x) for x in X], y
+    )
     with pytest.raises(ValueError, match="tried PowerTransformer on values of all magnitudes"):
         to_c(model)
 
@@ -332,25 +342,28 @@ def test_other_estimators_are_rejected(ragged, windows):
     ):
         with pytest.raises(TypeError, match=message):
             to_c(model)
-    for model in (GRUClassifier(), make_pipeline(PerTimestep(StandardScaler()), GRUClassifier())):
+    for model in (
+        forward_classifier(),
+        make_pipeline(PerTimestep(StandardScaler()), forward_classifier()),
+    ):
         with pytest.raises(NotFittedError):
             to_c(model)
     table = make_pipeline(StandardScaler(), GRURegressor(2, max_iter=1)).fit(*windows)
     with pytest.raises(TypeError, match="steps of PerTimestep and Patches only, got Standard"):
         to_c(table)
-    imputing = make_pipeline(PerTimestep(SimpleImputer()), GRUClassifier(2, max_iter=1))
+    imputing = make_pipeline(PerTimestep(SimpleImputer()), forward_classifier(2, max_iter=1))
     to_c(imputing.fit(*ragged))  # without missing values it changes nothing
 
 
 @pytest.mark.parametrize("name", ["", "1a", "_a", "a b", "a-b", "größe", "a;", "a\n"])
 def test_invalid_names_are_rejected(ragged, name):
-    model = GRUClassifier(3, max_iter=1).fit(*ragged)
+    model = forward_classifier(3, max_iter=1).fit(*ragged)
     with pytest.raises(ValueError, match="name must be a letter, followed by letters"):
         to_c(model, name=name)
 
 
 def test_weights_too_large_for_float32_are_rejected(ragged):
-    model = GRUClassifier(3, max_iter=1, dtype="float64").fit(*ragged)
+    model = forward_classifier(3, max_iter=1, dtype="float64").fit(*ragged)
     model.head_.b[0] = 1e300
     with pytest.raises(ValueError, match="b of the model is not finite in float32"):
         to_c(model)

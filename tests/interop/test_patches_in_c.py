@@ -14,7 +14,10 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.interop import to_c
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:X has .* channels and only:UserWarning"),  # of large patches
+]
 SIZES = [(1, 1), (2, 1), (3, 3), (5, 2), (30, 7)]
 RNG = np.random.default_rng(0)
 X = [RNG.normal(2, 3, size=(n, 3)) for n in RNG.integers(1, 24, size=20)]

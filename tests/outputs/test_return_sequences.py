@@ -185,16 +185,17 @@ def test_only_bidirectional_models_see_later_steps(sums):
 def test_early_stopping_and_partial_fit(sums, parameters):
     X, Y = sums
     y = [(v[:, 0] > 0).astype(int) for v in Y]
-    model = classifier(early_stopping=True, validation_fraction=0.3, max_iter=200, **parameters)
+    stopping = {"early_stopping": True, "scoring": None, "learning_rate": "constant"}
+    model = classifier(**stopping, validation_fraction=0.3, max_iter=200, **parameters)
     model.fit(X, y)
     assert 0.6 < model.best_validation_score_ <= 1
-    model = classifier(early_stopping=True, max_iter=5, **parameters)
+    model = classifier(**stopping, max_iter=5, **parameters)
     model.fit(X[:20], y[:20], X_val=X[20:], y_val=y[20:])
     assert model.best_validation_score_ == model.score(X[20:], y[20:])
-    parts = classifier(**parameters)
+    parts = classifier(learning_rate="constant", **parameters)
     for _ in range(20):
         parts.partial_fit(X, y, classes=[0, 1])
-    whole = classifier(**parameters).fit(X, y)
+    whole = classifier(learning_rate="constant", **parameters).fit(X, y)
     assert parts.score(X, y) == whole.score(X, y) > 0.8
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from display_helpers import FEW_EPOCHS, assert_no_overlap, titles
+from helpers import forward_classifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgru import GRUClassifier, GRURegressor
+from skgru import GRURegressor
 from skgru.inspection import (
     GateActivityDisplay,
     GateRegimesDisplay,
@@ -67,7 +68,9 @@ def test_activity_is_readable_in_greyscale(regressor, series):
 
 def test_activity_of_a_pipeline_over_a_ragged_list(ragged):
     X, y = ragged
-    model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(5, **FEW_EPOCHS)).fit(X, y)
+    model = make_pipeline(PerTimestep(StandardScaler()), forward_classifier(5, **FEW_EPOCHS)).fit(
+        X, y
+    )
     display = GateActivityDisplay.from_estimator(model, X, sample=-1, sort_by=None)
     layer = gate_activations(model, X).layers[0]
     np.testing.assert_allclose(display.images_["update_gate"].get_array(), layer.update_gate[-1].T)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from display_helpers import FEW_EPOCHS, assert_no_overlap, titles
+from helpers import forward_classifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgru import GRUClassifier
 from skgru.inspection import (
     GradientFlowDisplay,
     gradient_flow,
@@ -84,7 +84,7 @@ def test_several_models_share_an_axes(regressor, tagger, series):
 
 def test_flow_of_ragged_sequences_in_a_search(ragged):
     X, y = ragged
-    model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(5, **FEW_EPOCHS))
+    model = make_pipeline(PerTimestep(StandardScaler()), forward_classifier(5, **FEW_EPOCHS))
     search = GridSearchCV(model, {"gruclassifier__alpha": [0.0]}, cv=2).fit(X, y)
     display = GradientFlowDisplay.from_estimator(search, X, y)
     (layer,) = gradient_flow(search, X, y).layers
