@@ -105,6 +105,9 @@ class Patches(SequenceTransformer):
     array([[0., 1., 2., 2.]])
     """
 
+    # where users import it from, and what saved models name
+    __module__ = "skgru.preprocessing"
+
     _parameter_constraints: ClassVar[dict] = {
         "size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "stride": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

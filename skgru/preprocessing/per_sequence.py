@@ -89,6 +89,9 @@ class PerSequence(SequenceTransformer):
     [[2.0], [10.0, 10.0]]
     """
 
+    # where users import it from, and what saved models name
+    __module__ = "skgru.preprocessing"
+
     _parameter_constraints: ClassVar[dict] = {
         "transformer": [HasMethods(["fit", "transform"]), callable],
         "n_channels": [Interval(Integral, 1, None, closed="left")],

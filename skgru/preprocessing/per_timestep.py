@@ -76,6 +76,9 @@ class PerTimestep(SequenceTransformer):
     array([0., 0.])
     """
 
+    # where users import it from, and what saved models name
+    __module__ = "skgru.preprocessing"
+
     _parameter_constraints: ClassVar[dict] = {
         "transformer": [HasMethods(["fit", "transform"])],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
