@@ -42,7 +42,7 @@ baseline.fit(mean_and_deviation(X_train), y_train)
 baseline_accuracy = baseline.score(mean_and_deviation(X_test), y_test)
 
 # %%
-# Pipeline and search accept a list of sequences of different lengths like any array. Dropout, of the
+# Pipeline and search accept a list of sequences of different lengths like any array. Dropout, of
 # states between layers and between time steps, keeps so small a set from being overfitted.
 pipeline = make_pipeline(
     PerTimestep(StandardScaler()),

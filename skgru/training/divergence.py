@@ -72,7 +72,7 @@ class Guard:
         explodes = (
             len(self._norms) > 1
             and norm > DIVERGED_NORM * np.median(self._norms)
-            and self._lost_progress(loss)
+            and self._lost_progress(loss, self._best_loss)
         )
         if explodes or loss > DIVERGED_LOSS * self.reference:
             return True
@@ -89,13 +89,21 @@ class Guard:
         """Return to the best weights."""
         self._choose(self._candidates)
 
-    def keep_the_best(self) -> None:
-        """Keep the last weights, unless those of the best epoch have a lower training loss."""
-        if self._last_loss > self._best_loss:
-            self._choose([self.objective.network.parameters.copy(), *self._candidates])
+    def keep_the_best(self) -> bool:
+        """Keep the last weights, unless those of the best epoch have a lower training loss.
 
-    def _choose(self, candidates: list[np.ndarray]) -> None:
-        """Set the parameters to the candidate with the lowest training loss."""
+        Returns
+        -------
+        bool
+            Whether the last weights were much worse.
+        """
+        if self._last_loss <= self._best_loss:
+            return False
+        losses = self._choose([self.objective.network.parameters.copy(), *self._candidates])
+        return self._lost_progress(losses[0] - self.minimum, min(losses) - self.minimum)
+
+    def _choose(self, candidates: list[np.ndarray]) -> list[float]:
+        """Set the parameters to the candidate with the lowest training loss; return all losses."""
         parameters, losses = self.objective.network.parameters, []
         for candidate in candidates:
             parameters[:] = candidate
@@ -105,15 +113,11 @@ class Guard:
         else:
             parameters[:] = candidates[-1]
         self._start = parameters.copy()
+        return losses
 
-    def lost_progress(self) -> bool:
-        """Return whether the last epoch ended with weights much worse than the best."""
-        return self._lost_progress(self._last_loss)
-
-    def _lost_progress(self, loss: float) -> bool:
-        progress = max(self.reference - self._best_loss, 0)
-        tolerated = TOLERATED_LOSS_OF_PROGRESS * max(progress, self._best_loss)
-        return loss > self._best_loss + tolerated
+    def _lost_progress(self, loss: float, best: float) -> bool:
+        tolerated = TOLERATED_LOSS_OF_PROGRESS * max(self.reference - best, best, 0)
+        return loss > best + tolerated
 
     @property
     def can_recover(self) -> bool:

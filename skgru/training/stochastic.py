@@ -250,10 +250,11 @@ class StochasticFit:
         if self.validation is not None and self.validation.stops:
             self.validation.restore()
         elif self.guard is not None:
-            finite = np.isfinite(self.objective.network.parameters).all()
-            if not finite or self.guard.lost_progress():
+            ruined = not np.isfinite(self.objective.network.parameters).all()
+            if ruined:
+                self.guard.restore()
+            if ruined or self.guard.keep_the_best():
                 warn_of_divergence("The weights of its best epoch were kept.")
-            self.guard.keep_the_best() if finite else self.guard.restore()
         if self.guard is not None and self.guard.n_recoveries:
             losses, norms = self.history.loss_curve, self.history.grad_norm_curve
             if not np.isfinite(losses).any():
