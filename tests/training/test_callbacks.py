@@ -72,6 +72,22 @@ def test_a_callback_may_stop_the_fit(ragged, solver):
     np.testing.assert_array_equal(model.predict_proba(X), short.predict_proba(X))
 
 
+def test_a_callback_sees_the_curves_so_far(ragged):
+    X, y = ragged
+    seen = []
+
+    class Curves(Recorder):
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            losses, scores = fitted_estimator.loss_curve_, fitted_estimator.validation_scores_
+            seen.append((context.task_name, list(losses), list(scores)))
+
+    model = gru().set_callbacks(Curves()).fit(X, y, X_val=X[:9], y_val=y[:9])
+    assert [name for name, _, _ in seen] == ["epoch"] * 4 + ["fit"]
+    for i, (_, losses, scores) in enumerate(seen[:4], start=1):
+        assert losses == model.loss_curve_[:i]
+        assert scores == model.validation_scores_[:i]
+
+
 def test_teardown_is_called_after_a_failure(ragged):
     X, y = ragged
     recorder = Recorder()
