@@ -21,7 +21,7 @@ from skgru.preprocessing import Patches, PerTimestep
 
 
 class _Cell(NamedTuple):
-    """One time step of a cell as C code (see `kernels/recurrence.pxi`).
+    """One time step of a cell as C code (see `kernels/cell.pxi`).
 
     Attributes
     ----------

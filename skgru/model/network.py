@@ -80,7 +80,7 @@ class Architecture(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Description of a cell by the kernels (see `kernels/recurrence.pxi`).
+    """Description of a cell by the kernels (see `kernels/cell.pxi`).
 
     Attributes
     ----------

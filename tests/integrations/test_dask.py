@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
+from skgru.model.workers import n_threads as n_threads_for
 from skgru.preprocessing import PerTimestep
 
 da = pytest.importorskip("dask.array")
@@ -63,7 +64,7 @@ def pid_of(estimator, X, y):
 
 
 def n_threads(estimator, X, y):
-    return estimator[-1]._n_threads()
+    return n_threads_for(estimator[-1].n_jobs)
 
 
 @pytest.mark.slow

@@ -309,7 +309,7 @@ def with_a_lost_row():
         (lambda: of(pooling="median"), ValueError, "'pooling' parameter of GRURegressor"),
         (lambda: of(cell="lstm"), TypeError, "takes cell from the module"),
         (lambda: of(momenta=1), TypeError, "momenta"),
-        (lambda: of(return_sequences=True, pooling="max"), ValueError, "leave it at"),
+        (lambda: of(return_sequences=True, pooling="max"), ValueError, "one of the two must go"),
     ],
 )
 def test_invalid_modules_and_parameters_are_rejected(call, error, message):
