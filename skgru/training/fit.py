@@ -106,6 +106,7 @@ class Fit:
     tasks: FitTasks
     random_state: np.random.RandomState
     _guarded: bool = True
+    _stopped_by_user: bool = False
 
     def run(self, training: TrainingSet, *, fresh: bool, incremental: bool) -> bool:
         """Train the network.
@@ -141,7 +142,7 @@ class Fit:
         self._guarded = not incremental
         finished = self._run_epochs(training, validation, reference, max_iter)
         few = training.held_out is not None and len(training.held_out) < FEW_HELD_OUT
-        if fresh and few and validation.kept_epoch:
+        if fresh and few and validation.kept_epoch and not self._stopped_by_user:
             self._train_again(training, validation.kept_epoch, constant, reference)
         return finished
 
@@ -157,8 +158,7 @@ class Fit:
         n_epochs = min(max(n_epochs, -(-MIN_UPDATES // n_updates)), self.settings.max_iter)
         if self.settings.verbose:
             print(f"Training once more, on all samples, for {n_epochs} epochs.")
-        scores = self.history.validation_scores
-        self.history.__init__(validation_scores=scores)
+        self.history.restart()
         self.network.initialize(self.random_state)
         self._start_head(constant)
         self.solver, self.tasks = None, FitTasks()
@@ -173,6 +173,8 @@ class Fit:
         targets = training.targets
         rows = targets.rows(training.samples)
         rows = rows[targets.weights[rows] > 0]
+        if not len(rows):
+            raise ValueError("The weights of all training samples are zero; one must be positive.")
         return targets.y[rows].astype(np.float64), targets.weights[rows]
 
     def _row_losses(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
@@ -216,7 +218,7 @@ class Fit:
         objective = self._objective(training, self.solver.optimizer.penalty_in_loss)
         # a penalty that suits targets of unit variance would be all there is for tiny ones
         objective.alpha *= min(1.0, 2 * (reference.constant - reference.minimum))
-        return StochasticFit(
+        epochs = StochasticFit(
             objective=objective,
             solver=self.solver,
             history=self.history,
@@ -228,7 +230,10 @@ class Fit:
             new_optimizer=self._new_optimizer,
             validation=validation,
             guard=Guard(objective, *reference) if self._guarded else None,
-        ).run(max_iter)
+        )
+        finished = epochs.run(max_iter)
+        self._stopped_by_user = epochs.stopped_by_user
+        return finished
 
     def _batch_size(self, n_samples: int) -> int:
         size = self.settings.batch_size

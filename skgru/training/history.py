@@ -31,6 +31,10 @@ class History:
         """Return plain values, from which `from_state` makes an equal history."""
         return dict(vars(self))
 
+    def restart(self) -> None:
+        """Forget all but the validation scores."""
+        vars(self).update(vars(History(validation_scores=self.validation_scores)))
+
     def attributes(self) -> dict[str, Any]:
         """Return the fitted attributes of an estimator that grow with each epoch."""
         losses, scores = self.loss_curve, self.validation_scores

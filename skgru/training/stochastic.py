@@ -115,6 +115,8 @@ class StochasticFit:
         parameters are restored.
     guard : Guard or None
         Returns to the best weights after a divergence.
+    stopped_by_user : bool
+        Whether an interrupt or a callback ended the fit.
     """
 
     objective: Objective
@@ -131,6 +133,7 @@ class StochasticFit:
 
     def __post_init__(self):
         self._clipped: list[bool] = []
+        self.stopped_by_user = False
 
     @quiet_overflow
     def run(self, max_iter: int) -> bool:
@@ -160,7 +163,7 @@ class StochasticFit:
                 if finished:
                     break
         except KeyboardInterrupt:
-            finished = True
+            finished = self.stopped_by_user = True
             warnings.warn("Training interrupted by user.", stacklevel=2)
         self._choose_weights()
         if max_iter > 1:  # a single epoch, as of partial_fit, is too early to judge
@@ -193,6 +196,7 @@ class StochasticFit:
                 watched = -score
         solver.schedule.end_epoch(history.n_samples_seen)
         if self.tasks.end():
+            self.stopped_by_user = True
             return True
         if diverged:
             return not self.guard.can_recover

@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupShuffleSplit, LeaveOneGroupOut
 from skgru import GRUClassifier, GRURegressor
 from skgru.metrics import step_scorer
 from skgru.sequences import Targets
+from skgru.training.objective import Objective
 from skgru.training.validation import Validation, hold_out
 
 pytestmark = [
@@ -152,6 +153,23 @@ def test_few_held_out_samples_only_tell_how_long_to_train(ragged):
     # X_val is nobody's training data
     model.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
     assert model.t_ == 30 * model.n_iter_ == 30 * len(model.validation_scores_)
+
+
+def test_an_interrupted_fit_does_not_train_again(ragged, monkeypatch):
+    X, y = ragged
+    minibatch, n = Objective.minibatch, [0]
+
+    def interrupted(self, samples):
+        n[0] += 1
+        if n[0] == 30:
+            raise KeyboardInterrupt
+        return minibatch(self, samples)
+
+    monkeypatch.setattr(Objective, "minibatch", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model = GRUClassifier(4, early_stopping=True, random_state=0).fit(X, y)
+    assert n[0] == 30
+    assert model.n_iter_ == len(model.validation_scores_) == 3
 
 
 def test_many_held_out_samples_choose_the_weights():
