@@ -28,6 +28,9 @@ REGRESSION_LOSSES: dict[str, Callable[[], BaseLoss]] = {
     "poisson": HalfPoissonLoss,
 }
 
+# logarithm of about the highest number of float64
+HIGHEST_LOG = 709.0
+
 # name of scikit-learn's link: name of the function from outputs to predictions
 INVERSE_LINKS = {"IdentityLink": "identity", "LogLink": "exp"}
 
@@ -146,7 +149,9 @@ class Elementwise:
         return INVERSE_LINKS[link]
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """Apply the inverse link."""
+        """Apply the inverse link; exponentials stay finite."""
+        if self.inverse_link == "exp":
+            outputs = np.minimum(outputs, HIGHEST_LOG)
         return self._loss.link.inverse(outputs)
 
     def check_targets(self, y: np.ndarray, name: str) -> None:

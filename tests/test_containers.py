@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from container_table import COLUMNS, CONTAINERS, DTYPES, SECTIONS, TABLE, objects, section
 from helpers import run_python, run_snippets
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from skgru import GRUClassifier, GRURegressor
@@ -366,6 +368,10 @@ def test_set_output_takes_every_form_of_x(library):
             assert list(features.index) == list("abcd")
 
 
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.8"),
+    reason="scikit-learn 1.7 asks for array_api_compat",
+)
 def test_array_api_dispatch_takes_plain_arrays():
     code = """
 import numpy as np, sklearn

@@ -207,7 +207,8 @@ def test_metadata_routing(wave):
         pipeline = make_pipeline(StandardScaler(), inner).set_params(transform_input=["X_val"])
         model = ScaledTargetRegressor(pipeline).fit(X, y, X_val=X[:9], y_val=y[:9])
         assert np.min(model.regressor_[-1].validation_scores_) > -10
-        search = GridSearchCV(ScaledTargetRegressor(inner), {"regressor__max_iter": [1, 3]}, cv=2)
+        scaled = ScaledTargetRegressor(inner).set_score_request(sample_weight=False)
+        search = GridSearchCV(scaled, {"regressor__max_iter": [1, 3]}, cv=2)
         search.fit(X, y, sample_weight=weights, X_val=X[:9], y_val=y[:9])
         assert search.best_params_["regressor__max_iter"] in (1, 3)
 
