@@ -7,6 +7,7 @@ scikit-learn's definitions, over a matrix of outputs. A new loss of numbers is a
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from sklearn._loss.link import LogLink
 from sklearn._loss.loss import (
     AbsoluteError,
     BaseLoss,
@@ -150,7 +151,7 @@ class Elementwise:
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """Apply the inverse link; exponentials stay finite."""
-        if self.inverse_link == "exp":
+        if isinstance(self._loss.link, LogLink):
             outputs = np.minimum(outputs, HIGHEST_LOG)
         return self._loss.link.inverse(outputs)
 
