@@ -28,7 +28,7 @@ from skgru.model.network import Head, Layer, Network, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Labels, Outputs, from_state
 from skgru.persistence import Saved, unchanged_on_error
-from skgru.sequences import Aligned, Sequences, Targets, align, check_features, check_sequences
+from skgru.sequences import Sequences, Targets, align, check_features, check_sequences
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.training.fit import Fit, TrainingSet
 from skgru.training.history import History
@@ -64,11 +64,15 @@ class BaseGRU(
 
     # ---- answers of classifier and regressor ---------------------------------------------------
 
-    def _learn_outputs(self, y: ArrayLike, classes: np.ndarray | None) -> Outputs:
+    def _check_y(self, y: ArrayLike, fitted: Outputs | None) -> np.ndarray:
+        """Validate y by itself, and its kind against that of the fitted outputs."""
+        raise NotImplementedError
+
+    def _learn_outputs(self, y: np.ndarray, classes: np.ndarray | None) -> Outputs:
         """Learn what the outputs mean, from y or from classes known beforehand."""
         raise NotImplementedError
 
-    def _encode(self, outputs: Outputs, y: ArrayLike) -> tuple[np.ndarray, np.ndarray | float]:
+    def _encode(self, outputs: Outputs, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
         """Return y as numbers, and the factor of each one's weight."""
         return outputs.encode(y, self.dtype, type(self).__name__), 1.0
 
@@ -157,9 +161,10 @@ class BaseGRU(
         continued = hasattr(self, "_network") and (incremental or self.warm_start)
         sequences = self._check_X(X, reset=not continued, dtype=self.dtype)
         aligned = align(y, sample_weight, sequences, by_step=self.return_sequences)
+        rows = self._check_y(aligned.rows, self._outputs if continued else None)
         if not continued:
-            self._outputs = self._learn_outputs(aligned.rows, classes)
-        targets = self._encoded(aligned)
+            self._outputs = self._learn_outputs(rows, classes)
+        targets = aligned.encoded(*self._encode(self._outputs, rows))
         architecture = architecture_of(self, sequences.n_channels, self._outputs.n_outputs)
         random_state = check_random_state(self.random_state)
         if continued:
@@ -229,10 +234,9 @@ class BaseGRU(
         self, y: ArrayLike, sample_weight: ArrayLike | None, sequences: Sequences
     ) -> Targets:
         """Validate y and weights as those of the fitted model."""
-        return self._encoded(align(y, sample_weight, sequences, by_step=self.return_sequences))
-
-    def _encoded(self, aligned: Aligned) -> Targets:
-        return aligned.encoded(*self._encode(self._outputs, aligned.rows))
+        aligned = align(y, sample_weight, sequences, by_step=self.return_sequences)
+        rows = self._check_y(aligned.rows, self._outputs)
+        return aligned.encoded(*self._encode(self._outputs, rows))
 
     def _publish(self) -> Self:
         """Set the fitted attributes that describe the training."""
@@ -261,7 +265,7 @@ class BaseGRU(
         self._validate_params()
         check_combinations(self, NO_VALIDATION, incremental=False)
         sequences = self._check_X(X, reset=True, dtype=self.dtype)
-        self._outputs = self._learn_outputs(y, None)
+        self._outputs = self._learn_outputs(self._check_y(y, None), None)
         architecture = architecture_of(self, sequences.n_channels, self._outputs.n_outputs)
         network = Network(architecture, self.dtype)
         network.assign(parameters)

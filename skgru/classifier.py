@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgru._combinations import has_stochastic_solver
 from skgru._parameters import Parameter, documented
 from skgru.base import BaseGRU
-from skgru.outputs import Multilabel, Outputs, check_kind, learn_labels
+from skgru.outputs import Multilabel, Outputs, check_kind, check_labels, learn_labels
 from skgru.persistence import unchanged_on_error
 
 
@@ -195,13 +195,17 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
             _check_partial_fit_first_call(self, classes)
             return self._fit(X, y, sample_weight, incremental=True, classes=self.classes_)
 
-    def _learn_outputs(self, y: ArrayLike, classes: np.ndarray | None) -> Outputs:
+    def _check_y(self, y: ArrayLike, fitted: Outputs | None) -> np.ndarray:
+        if fitted is not None:
+            check_kind(fitted, y, type(self).__name__)
+        return check_labels(y, type(self).__name__)
+
+    def _learn_outputs(self, y: np.ndarray, classes: np.ndarray | None) -> Outputs:
         outputs = learn_labels(y, classes, type(self).__name__)
         self.classes_ = outputs.classes
         return outputs
 
-    def _encode(self, outputs: Outputs, y: ArrayLike) -> tuple[np.ndarray, np.ndarray | float]:
-        check_kind(outputs, y, type(self).__name__)
+    def _encode(self, outputs: Outputs, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
         if self.class_weight is None:
             return super()._encode(outputs, y)
         if isinstance(outputs, Multilabel):

@@ -12,7 +12,7 @@ from skgru._combinations import has_stochastic_solver
 from skgru._parameters import Parameter, documented
 from skgru.base import BaseGRU
 from skgru.losses import REGRESSION_LOSSES
-from skgru.outputs import Outputs, learn_numbers
+from skgru.outputs import Outputs, check_numbers, learn_numbers
 from skgru.persistence import unchanged_on_error
 
 
@@ -183,8 +183,11 @@ class GRURegressor(RegressorMixin, BaseGRU):
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, incremental=True)
 
-    def _learn_outputs(self, y: ArrayLike, classes: np.ndarray | None) -> Outputs:
-        return learn_numbers(y, self.loss, self.quantiles, type(self).__name__)
+    def _check_y(self, y: ArrayLike, fitted: Outputs | None) -> np.ndarray:
+        return check_numbers(y, type(self).__name__)
+
+    def _learn_outputs(self, y: np.ndarray, classes: np.ndarray | None) -> Outputs:
+        return learn_numbers(y, self.loss, self.quantiles)
 
     def predict(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Predict the numbers of each sequence, or of each time step.

@@ -341,7 +341,7 @@ def _array(parameter: "Tensor") -> np.ndarray:
 
 
 def _n_targets(regressor: GRURegressor, n_outputs: int) -> int:
-    of_one = learn_numbers([1.0], regressor.loss, regressor.quantiles, "GRURegressor")
+    of_one = learn_numbers(np.ones((1, 1)), regressor.loss, regressor.quantiles)
     if n_outputs % of_one.n_outputs:
         raise ValueError(
             f"head has {n_outputs} outputs, which is no multiple of the {of_one.n_outputs} "

@@ -9,8 +9,8 @@ holds them by name.
 from typing import Any
 
 from skgru.outputs.base import Outputs
-from skgru.outputs.labels import Labels, Multilabel, check_kind, learn_labels
-from skgru.outputs.numbers import Numbers, Quantiles, learn_numbers
+from skgru.outputs.labels import Labels, Multilabel, check_kind, check_labels, learn_labels
+from skgru.outputs.numbers import Numbers, Quantiles, check_numbers, learn_numbers
 
 __all__ = [
     "Labels",
@@ -19,6 +19,8 @@ __all__ = [
     "Outputs",
     "Quantiles",
     "check_kind",
+    "check_labels",
+    "check_numbers",
     "from_state",
     "learn_labels",
     "learn_numbers",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
 from skgru.losses import Loss
 
@@ -36,12 +36,13 @@ class Outputs:
         """Parameters of the estimator that a fitted model cannot change."""
         return {}
 
-    def encode(self, y: ArrayLike, dtype: DTypeLike, caller: str) -> np.ndarray:
-        """Validate y and turn it into the numbers that the loss takes.
+    def encode(self, y: np.ndarray, dtype: DTypeLike, caller: str) -> np.ndarray:
+        """Turn y into the numbers that the loss takes.
 
         Parameters
         ----------
-        y : array-like of shape (n_rows,) or (n_rows, k)
+        y : ndarray of shape (n_rows,) or (n_rows, k)
+            Checked by `check_labels` or `check_numbers`.
         dtype : dtype
         caller : str
             Name of the estimator, for messages.

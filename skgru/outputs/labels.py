@@ -36,11 +36,6 @@ class Labels(Outputs):
     kind: ClassVar[str] = "labels"
 
     @classmethod
-    def learn(cls, y: ArrayLike, caller: str) -> Self:
-        """Take the classes from y."""
-        return cls.of(np.unique(cls._column(y, caller, warn=False)), caller)
-
-    @classmethod
     def of(cls, classes: np.ndarray, caller: str) -> Self:
         """Check that there are at least two classes."""
         if len(classes) < 2:
@@ -60,19 +55,8 @@ class Labels(Outputs):
         """Number of logits."""
         return 1 if len(self.classes) == 2 else len(self.classes)
 
-    @staticmethod
-    def _column(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
-        if (dtype := getattr(y, "dtype", None)) is not None and dtype.kind in "cV":
-            raise ValueError(f"y has dtype {dtype}, of which there are no labels.")
-        y = column_or_1d(y, warn=warn)
-        _check_one_type(y)
-        assert_all_finite(y, estimator_name=caller, input_name="y")
-        check_classification_targets(y)
-        return y
-
-    def encode(self, y: ArrayLike, dtype: DTypeLike, caller: str) -> np.ndarray:
+    def encode(self, y: np.ndarray, dtype: DTypeLike, caller: str) -> np.ndarray:
         """Replace labels by the numbers of their classes, in a column."""
-        y = self._column(y, caller)
         unseen = y
         if _are_strings(y) == _are_strings(self.classes):
             codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
@@ -129,11 +113,6 @@ class Multilabel(Outputs):
     n_labels: int
     kind: ClassVar[str] = "multilabel"
 
-    @classmethod
-    def learn(cls, y: ArrayLike, caller: str) -> Self:
-        """Count the columns of y."""
-        return cls(cls._indicator(y, caller).shape[1])
-
     @property
     def classes(self) -> np.ndarray:
         """Numbers of the labels."""
@@ -149,20 +128,8 @@ class Multilabel(Outputs):
         """Number of labels."""
         return self.n_labels
 
-    @staticmethod
-    def _indicator(y: ArrayLike, caller: str) -> np.ndarray:
-        y = check_array(y, dtype=None, input_name="y", estimator=caller)
-        if not np.isin(y, [0, 1]).all():
-            raise ValueError(
-                f"y has shape {y.shape} and is {type_of_target(y)}; several columns must be a "
-                "multilabel indicator of 0 and 1. For one label per time step, set "
-                "return_sequences=True."
-            )
-        return y
-
-    def encode(self, y: ArrayLike, dtype: DTypeLike, caller: str) -> np.ndarray:
-        """Check the indicator."""
-        y = self._indicator(y, caller)
+    def encode(self, y: np.ndarray, dtype: DTypeLike, caller: str) -> np.ndarray:
+        """Check the number of labels."""
         if y.shape[1] != self.n_labels:
             raise ValueError(f"y has {y.shape[1]} columns; {caller} was fitted on {self.n_labels}.")
         return y.astype(dtype)
@@ -188,19 +155,42 @@ class Multilabel(Outputs):
         return _accuracy(y, predictions, weights)
 
 
-def learn_labels(y: ArrayLike, classes: np.ndarray | None, caller: str) -> Labels | Multilabel:
+def check_labels(y: ArrayLike, caller: str) -> np.ndarray:
+    """Validate one label per row, or an indicator of several.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_labels)
+    caller : str
+        Name of the estimator, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,) or (n_rows, n_labels)
+        One column becomes (n_rows,).
+
+    Raises
+    ------
+    ValueError
+        If y holds anything but labels.
+    """
+    return _indicator(y, caller) if _n_columns(y) > 1 else _column(y, caller)
+
+
+def learn_labels(y: np.ndarray, classes: np.ndarray | None, caller: str) -> Labels | Multilabel:
     """Find out whether y is one label per row or an indicator of several.
 
     Parameters
     ----------
-    y : array-like
+    y : ndarray
+        Checked by `check_labels`.
     classes : ndarray or None
         All classes, if they are known beforehand.
     caller : str
     """
-    if _n_columns(y) > 1:
-        return Multilabel.learn(y, caller) if classes is None else Multilabel(len(classes))
-    return Labels.learn(y, caller) if classes is None else Labels.of(classes, caller)
+    if y.ndim == 2:
+        return Multilabel(y.shape[1] if classes is None else len(classes))
+    return Labels.of(np.unique(y) if classes is None else classes, caller)
 
 
 def check_kind(outputs: Labels | Multilabel, y: ArrayLike, caller: str) -> None:
@@ -213,6 +203,27 @@ def check_kind(outputs: Labels | Multilabel, y: ArrayLike, caller: str) -> None:
             f"y has one column; {caller} was fitted on a multilabel indicator of "
             f"{outputs.n_labels}."
         )
+
+
+def _column(y: ArrayLike, caller: str) -> np.ndarray:
+    if (dtype := getattr(y, "dtype", None)) is not None and dtype.kind in "cV":
+        raise ValueError(f"y has dtype {dtype}, of which there are no labels.")
+    y = column_or_1d(y, warn=True)
+    _check_one_type(y)
+    assert_all_finite(y, estimator_name=caller, input_name="y")
+    check_classification_targets(y)
+    return y
+
+
+def _indicator(y: ArrayLike, caller: str) -> np.ndarray:
+    y = check_array(y, dtype=None, input_name="y", estimator=caller)
+    if not np.isin(y, [0, 1]).all():
+        raise ValueError(
+            f"y has shape {y.shape} and is {type_of_target(y)}; several columns must be a "
+            "multilabel indicator of 0 and 1. For one label per time step, set "
+            "return_sequences=True."
+        )
+    return y
 
 
 def _check_one_type(y: np.ndarray) -> None:

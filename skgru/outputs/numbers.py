@@ -44,9 +44,9 @@ class Numbers(Outputs):
         """The loss."""
         return {"loss": self.loss_name}
 
-    def encode(self, y: ArrayLike, dtype: DTypeLike, caller: str) -> np.ndarray:
-        """Check the numbers, and that the loss is defined for them."""
-        y = encode_numbers(y, self.n_targets, dtype, caller)
+    def encode(self, y: np.ndarray, dtype: DTypeLike, caller: str) -> np.ndarray:
+        """Convert the numbers, and check that the loss is defined for them."""
+        y = encode_numbers(y, self.n_targets, dtype)
         self.loss.check_targets(y, self.loss_name)
         return y
 
@@ -106,9 +106,9 @@ class Quantiles(Outputs):
         """Position of each quantile among the sorted ones."""
         return np.argsort(self.quantiles).argsort()
 
-    def encode(self, y: ArrayLike, dtype: DTypeLike, caller: str) -> np.ndarray:
-        """Check the numbers."""
-        return encode_numbers(y, self.n_targets, dtype, caller)
+    def encode(self, y: np.ndarray, dtype: DTypeLike, caller: str) -> np.ndarray:
+        """Convert the numbers."""
+        return encode_numbers(y, self.n_targets, dtype)
 
     def predict(self, outputs: np.ndarray) -> np.ndarray:
         """Return the quantiles of each target in their order, and never crossing.
@@ -135,25 +135,22 @@ class Quantiles(Outputs):
         return float(np.mean(scores))
 
 
-def learn_numbers(
-    y: ArrayLike, loss: str, quantiles: ArrayLike, caller: str
-) -> Numbers | Quantiles:
+def learn_numbers(y: np.ndarray, loss: str, quantiles: ArrayLike) -> Numbers | Quantiles:
     """Count the targets of y.
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,) or (n_rows, n_targets)
+    y : ndarray of shape (n_rows, n_targets)
+        Checked by `check_numbers`.
     loss : str
     quantiles : sequence of float
         Of ``loss="quantile"``.
-    caller : str
 
     Raises
     ------
     ValueError
         If the loss is not defined for y, or for predictions of its mean.
     """
-    y = _matrix(y, caller, warn=False)
     if loss == "quantile":
         return Quantiles.of(y.shape[1], quantiles)
     outputs = Numbers(y.shape[1], loss)
@@ -162,15 +159,14 @@ def learn_numbers(
     return outputs
 
 
-def encode_numbers(y: ArrayLike, n_targets: int, dtype: DTypeLike, caller: str) -> np.ndarray:
-    """Validate numbers and return them as a matrix.
+def encode_numbers(y: np.ndarray, n_targets: int, dtype: DTypeLike) -> np.ndarray:
+    """Convert checked numbers to the dtype of the network.
 
     Raises
     ------
     ValueError
         If there are other targets than these, or a number is too large for the dtype.
     """
-    y = _matrix(y, caller)
     if y.shape[1] != n_targets:
         raise ValueError(f"y has {y.shape[1]} outputs, the fitted model has {n_targets}.")
     with np.errstate(over="ignore"):
@@ -180,7 +176,24 @@ def encode_numbers(y: ArrayLike, n_targets: int, dtype: DTypeLike, caller: str) 
     return y
 
 
-def _matrix(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
+def check_numbers(y: ArrayLike, caller: str) -> np.ndarray:
+    """Validate numbers.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_targets)
+    caller : str
+        Name of the estimator, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_targets), float64
+
+    Raises
+    ------
+    ValueError
+        If y has another shape, or holds anything but finite numbers.
+    """
     if isinstance(y, np.ndarray):
         y = numbers(y, "y")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
@@ -198,5 +211,5 @@ def _matrix(y: ArrayLike, caller: str, *, warn: bool = True) -> np.ndarray:
             "every time step, set return_sequences=True."
         )
     if y.ndim != 2 or y.shape[1] == 1:
-        y = column_or_1d(y, warn=warn)[:, np.newaxis]
+        y = column_or_1d(y, warn=True)[:, np.newaxis]
     return y

@@ -313,7 +313,6 @@ def test_models_that_need_the_whole_sequence_are_rejected(ragged, parameters, me
         FunctionTransformer(lambda X: 0 * X),
         make_pipeline(StandardScaler(), PowerTransformer()),
     ],
-    ids=str,
 )
 def test_transformers_that_do_more_than_scale_are_rejected(ragged, transformer):
     model = make_pipeline(PerTimestep(transformer), forward_classifier(3, max_iter=1)).fit(*ragged)
