@@ -44,8 +44,14 @@ def model(epochs=20):
 @pytest.fixture(scope="module")
 def client():
     with (
+        # by default a worker may hold its share, by cores, of the machine's memory, and is paused
+        # or killed at less than Python with its libraries takes where cores are many
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=0,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
