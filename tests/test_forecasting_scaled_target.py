@@ -1,6 +1,7 @@
 """ScaledTargetRegressor: what is fitted to scaled targets predicts in the units of y."""
 
 import pickle
+from copy import copy
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgru import GRURegressor
 from skgru.forecasting import ScaledTargetRegressor, recursive_forecast, sliding_windows
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerTimestep
+from skgru.streaming import stream
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -288,8 +290,8 @@ def test_it_clones_pickles_and_tunes(wave):
     ).fit(X, y)
     assert search.best_params_["regressor__max_iter"] == 40
     assert model.n_features_in_ == 6
-    assert hasattr(model, "stream")
-    assert not hasattr(ScaledTargetRegressor(Ridge()), "stream")
+    with pytest.raises(TypeError, match="got Ridge"):
+        ScaledTargetRegressor(Ridge()).fit(X, y).stream()
     before = model.predict(X)
     with pytest.raises(ValueError, match="NaN"):
         model.fit(X, np.full(len(X), np.nan))
@@ -314,13 +316,13 @@ def test_a_stream_predicts_in_the_units_of_y(wave, loss, horizon):
     X, y = sliding_windows(wave, 6, horizon)
     X = (X - LEVEL) / SPREAD
     model = ScaledTargetRegressor(gru(loss=loss)).fit(X, y)
-    stream = model.stream(len(X))
+    several = model.stream(len(X))
     expected = model.predict(X)
     model.fit(X[:20], y[:20])  # changes nothing in the stream
     for t in range(6):
-        after = stream.step(X[:, t, np.newaxis])
+        after = several.step(X[:, t, np.newaxis])
     np.testing.assert_allclose(after, expected, rtol=1e-9)
-    assert (stream.n_streams, stream.n_channels) == (len(X), 1)
+    assert (several.n_streams, several.n_channels) == (len(X), 1)
     one = ScaledTargetRegressor(gru(loss=loss)).fit(X, y).stream()
     state = one.state
     for t in range(6):
@@ -334,6 +336,28 @@ def test_a_stream_predicts_in_the_units_of_y(wave, loss, horizon):
     np.testing.assert_array_equal(again, single)
     one.reset()
     np.testing.assert_array_equal(one.state, state)
+
+
+def test_a_copy_of_a_stream_goes_its_own_way(wave):
+    X, y = sliding_windows(wave, 6)
+    model = ScaledTargetRegressor(gru()).fit(X, y)
+    one = model.stream()
+    for t in range(5):
+        one.step(X[4, t : t + 1])
+    other = copy(one)
+    other.step(X[0, :1])
+    np.testing.assert_allclose(one.step(X[4, 5:]), model.predict(X[4:5])[0], rtol=1e-9)
+
+
+def test_streams_after_steps_of_a_pipeline(wave):
+    X, y = sliding_windows(wave, 6)
+    model = make_pipeline(
+        Patches(4, 2), ScaledTargetRegressor(make_pipeline(PerTimestep(StandardScaler()), gru()))
+    ).fit(X[:, :, np.newaxis], y)
+    several = stream(model, len(X))
+    for t in range(6):
+        after = several.step(X[:, t, np.newaxis])
+    np.testing.assert_allclose(after, model.predict(X[:, :, np.newaxis]), rtol=1e-9)
 
 
 def test_errors(wave):

@@ -1,6 +1,6 @@
 """ScaledTargetRegressor: scale y around a regressor, and undo it in predictions of any shape."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +11,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     check_is_fitted,
     has_fit_parameter,
@@ -22,10 +21,7 @@ from skgru.forecasting.targets import Rows, check_increasing, read_rows
 from skgru.metrics import flatten_steps
 from skgru.outputs import Quantiles
 from skgru.persistence import Saved, unchanged_on_error
-
-
-def _can_stream(self: "ScaledTargetRegressor") -> bool:
-    return hasattr(getattr(self, "regressor_", self.regressor), "stream")
+from skgru.streaming import PipelineStream, Stream, stream
 
 
 class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstimator):
@@ -192,7 +188,6 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
             return outputs.score(*flatten_steps(y, predictions, sample_weight))
         return outputs.score(np.asarray(y), predictions, sample_weight)
 
-    @available_if(_can_stream)
     def stream(self, n_streams: int = 1) -> "ScaledStream":
         """Predict after every time step, as sequences come in.
 
@@ -205,9 +200,14 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
         -------
         stream : ScaledStream
             The regressor's stream, with predictions in the units of y.
+
+        Raises
+        ------
+        TypeError
+            If the regressor, or a step of its pipeline, needs the whole sequence.
         """
         check_is_fitted(self, "regressor_")
-        return ScaledStream(self, self.regressor_.stream(n_streams))
+        return ScaledStream(self, stream(self.regressor_, n_streams))
 
     # ---- y as rows, and back -------------------------------------------------------------------
 
@@ -302,71 +302,29 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
         return tags
 
 
-class ScaledStream:
-    """A stream whose predictions are in the units of y; see `skgru.streaming.Stream`.
+class ScaledStream(PipelineStream):
+    """A stream whose predictions are in the units of y; see `skgru.streaming.PipelineStream`.
 
     Parameters
     ----------
     model : ScaledTargetRegressor
-    stream : Stream
+    following : Stream or PipelineStream
         Of its regressor.
 
     Attributes
     ----------
     n_streams : int
     n_channels : int
-    state : ndarray of shape (n_streams, state_size)
-        That of the stream of the regressor; may be set.
     """
 
-    def __init__(self, model: ScaledTargetRegressor, stream: Any):
-        self._model, self._stream = _copied(model), stream
+    def __init__(self, model: ScaledTargetRegressor, following: Stream | PipelineStream):
+        super().__init__(following, following.n_channels)
+        self._model = _copied(model)
 
-    def step(self, x_t: ArrayLike) -> Any:
-        """Take the next time step of every sequence; return the predictions after it.
-
-        Parameters
-        ----------
-        x_t : array-like of shape (n_streams, n_channels)
-            Or (n_channels,), if there is one stream.
-
-        Returns
-        -------
-        y : number or ndarray
-            As the stream of the regressor returns it, in the units of y.
-        """
-        predicted = self._stream.step(x_t)
+    def _advance(self, x_t: ArrayLike, predict: Callable[[np.ndarray], Any]) -> Any:
+        predicted = predict(x_t)
         undone = self._model._undone(np.asarray(predicted), min(np.ndim(x_t), 2) - 1)
         return undone if isinstance(predicted, np.ndarray) else undone[()]
-
-    def reset(self, streams: int | Iterable[int] | None = None) -> None:
-        """Begin new sequences.
-
-        Parameters
-        ----------
-        streams : int or iterable of int, default=None
-            Streams to reset, or a mask of them; None is all.
-        """
-        self._stream.reset(streams)
-
-    @property
-    def state(self) -> np.ndarray:
-        """States of all sequences."""
-        return self._stream.state
-
-    @state.setter
-    def state(self, state: ArrayLike) -> None:
-        self._stream.state = state
-
-    @property
-    def n_streams(self) -> int:
-        """Number of sequences that advance together."""
-        return self._stream.n_streams
-
-    @property
-    def n_channels(self) -> int:
-        """Number of channels of a time step."""
-        return self._stream.n_channels
 
 
 def _named(params: dict[str, Any], name: str) -> Any:

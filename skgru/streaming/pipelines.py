@@ -1,6 +1,6 @@
 """Streams of pipelines: every step takes one time step after the other."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skgru.streaming.checks import check_finite, check_state, indices, to_floats
+from skgru.streaming.checks import check_finite, check_state, to_floats
 from skgru.streaming.streams import Stream
 
 if TYPE_CHECKING:
@@ -226,22 +226,7 @@ class PipelineStream:
     def _set_state(self, state: np.ndarray) -> None:
         self._following._set_state(state)
 
-    def reset(self, streams: int | Iterable[int] | None = None) -> None:
-        """Begin new sequences.
-
-        Parameters
-        ----------
-        streams : int or iterable of int, default=None
-            Streams to reset, or a mask of them; None is all.
-
-        Raises
-        ------
-        IndexError
-            If there is no such stream.
-        """
-        state = self.state
-        state[indices(streams)] = 0
-        self._set_state(state)
+    reset = Stream.reset
 
 
 class PerTimestepStream(PipelineStream):
