@@ -64,8 +64,6 @@ class Objective:
         total = self.targets.sample_weights()[self.samples].sum()
         self.buffers = Buffers(self.network)
         self.mean_weight = total / max(len(self.samples), 1)
-        if total == 0:
-            raise ValueError("The weights of all training samples are zero; one must be positive.")
 
     def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on some of the samples, in one pass."""

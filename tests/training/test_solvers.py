@@ -60,15 +60,15 @@ def test_lbfgs_ends_at_a_stationary_point(ragged):
 def test_max_iter_warns():
     X, y = make_regression(20, 4, random_state=0)
     y /= 1000
-    GRURegressor(4, max_iter=3, learning_rate="cosine").fit(X, y)  # the cosine schedule ends there
+    GRURegressor(4, max_iter=3, learning_rate="cosine", random_state=0).fit(X, y)  # ends there
     with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs"):
-        model = GRURegressor(4, max_iter=3, learning_rate="constant").fit(X, y)
+        model = GRURegressor(4, max_iter=3, learning_rate="constant", random_state=0).fit(X, y)
     assert model.n_iter_ == 3
     with pytest.warns(ConvergenceWarning, match="L-BFGS stopped .* after 3 iterations"):
-        model = GRURegressor(4, max_iter=3, solver="lbfgs").fit(X, y)
+        model = GRURegressor(4, max_iter=3, solver="lbfgs", random_state=0).fit(X, y)
     assert model.n_iter_ == 3
     with pytest.warns(ConvergenceWarning, match="L-BFGS stopped"):
-        GRURegressor(4, max_fun=2, solver="lbfgs").fit(X, y)
+        GRURegressor(4, max_fun=2, solver="lbfgs", random_state=0).fit(X, y)
 
 
 def test_training_stops_without_improvement(ragged):
