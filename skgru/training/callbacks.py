@@ -24,7 +24,7 @@ class CallbackSupport:
 
     @available_if(_has_callbacks)
     def set_callbacks(self, *callbacks: Any) -> Self:
-        """Set the callbacks that are told of each `fit` and of each epoch in it.
+        """Set the callbacks that follow each `fit` and each epoch in it.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class FitTasks:
         y: Any,
         metadata: dict[str, Any] | None,
     ) -> None:
-        """Tell of the beginning of a fit, if anybody listens; without it, nothing is told.
+        """Begin a fit; no-op without callbacks, and so are the other methods.
 
         Parameters
         ----------
