@@ -2,6 +2,13 @@
 
 from skgru.forecasting.recursive import recursive_forecast
 from skgru.forecasting.scaled_target import ScaledTargetRegressor
+from skgru.forecasting.window_scaled import WindowScaledRegressor
 from skgru.forecasting.windows import lags_to_sequences, sliding_windows
 
-__all__ = ["ScaledTargetRegressor", "lags_to_sequences", "recursive_forecast", "sliding_windows"]
+__all__ = [
+    "ScaledTargetRegressor",
+    "WindowScaledRegressor",
+    "lags_to_sequences",
+    "recursive_forecast",
+    "sliding_windows",
+]

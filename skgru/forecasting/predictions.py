@@ -1,5 +1,6 @@
 """What a fitted regressor predicts after a window: numbers of which time steps, or quantiles."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,8 @@ from skgru.outputs import Outputs, Quantiles
 from skgru.sequences import short
 
 
-def innermost(estimator: Any) -> Any:
-    """Return the estimator that predicts: the last of a pipeline, the best of a search, ….
+def inwards(estimator: Any) -> Iterator[Any]:
+    """Yield an estimator and those inside: the last of a pipeline, the best of a search, ….
 
     Parameters
     ----------
@@ -23,6 +24,7 @@ def innermost(estimator: Any) -> Any:
         Fitted or not.
     """
     while True:
+        yield estimator
         if isinstance(estimator, FrozenEstimator):
             inner = estimator.estimator
         elif hasattr(estimator, "named_steps") and len(estimator.steps):
@@ -33,8 +35,13 @@ def innermost(estimator: Any) -> Any:
                 names = ("best_estimator_", "estimator")
             inner = next((getattr(estimator, n) for n in names if hasattr(estimator, n)), None)
         if not hasattr(inner, "predict"):
-            return estimator
+            return
         estimator = inner
+
+
+def innermost(estimator: Any) -> Any:
+    """Return the estimator that predicts, inside of all others."""
+    return list(inwards(estimator))[-1]
 
 
 def outputs_of(estimator: Any) -> Outputs | None:
@@ -106,6 +113,8 @@ class Predictions:
                 "TransformedTargetRegressor cannot undo its transformation of several quantiles of "
                 "several time steps. skgru.forecasting.ScaledTargetRegressor can."
             )
+        if horizon is None:  # a WindowScaledRegressor knows it
+            horizon = next((e.horizon_ for e in inwards(regressor) if hasattr(e, "horizon_")), None)
         if horizon is not None:
             return cls(regressor, int(horizon), True, quantiles)
         if n_channels > 1:
@@ -203,14 +212,4 @@ def _check_regressor(regressor: Any) -> None:
 
 def _in_transformed_target(estimator: Any) -> bool:
     """Return whether there is a TransformedTargetRegressor around the innermost estimator."""
-    while True:
-        if isinstance(estimator, TransformedTargetRegressor):
-            return True
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "named_steps"):
-            estimator = estimator.steps[-1][1]
-        else:
-            return False
+    return any(isinstance(inner, TransformedTargetRegressor) for inner in inwards(estimator))

@@ -5,26 +5,21 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import (
-    check_is_fitted,
-    has_fit_parameter,
-)
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skgru.forecasting.around import RegressorAround, named
 from skgru.forecasting.predictions import check_order, innermost, outputs_of
 from skgru.forecasting.targets import Rows, check_increasing, read_rows
 from skgru.metrics import flatten_steps
-from skgru.outputs import Quantiles
-from skgru.persistence import Saved, unchanged_on_error
+from skgru.outputs import Outputs, Quantiles
+from skgru.persistence import unchanged_on_error
 from skgru.streaming import PipelineStream, Stream, stream
 
 
-class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstimator):
+class ScaledTargetRegressor(RegressorAround):
     """Fit a regressor to scaled targets, and return its predictions in the units of y.
 
     It does what `TransformedTargetRegressor` does, and also where this fails: for several quantiles
@@ -128,14 +123,13 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
             self._by_step = bool(getattr(innermost(self.regressor), "return_sequences", False))
             rows = self._rows(X, y, "y")
             self._n_targets = rows.values.shape[1]
-            self._fit_transformer(rows, _named(fit_params, "sample_weight"))
+            self._fit_transformer(rows, named(fit_params, "sample_weight"))
             transformed = dict(fit_params)
             for name, value in fit_params.items():
                 if value is not None and name.split("__")[-1] == "y_val":
                     X_val = fit_params.get(name[: -len("y_val")] + "X_val", X)
                     transformed[name] = self._scaled(self._rows(X_val, value, name))
-            if get_config()["enable_metadata_routing"]:
-                transformed = process_routing(self, "fit", **transformed).regressor.fit
+            transformed = self._routed("fit", transformed)
             self.regressor_ = clone(self.regressor).fit(X, self._scaled(rows), **transformed)
         return self
 
@@ -155,35 +149,12 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
             In the shape that the regressor predicts, quantiles and time steps included.
         """
         check_is_fitted(self, "regressor_")
-        if get_config()["enable_metadata_routing"]:
-            predict_params = process_routing(self, "predict", **predict_params).regressor.predict
-        predictions = self.regressor_.predict(X, **predict_params)
+        predictions = self.regressor_.predict(X, **self._routed("predict", predict_params))
         if isinstance(predictions, list):
             return [self._undone(np.asarray(one), 1) for one in predictions]
         return self._undone(np.asarray(predictions), 2 if self._by_step else 1)
 
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Score the predictions in the units of y, as the regressor scores its own.
-
-        Parameters
-        ----------
-        X : array-like
-            As the regressor takes it.
-        y : array-like
-            Targets, as in `fit`.
-        sample_weight : array-like, default=None
-            Weights.
-
-        Returns
-        -------
-        score : float
-            R²; of quantiles D², the share of the pinball loss that is explained.
-        """
-        check_is_fitted(self, "regressor_")
-        outputs = outputs_of(self.regressor_)
-        if outputs is None:
-            return super().score(X, y, sample_weight)
-        predictions = self.predict(X)
+    def _score(self, outputs: Outputs, y: Any, predictions: Any, sample_weight: Any) -> float:
         if self._by_step:
             return outputs.score(*flatten_steps(y, predictions, sample_weight))
         return outputs.score(np.asarray(y), predictions, sample_weight)
@@ -282,25 +253,6 @@ class ScaledTargetRegressor(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstim
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.")
         return self.regressor_
 
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Return what metadata the regressor asks for.
-
-        Returns
-        -------
-        routing : MetadataRouter
-        """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        mapping.add(caller="predict", callee="predict")
-        return MetadataRouter(owner=self).add(regressor=self.regressor, method_mapping=mapping)
-
-    def __sklearn_tags__(self):
-        tags, inner = super().__sklearn_tags__(), get_tags(self.regressor)
-        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
-        tags.non_deterministic = inner.non_deterministic
-        if inner.regressor_tags is not None:
-            tags.regressor_tags = inner.regressor_tags
-        return tags
-
 
 class ScaledStream(PipelineStream):
     """A stream whose predictions are in the units of y; see `skgru.streaming.PipelineStream`.
@@ -319,21 +271,9 @@ class ScaledStream(PipelineStream):
 
     def __init__(self, model: ScaledTargetRegressor, following: Stream | PipelineStream):
         super().__init__(following, following.n_channels)
-        self._model = _copied(model)
+        self._model = model._view()
 
     def _advance(self, x_t: ArrayLike, predict: Callable[[np.ndarray], Any]) -> Any:
         predicted = predict(x_t)
         undone = self._model._undone(np.asarray(predicted), min(np.ndim(x_t), 2) - 1)
         return undone if isinstance(predicted, np.ndarray) else undone[()]
-
-
-def _named(params: dict[str, Any], name: str) -> Any:
-    """Return the parameter of this name, also if it is meant for a step of a pipeline."""
-    return next((v for key, v in params.items() if key.split("__")[-1] == name), None)
-
-
-def _copied(model: ScaledTargetRegressor) -> ScaledTargetRegressor:
-    """Return a view of a fitted model that later fits do not change."""
-    view = object.__new__(type(model))
-    vars(view).update(vars(model))
-    return view
