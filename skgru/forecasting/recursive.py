@@ -156,7 +156,7 @@ def recursive_forecast(
         result = np.concatenate(forecast, axis=1)[:, :steps]
     else:
         result = values[:, window : window + steps]
-    return _in_form(result, several, futures, form, predictions.quantiles if return_quantiles
+    return in_form(result, several, futures, form, predictions.quantiles if return_quantiles
                     else None)  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def _exog_of_targets(
     return rows[-(window + n_future - horizon) :]
 
 
-def _in_form(
+def in_form(
     result: np.ndarray,
     several: list[TimeSeries],
     futures: list[Any],

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skgru.forecasting import NaiveForecaster, backtest
 from skgru.preprocessing import labels_from_frame, predictions_to_frame, sequences_from_frame
 
 pl = pytest.importorskip("polars")
@@ -63,3 +64,25 @@ def test_invalid_frames_are_rejected(frame):
     double = pl.concat([frame, frame[:1]])
     with pytest.raises(ValueError, match="'day' is datetime.date.* twice in the sequence site="):
         sequences_from_frame(double, **KEYS, columns="flow")
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_a_backtest_of_a_frame_returns_frames(zone):
+    walk = 100 + np.random.default_rng(0).normal(size=60).cumsum()
+    days = pl.Series(np.datetime64("2024-01-01", "us") + np.arange(60) * np.timedelta64(1, "D"))
+    frame = pl.DataFrame({"day": days.dt.replace_time_zone(zone), "load": walk})
+    settings = dict(initial=40, horizon=5, baselines=False)
+    known = frame.with_columns(pl.col("load") + 1)
+    results = backtest(NaiveForecaster(), frame, exog=known, **settings)
+    forecasts = results.forecasts
+    assert isinstance(forecasts, pl.DataFrame)
+    assert forecasts["origin"].dtype == frame["day"].dtype
+    assert forecasts["time"].to_list() == frame["day"][40:60].to_list()
+    assert forecasts["origin"].to_list() == [frame["day"][i] for i in (39, 44, 49, 54) for _ in
+                                             range(5)]  # fmt: skip
+    same = backtest(NaiveForecaster(), walk, **settings)
+    np.testing.assert_allclose(forecasts["forecast"], same.forecasts.forecast)
+    np.testing.assert_allclose(results.errors()["MASE"], same.errors().MASE)
+    of_series = backtest(NaiveForecaster(), frame["load"], **settings)
+    assert of_series.errors()["model"].to_list() == ["NaiveForecaster"]
+    assert of_series.forecasts["series"].unique().to_list() == ["load"]

@@ -1,0 +1,195 @@
+"""Forecasts without learning, which any other forecast should beat."""
+
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.special import ndtri
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skgru.forecasting.recursive import in_form
+from skgru.forecasting.series import TimeSeries, check_finite, read_several
+
+
+class NaiveForecaster(BaseEstimator):
+    """Forecast by the last value, the last season, or the line from the first to the last value.
+
+    Parameters
+    ----------
+    method : {"last", "seasonal", "drift"}, default="last"
+        "last" repeats the last value, "seasonal" the last `season_length` values. "drift" draws
+        the line through the first and the last value on.
+    season_length : int, default=1
+        Time steps in a season, such as 12 for months; only "seasonal" uses it.
+
+    See Also
+    --------
+    backtest : Errors of a forecaster beside those of these baselines.
+
+    Notes
+    -----
+    The methods and their intervals are those of chapter 5 of [1]_: intervals take the one-step
+    residuals of the series for independent and normal.
+
+    References
+    ----------
+    .. [1] R. J. Hyndman and G. Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed.,
+       OTexts, 2021. https://otexts.com/fpp3
+
+    Examples
+    --------
+    >>> from skgru.forecasting import NaiveForecaster
+    >>> NaiveForecaster("drift").fit([1.0, 3.0, 2.0, 4.0]).predict(3)
+    array([5., 6., 7.])
+    >>> NaiveForecaster("seasonal", season_length=2).fit([1.0, 3.0, 2.0, 4.0]).predict(3)
+    array([2., 4., 2.])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "method": [StrOptions({"last", "seasonal", "drift"})],
+        "season_length": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, method="last", season_length=1):
+        self.method = method
+        self.season_length = season_length
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, series: Any, exog: Any = None) -> Self:
+        """Keep the series to forecast.
+
+        Parameters
+        ----------
+        series : array-like of shape (n_timesteps,) or (n_timesteps, n_channels), or several of them
+            In any form that `sliding_windows` takes.
+        exog : ignored
+            There for a common interface.
+
+        Returns
+        -------
+        self : object
+            The fitted forecaster.
+
+        Raises
+        ------
+        ValueError
+            If a series is invalid, or too short for the method.
+        """
+        several, form = read_several(series, "series")
+        self._check_lengths(several)
+        self._fitted = several, form
+        return self
+
+    def predict(self, steps: int, exog: Any = None, history: Any = None) -> Any:
+        """Forecast the time steps that follow.
+
+        Parameters
+        ----------
+        steps : int
+            Time steps to forecast.
+        exog : ignored
+            There for a common interface.
+        history : array-like, default=None
+            Series to forecast instead of those of `fit`.
+
+        Returns
+        -------
+        forecast : ndarray, Series, DataFrame or list of them
+            In the form of the series, as `recursive_forecast` returns it.
+
+        Raises
+        ------
+        ValueError
+            If `steps` is less than 1, or `history` invalid.
+        """
+        return self._forecasts(steps, history, [0.0])[0]
+
+    def predict_interval(
+        self, steps: int, level: float = 0.8, exog: Any = None, history: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """Forecast the time steps that follow, with an interval for each.
+
+        Parameters
+        ----------
+        steps : int
+            Time steps to forecast.
+        level : float, default=0.8
+            Probability with which a value is to be in its interval.
+        exog : ignored
+            There for a common interface.
+        history : array-like, default=None
+            Series to forecast instead of those of `fit`.
+
+        Returns
+        -------
+        forecast, lower, upper : ndarray, Series, DataFrame or list of them
+            Each as `predict` returns it.
+
+        Raises
+        ------
+        ValueError
+            If `steps` is less than 1, `level` not between 0 and 1, `history` invalid, or a series
+            too short for a residual.
+        """
+        check_scalar(level, "level", (float,), min_val=0, max_val=1, include_boundaries="neither")
+        z = ndtri((1 + level) / 2)
+        return tuple(self._forecasts(steps, history, [0.0, -z, z]))
+
+    def _forecasts(self, steps: int, history: Any, deviations: list[float]) -> list[Any]:
+        """Return forecasts that many standard deviations away from the expected ones."""
+        check_is_fitted(self, "_fitted")
+        check_scalar(steps, "steps", Integral, min_val=1)
+        several, form = self._fitted
+        if history is not None:
+            several, form = read_several(history, "history")
+            self._check_lengths(several)
+        times = [one.checked_times(None) for one in several]
+        futures = [None if t is None else t.following(steps) for t in times]
+        expected = np.stack([self._expected(one.values, steps) for one in several])
+        spread = 0.0
+        if any(deviations):
+            spread = np.stack([self._spread(one, steps) for one in several])
+        made = [(expected + d * spread).astype(expected.dtype) for d in deviations]
+        return [in_form(one, several, futures, form, None) for one in made]
+
+    def _check_lengths(self, several: list[TimeSeries]) -> None:
+        least = {"last": 1, "seasonal": self.season_length, "drift": 2}[self.method]
+        for one in several:
+            check_finite(one.values, one.name, one.index)
+            if len(one) < least:
+                raise ValueError(
+                    f"{one.name} has {len(one)} time steps; method={self.method!r} needs at least "
+                    f"{least}."
+                )
+
+    def _expected(self, values: np.ndarray, steps: int) -> np.ndarray:
+        ahead = np.arange(steps)
+        if self.method != "drift":
+            return values[len(values) - self._lag + ahead % self._lag]
+        slope = (values[-1] - values[0]) / (len(values) - 1)
+        return values[-1] + np.multiply.outer(ahead + 1, slope).astype(values.dtype)
+
+    def _spread(self, one: TimeSeries, steps: int) -> np.ndarray:
+        """Return the standard deviation of each time step to forecast."""
+        drift = self.method == "drift"
+        residuals = one.values[self._lag :] - one.values[: -self._lag]
+        if len(residuals) <= drift:
+            raise ValueError(
+                f"{one.name} has {len(one)} time steps; an interval of method={self.method!r} "
+                f"needs at least {self._lag + drift + 1}."
+            )
+        if drift:
+            residuals = residuals - residuals.mean(axis=0)
+        variance = (residuals**2).sum(axis=0) / (len(residuals) - drift)
+        ahead = np.arange(1, steps + 1)
+        growth = (ahead - 1) // self._lag + 1
+        if drift:
+            growth = ahead * (1 + ahead / (len(one) - 1))
+        return np.sqrt(np.multiply.outer(growth, variance))
+
+    @property
+    def _lag(self) -> int:
+        return self.season_length if self.method == "seasonal" else 1
