@@ -331,7 +331,9 @@ def test_an_error_says_where_it_came_from(n_jobs):
 
 
 def test_code_of_the_docs():
+    plt = pytest.importorskip("matplotlib.pyplot")
     docs = run_snippets("backtesting.rst", "A first table")
+    plt.close(docs["display"].figure_)
     errors = docs["results"].errors().set_index("model")
     assert docs["by_horizon"].shape == (5 * 12, 5)
     assert errors.MASE["ridge"] < errors.MASE["GRU"] < 0.5 < 1 < errors.MASE["seasonal naive"]

@@ -2,6 +2,7 @@
 
 from skgru.forecasting.backtest import backtest
 from skgru.forecasting.baselines import NaiveForecaster
+from skgru.forecasting.display import BacktestDisplay
 from skgru.forecasting.recursive import recursive_forecast
 from skgru.forecasting.results import BacktestResults
 from skgru.forecasting.scaled_target import ScaledTargetRegressor
@@ -9,6 +10,7 @@ from skgru.forecasting.window_scaled import WindowScaledRegressor
 from skgru.forecasting.windows import lags_to_sequences, sliding_windows
 
 __all__ = [
+    "BacktestDisplay",
     "BacktestResults",
     "NaiveForecaster",
     "ScaledTargetRegressor",
