@@ -138,6 +138,7 @@ def lags_to_sequences(X: ArrayLike, n_lags: int) -> np.ndarray:
 
     skforecast makes such tables out of series: lag 1 in the first column, lag 2 in the second, and
     behind the lags what is known of the time to forecast (exogenous variables, calendar features).
+    mlforecast puts exogenous variables before the lags: put them behind first.
 
     Parameters
     ----------

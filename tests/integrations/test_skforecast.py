@@ -6,7 +6,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skgru import GRURegressor
-from skgru.forecasting import lags_to_sequences, recursive_forecast, sliding_windows
+from skgru.forecasting import (
+    WindowScaledRegressor,
+    lags_to_sequences,
+    recursive_forecast,
+    sliding_windows,
+)
 
 recursive = pytest.importorskip("skforecast.recursive")
 direct = pytest.importorskip("skforecast.direct")
@@ -105,3 +110,20 @@ def test_a_direct_forecast_and_intervals(wave):
     forecaster.fit(wave[:80], store_in_sample_residuals=True)
     band = forecaster.predict_interval(5, interval=[0.1, 0.9], n_boot=20)
     assert (band.lower_bound < band.upper_bound).all()
+
+
+def test_windows_without_their_level_and_scale(wave):
+    """A trend that leaves the range of the training part."""
+    trend = wave + 0.2 * np.arange(100)
+    forecaster = recursive.ForecasterRecursive(of_lags(WindowScaledRegressor(gru())), lags=LAGS)
+    forecaster.fit(trend[:80])
+    forecast = forecaster.predict(10)
+    X, y = sliding_windows(trend[:80].to_numpy(), LAGS)
+    model = WindowScaledRegressor(gru()).fit(X[:, :, np.newaxis], y)
+    history = trend.to_numpy()[:80, np.newaxis]
+    expected = recursive_forecast(model, history, 10, window=LAGS, horizon=1)
+    np.testing.assert_allclose(forecast, expected[:, 0], rtol=1e-6)
+    assert np.abs(forecast - trend[80:90]).max() < 0.5
+    docs = run_snippets("integrations.rst", "A level and a scale for each window")
+    model = docs["for_skforecast_and_mlforecast"]
+    assert model.fit(np.arange(66.0).reshape(3, 22), np.arange(3.0))[-1].n_features_in_ == 1

@@ -8,7 +8,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.datasets import load_japanese_vowels
-from skgru.forecasting import recursive_forecast, sliding_windows
+from skgru.forecasting import WindowScaledRegressor, recursive_forecast, sliding_windows
 from skgru.preprocessing import PerTimestep, sequences_from_frame
 
 compose = pytest.importorskip("sktime.forecasting.compose")
@@ -56,6 +56,18 @@ def test_other_strategies(wave, strategy):
     )
     forecast = forecaster.fit(wave[:80], fh=[1, 2, 3]).predict()
     assert np.abs(forecast - wave[80:83]).max() < 0.15
+
+
+def test_windows_without_their_level_and_scale(wave):
+    """A trend that leaves the range of the training part."""
+    trend = wave + 0.2 * np.arange(100)
+    model = WindowScaledRegressor(gru())
+    forecaster = compose.make_reduction(model, window_length=WINDOW, scitype="tabular-regressor")
+    forecast = forecaster.fit(trend[:80]).predict(fh=np.arange(1, 11))
+    ours = WindowScaledRegressor(gru()).fit(*sliding_windows(trend[:80], WINDOW))
+    expected = recursive_forecast(ours, trend[:80], 10, window=WINDOW)
+    np.testing.assert_allclose(forecast, expected, rtol=1e-6)
+    assert np.abs(forecast - trend[80:90]).max() < 0.5
 
 
 def test_exog_are_channels_of_panels_but_not_of_tables():
