@@ -171,6 +171,14 @@ def test_errors_against_loops():
     )
 
 
+def test_intervals_of_random_walks_cover():
+    """The intervals of the last value are right for them: 600 independent walks."""
+    walks = np.random.default_rng(1).normal(size=(600, 120)).cumsum(axis=1)[:, :, np.newaxis]
+    results = backtest(NaiveForecaster(), walks, initial=110, horizon=10, level=0.8)
+    coverage = results.errors(["model", "horizon"]).coverage[:10]
+    np.testing.assert_allclose(coverage, 0.8, atol=4 * np.sqrt(0.8 * 0.2 / 600))
+
+
 def test_baselines_are_in_the_same_table():
     results = backtest(Autoregression(), DATED, initial=28, horizon=3, season_length=7)
     errors = results.errors().set_index("model")
@@ -264,6 +272,8 @@ def test_arguments():
     refused("refit == 0", refit=0)
     refused("level == 80.0", level=80.0)
     refused("There is no metric 'mape'; expected mae, rmse", metrics=["mae", "mape"])
+    refused("expected at least one, with different names", metrics=["mae", "mae"])
+    refused("expected at least one, with different names", metrics=[])
     refused("The metric 'coverage' needs a level", metrics="coverage")
     refused("MASE with season_length=50 needs at least 51", season_length=50, baselines=False)
     refused("has the name 'drift' of a baseline", forecaster={"drift": NaiveForecaster("drift")})

@@ -14,7 +14,14 @@ from threadpoolctl import threadpool_limits
 
 from skgru.forecasting.baselines import NaiveForecaster
 from skgru.forecasting.panel import Panel
-from skgru.forecasting.results import METRICS, OF_INTERVALS, SCALED, BacktestResults, frame_library
+from skgru.forecasting.results import (
+    METRICS,
+    OF_INTERVALS,
+    SCALED,
+    BacktestResults,
+    frame_library,
+    title_of,
+)
 from skgru.forecasting.series import check_finite, read_several
 from skgru.sequences import short
 
@@ -272,6 +279,9 @@ def _check_metrics(metrics: Any, level: float | None) -> tuple:
             )
         if metric in OF_INTERVALS and level is None:
             raise ValueError(f"The metric {metric!r} needs a level, such as level=0.8.")
+    titles = [title_of(metric) for metric in metrics]
+    if not titles or len(set(titles)) < len(titles):
+        raise ValueError(f"The metrics are {titles}; expected at least one, with different names.")
     return metrics
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skgru.forecasting.results import METRICS, BacktestResults
+from skgru.forecasting.results import BacktestResults, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -242,9 +242,7 @@ class BacktestDisplay:
         from matplotlib.ticker import MaxNLocator
 
         errors = self.results.errors(["model", "horizon"])
-        titles = [
-            METRICS[one] if isinstance(one, str) else one.__name__ for one in self.results.metrics
-        ]
+        titles = [title_of(one) for one in self.results.metrics]
         if metric is None:
             metric = "MASE" if "MASE" in titles else titles[0]
         if metric not in titles:

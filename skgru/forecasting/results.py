@@ -113,12 +113,11 @@ class BacktestResults:
         codes = [self._codes(name) for name in names]
         keys = np.column_stack([*codes, np.zeros(len(self.columns["model"]), dtype=int)])
         _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(group.ravel(), kind="stable")
-        pieces = np.split(order, np.cumsum(np.bincount(group.ravel()))[:-1])
+        # all rows have as many forecasts: from every origin, each model forecasts every value
+        rows = np.argsort(group.ravel(), kind="stable").reshape(len(first), -1).T
         table = {name: self.columns[name][first] for name in names}
         for metric in self.metrics:
-            title = METRICS[metric] if isinstance(metric, str) else metric.__name__
-            table[title] = np.array([self._error(metric, rows) for rows in pieces])
+            table[title_of(metric)] = self._error(metric, rows)
         return self._frame(table)
 
     def _codes(self, name: str) -> np.ndarray:
@@ -126,7 +125,8 @@ class BacktestResults:
         numbers = {value: i for i, value in enumerate(self.values_of(name))}
         return np.array([numbers[value] for value in self.columns[name].tolist()])
 
-    def _error(self, metric: str | Callable, rows: np.ndarray) -> float:
+    def _error(self, metric: str | Callable, rows: np.ndarray) -> np.ndarray:
+        """Return the error of each column of rows."""
         # here, as importing skgru must not import scikit-learn's metrics
         from sklearn.metrics import (
             mean_absolute_error,
@@ -136,20 +136,21 @@ class BacktestResults:
 
         actual, forecast = self.columns["actual"][rows], self.columns["forecast"][rows]
         if not isinstance(metric, str):
-            return float(metric(actual, forecast))
-        if metric in SCALED:
-            scale = self.columns[f"{metric}_scale"][rows]
-            actual, forecast = actual / scale, forecast / scale
+            return np.array([metric(y, f) for y, f in zip(actual.T, forecast.T, strict=True)])
+        each = {"multioutput": "raw_values"}
         if metric in OF_INTERVALS:
             lower, upper = self.columns["lower"][rows], self.columns["upper"][rows]
             if metric == "coverage":
-                return float(np.mean((lower <= actual) & (actual <= upper)))
+                return np.mean((lower <= actual) & (actual <= upper), axis=0)
             tail = (1 - self.level) / 2
-            below = mean_pinball_loss(actual, lower, alpha=tail)
-            above = mean_pinball_loss(actual, upper, alpha=1 - tail)
-            return float(below + above) / 2
+            below = mean_pinball_loss(actual, lower, alpha=tail, **each)
+            above = mean_pinball_loss(actual, upper, alpha=1 - tail, **each)
+            return (below + above) / 2
+        if metric in SCALED:
+            scale = self.columns[f"{metric}_scale"][rows]
+            actual, forecast = actual / scale, forecast / scale
         error = root_mean_squared_error if metric.startswith("rms") else mean_absolute_error
-        return float(error(actual, forecast))
+        return error(actual, forecast, **each)
 
     # ---- data frames ---------------------------------------------------------------------------
 
@@ -189,6 +190,16 @@ class BacktestResults:
         )
         (name,) = set(frame.columns) - set(one.columns)
         return frame[name]
+
+
+def title_of(metric: str | Callable) -> str:
+    """Return the column that a metric is in.
+
+    Parameters
+    ----------
+    metric : str or callable
+    """
+    return METRICS[metric] if isinstance(metric, str) else metric.__name__
 
 
 def frame_library(panel: Panel) -> Any:
