@@ -8,8 +8,8 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import PerTimestep
 
 ESTIMATORS = [
-    GRUClassifier(solver="lbfgs", dtype="float64"),
-    GRURegressor(solver="lbfgs", dtype="float64"),
+    GRUClassifier(16, solver="lbfgs", dtype="float64"),
+    GRURegressor(16, solver="lbfgs", dtype="float64"),
     GRUClassifier(16, cell="lstm", solver="lbfgs", dtype="float64"),
     GRUClassifier(),
     GRURegressor(),

@@ -334,7 +334,7 @@ def test_a_flipped_bit_of_a_value_is_detected(ragged, dump, labels):
     for value in places.values():
         start = saved.index(value)
         inside = np.arange(start, start + len(value))
-        for place in inside if len(inside) < 40 else rng.choice(inside, size=100):
+        for place in inside if len(inside) < 40 else rng.choice(inside, size=30):
             for bit in range(8) if len(inside) < 40 else rng.integers(8, size=1):
                 damaged = bytearray(saved)
                 damaged[place] ^= 1 << bit

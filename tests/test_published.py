@@ -12,9 +12,6 @@ from skgru.datasets import load_japanese_vowels
 from skgru.preprocessing import PerTimestep
 
 PENDIGITS = Path(__file__).parents[2] / "shared" / "data" / "pendigits"
-# found by cross-validation on the training utterances, see docs/defaults.rst
-VOWELS = dict(hidden_layer_sizes=(64,), learning_rate_init=0.02, batch_size=16, max_iter=60)
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -23,8 +20,8 @@ pytestmark = [
 
 @pytest.mark.parametrize(
     ("parameters", "accuracy"),
-    [({}, 0.96), (VOWELS, 0.975), (VOWELS | dict(bidirectional=True), 0.98)],
-    ids=["defaults", "tuned", "bidirectional"],
+    [({}, 0.975), ({"dropout": 0.3, "recurrent_dropout": 0.1}, 0.98)],
+    ids=["defaults", "dropout"],
 )
 def test_japanese_vowels(parameters, accuracy):
     train, test = (load_japanese_vowels(subset=s, return_X_y=True) for s in ("train", "test"))
@@ -32,7 +29,7 @@ def test_japanese_vowels(parameters, accuracy):
         make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(random_state=seed, **parameters))
         .fit(*train)
         .score(*test)
-        for seed in range(5)
+        for seed in range(3)
     ]
     assert np.mean(scores) >= accuracy
 
@@ -49,13 +46,8 @@ def test_pendigits(bidirectional, accuracy):
         n_channels=2, learning_rate="cosine", learning_rate_init=0.003, max_iter=30,
         bidirectional=bidirectional,
     )  # fmt: skip
-    scores = [
-        make_pipeline(
-            PerTimestep(StandardScaler(), n_channels=2),
-            GRUClassifier(random_state=seed, **parameters),
-        )
-        .fit(train[:, :16], train[:, 16])
-        .score(test[:, :16], test[:, 16])
-        for seed in range(3)
-    ]
-    assert np.mean(scores) >= accuracy
+    model = make_pipeline(
+        PerTimestep(StandardScaler(), n_channels=2), GRUClassifier(random_state=0, **parameters)
+    )
+    model.fit(train[:, :16], train[:, 16])
+    assert model.score(test[:, :16], test[:, 16]) >= accuracy

@@ -62,19 +62,19 @@ def test_error_in_ulp(isa, dtype):
 
 
 @pytest.mark.slow
-def test_error_in_ulp_of_every_64th_float(isa):
-    """All exponents, and one fraction in 64."""
+def test_error_in_ulp_of_every_256th_float(isa):
+    """All exponents, and one fraction in 256."""
     kernels = kernels_for("float32", isa)
     n_tested = 0
     for start in range(5, 2**32, 2**27):
-        a = np.arange(start, start + 2**27, 64, dtype=np.uint32).view(np.float32)
+        a = np.arange(start, start + 2**27, 256, dtype=np.uint32).view(np.float32)
         a = a[np.abs(a) <= 87]
         if not len(a):  # all are larger, or NaN
             continue
         for name, error in errors(kernels, a).items():
             assert error.max() <= ULP["float32"], name
         n_tested += len(a)
-    assert n_tested > 2**25
+    assert n_tested > 2**23
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
