@@ -109,7 +109,7 @@ def check_interop(model, X):
     if find_spec("torch"):
         import torch
 
-        if hasattr(model, "reset_after") and (model.cell != "gru" or model.reset_after):
+        if hasattr(model, "reset_after"):
             module = to_torch(model).double()
             with torch.no_grad():
                 outputs = module(torch.tensor(padded).double(), torch.tensor(LENGTHS))

@@ -1,6 +1,8 @@
 """Convert fitted estimators to PyTorch modules, and PyTorch modules to fitted estimators."""
 
 from collections.abc import Sequence
+from itertools import chain
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
 from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
-from skgru.model.network import Head, Layer, Parameters
+from skgru.model.network import Architecture, Head, Layer, Parameters
 from skgru.outputs import learn_numbers
 from skgru.regressor import GRURegressor
+from skgru.sequences import read, short
+from skgru.sequences.labels import missing_values
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,8 +24,9 @@ if TYPE_CHECKING:
 # PyTorch's order of the gates
 ORDERS = {"RNN": "h", "GRU": "rzh", "LSTM": "ifgo"}
 
-# PyTorch's names of Wᵀ, Uᵀ, b and c
+# PyTorch's names of Wᵀ, Uᵀ, b and c, and what it appends for each direction
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+SUFFIXES = ("", "_reverse")
 
 
 # ---- to PyTorch --------------------------------------------------------------------------------
@@ -33,7 +38,9 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     `rnn`, `gru` with `reset_after=True` and `lstm` become the `nn.RNN`, `nn.GRU` and `nn.LSTM` of
     the same equations. `cifg` becomes an LSTM whose input gate is one minus its forget gate, and
     `light_gru` a GRU whose reset gate is one; further training in PyTorch does not preserve these
-    constraints. PyTorch has no GRU whose reset gate is applied before the product.
+    constraints. PyTorch has no layer whose reset gate is applied before the product, and no `relu`
+    in a GRU: the default `gru`, `mgu`, and `light_gru` with `relu` become a module of skgru, which
+    takes one time step after the other and is slower than PyTorch's own.
 
     Parameters
     ----------
@@ -55,7 +62,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
           with `loss="quantile"`, the unsorted quantiles of the first target, then of the second.
 
         The submodules are `recurrent`, a list of layers, and `head`; the parameter `query` belongs
-        to attention.
+        to attention. The module is differentiable with respect to its parameters and to x.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     TypeError
         If `estimator` is not an estimator of skgru.
     NotImplementedError
-        If PyTorch has no equivalent of the cell.
+        If the cell or the pooling is unknown here.
     ImportError
         If PyTorch is not installed.
 
@@ -75,7 +82,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     Examples
     --------
     >>> from skgru.interop import to_torch
-    >>> module = to_torch(GRUClassifier(reset_after=True).fit(X, y))  # doctest: +SKIP
+    >>> module = to_torch(GRUClassifier().fit(X, y))  # doctest: +SKIP
     >>> probabilities = torch.softmax(module(x), dim=1)  # doctest: +SKIP
     """
     from torch import nn
@@ -90,19 +97,9 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     check_is_fitted(estimator, "_network")
     network = estimator._network
     arch = network.architecture
-    if arch.cell == "gru" and not arch.reset_after:
-        raise NotImplementedError(
-            "PyTorch's GRU applies the reset gate after the product, but this one was fitted with "
-            "reset_after=False; fit with reset_after=True."
-        )
-    if arch.cell == "mgu" or arch.activation == "relu":
-        raise NotImplementedError(
-            f"PyTorch has no layer for cell={arch.cell!r} with activation={arch.activation!r}; fit "
-            'with cell="gru" and reset_after=True.'
-        )
     layers, query, head = network.views(network.parameters)
     module = SequenceModel(
-        [_torch_layer(nn, arch.cell, directions) for directions in layers],
+        [_torch_layer(arch, directions) for directions in layers],
         nn.Linear(*head.W.shape),
         arch.pooling,
         _tensor(query) if len(query) else None,
@@ -113,16 +110,28 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     return module.eval()
 
 
-def _torch_layer(nn: Any, cell: str, directions: list[Layer]) -> "nn.RNNBase":
-    forms = [standard_form(cell, layer) for layer in directions]
-    operator = forms[0][0]
-    n_inputs, n_units = len(directions[0].W), len(directions[0].U)
-    layer = getattr(nn, operator)(
-        n_inputs, n_units, batch_first=True, bidirectional=len(directions) == 2
-    ).to(_tensor(directions[0].W).dtype)
-    for (_, form), suffix in zip(forms, ("", "_reverse"), strict=False):
-        gates = joined(form, ORDERS[operator])
-        for array, name in zip((gates.W.T, gates.U.T, gates.b, gates.c), NAMES, strict=True):
+def _torch_layer(arch: Architecture, directions: list[Layer]) -> "nn.Module":
+    """Make a layer: PyTorch's own, or a `GatedLayer` if PyTorch has none."""
+    from torch import nn
+
+    from skgru.interop.torch_layer import GatedLayer
+
+    shape = len(directions[0].W), len(directions[0].U)
+    settings = {
+        "bidirectional": len(directions) == 2,
+        "dtype": _tensor(directions[0].W).dtype,
+    }
+    if arch.variant in ("gru", "mgu", "light_gru_relu"):
+        layer = GatedLayer(*shape, cell=arch.cell, activation=arch.activation, **settings)
+        weights = [(one.W.T, one.U.T, one.b) for one in directions]
+    else:
+        forms = [standard_form(arch.cell, one) for one in directions]
+        operator = forms[0][0]
+        layer = getattr(nn, operator)(*shape, batch_first=True, **settings)
+        gates = [joined(form, ORDERS[operator]) for _, form in forms]
+        weights = [(one.W.T, one.U.T, one.b, one.c) for one in gates]
+    for arrays, suffix in zip(weights, SUFFIXES, strict=False):
+        for array, name in zip(arrays, NAMES, strict=False):
             _copy(array, getattr(layer, f"{name}_l0{suffix}"))
     return layer
 
@@ -153,8 +162,8 @@ def from_torch(
     Parameters
     ----------
     module : nn.GRU, nn.LSTM, nn.RNN, a list of these, or a result of `to_torch`
-        The recurrent layers; the layers of a list are stacked. On any device, in float32 or
-        float64.
+        The recurrent layers; the layers of a list are stacked. On any device, all in float32 or
+        all in float64.
     head : nn.Linear
         The output layer, applied to the pooled states of the top layer. Leave it out for a result
         of `to_torch`, which contains it.
@@ -177,11 +186,12 @@ def from_torch(
     Raises
     ------
     TypeError
-        If `module` or `head` has another type, or if a parameter is given that the module
-        determines.
+        If `module`, `head` or `classes` has another type, or if a parameter is given that the
+        module determines.
     ValueError
-        If layers, head and classes do not match, if a module has `proj_size` or
-        `nonlinearity="relu"`, or if a weight is not finite or neither float32 nor float64.
+        If layers, head, classes and `n_channels` do not match, if classes are missing, repeated or
+        of several types, if a module has `proj_size` or `nonlinearity="relu"`, or if weights are
+        not finite or not all float32 or all float64.
     ImportError
         If PyTorch is not installed.
 
@@ -226,27 +236,36 @@ def from_torch(
 
     first = recurrent[0]
     layers = [directions for layer in recurrent for directions in _own_layers(layer)]
-    operator = _operator(first)
+    own_head = _own_head(head)
+    own_query = np.empty(0, own_head.W.dtype) if query is None else _array(query)
     said |= {
         "hidden_layer_sizes": tuple(len(directions[0].U) for directions in layers),
-        "cell": operator.lower(),
-        "reset_after": operator == "GRU",
-        "bidirectional": first.bidirectional,
-        "dtype": str(layers[0][0].W.dtype),
+        "dtype": _common_dtype(Parameters(layers, own_query, own_head)),
+        **_determined(first),
     }
     twice = sorted(said.keys() & parameters)
     if twice:
         raise TypeError(f"from_torch takes {', '.join(twice)} from the module; leave it out.")
+    n_channels = parameters.get("n_channels", first.input_size)
+    if not isinstance(n_channels, Integral) or n_channels != first.input_size:
+        raise ValueError(
+            f"n_channels={short(n_channels)}, but the module takes {first.input_size} channels; "
+            "leave n_channels out."
+        )
     parameters = {"n_channels": first.input_size, "pooling": "last"} | parameters | said
 
-    own_head = _own_head(head)
     width = len(layers[-1][0].U) * len(layers[-1])
     if len(own_head.W) != width:
         raise ValueError(
             f"head takes {len(own_head.W)} features, but the states of the top layer have {width}."
         )
+    if not len(own_head.b):
+        raise ValueError("head has no outputs; it needs one or more.")
+    if not isinstance(multilabel, bool | np.bool_):
+        raise TypeError(f"multilabel must be True or False, got {short(multilabel)}.")
     if classes is None and not multilabel:
         estimator = GRURegressor(**parameters)
+        estimator._validate_params()
         n_targets = _n_targets(estimator, head.out_features)
         example = np.ones((1, n_targets) if n_targets > 1 else 1)
     else:
@@ -255,12 +274,11 @@ def from_torch(
             if classes is not None or head.out_features < 2:
                 raise ValueError(
                     "multilabel=True numbers the labels itself and needs two or more outputs; got "
-                    f"classes={classes!r} and a head of {head.out_features}."
+                    f"classes={short(classes)} and a head of {head.out_features}."
                 )
             example = np.zeros((1, head.out_features), dtype=int)
         else:
             own_head, example = _by_class(own_head, classes)
-    own_query = np.empty(0, own_head.W.dtype) if query is None else _array(query)
     return estimator._fit_to_parameters(
         np.zeros((1, 1, first.input_size)), example, Parameters(layers, own_query, own_head)
     )
@@ -270,29 +288,42 @@ def _operator(layer: "nn.RNNBase") -> str:
     return layer.mode.removesuffix("_TANH")
 
 
+def _determined(layer: "nn.Module") -> dict[str, Any]:
+    """Return the parameters of the estimator that the kind of a layer determines."""
+    from skgru.interop.torch_layer import GatedLayer
+
+    if isinstance(layer, GatedLayer):
+        of_cell = {"cell": layer.cell, "reset_after": False, "activation": layer.activation}
+    else:
+        operator = _operator(layer)
+        of_cell = {"cell": operator.lower(), "reset_after": operator == "GRU"}
+    return {**of_cell, "bidirectional": layer.bidirectional}
+
+
 def _check_recurrent(layers: list) -> None:
     """Raise unless the layers are a stack of one kind that skgru has."""
     from torch import nn
 
+    from skgru.interop.torch_layer import GatedLayer
+
     if not layers:
         raise ValueError("module is an empty list; it needs one or more recurrent layers.")
     for i, layer in enumerate(layers):
-        if not isinstance(layer, nn.GRU | nn.LSTM | nn.RNN):
+        if not isinstance(layer, nn.GRU | nn.LSTM | nn.RNN | GatedLayer):
             raise TypeError(
                 "module must be an nn.GRU, nn.LSTM or nn.RNN, a list of these, or a result of "
                 f"to_torch; got {type(layer).__name__}."
             )
-        if layer.proj_size:
+        if getattr(layer, "proj_size", 0):
             raise ValueError(
                 f"proj_size={layer.proj_size} projects the states of an LSTM, which skgru does not "
                 "support; train with proj_size=0."
             )
-        if layer.mode == "RNN_RELU":
+        if getattr(layer, "mode", "") == "RNN_RELU":
             raise ValueError(
                 'nonlinearity="relu" is not supported; train with nonlinearity="tanh".'
             )
-        same = _operator(layers[0]), layers[0].bidirectional
-        if (_operator(layer), layer.bidirectional) != same:
+        if _determined(layer) != _determined(layers[0]):
             raise ValueError(
                 f"Layers must be alike, but layer {i} is {layer} and the first is {layers[0]}."
             )
@@ -304,21 +335,28 @@ def _check_recurrent(layers: list) -> None:
             )
 
 
-def _own_layers(module: "nn.RNNBase") -> list[list[Layer]]:
+def _own_layers(module: "nn.Module") -> list[list[Layer]]:
     """Return the weights of a module: a list of directions for each of its layers."""
-    order = ORDERS[_operator(module)]
+    from skgru.interop.torch_layer import GatedLayer
+
+    suffixes = SUFFIXES[: 1 + module.bidirectional]
+    if isinstance(module, GatedLayer):
+        of_directions = [_weights(module, NAMES[:3], f"_l0{suffix}") for suffix in suffixes]
+        return [[Layer(W.T, U.T, b, b[:0]) for W, U, b in of_directions]]
+    order, names = ORDERS[_operator(module)], NAMES[: 4 if module.bias else 2]
     layers = []
     for depth in range(module.num_layers):
         layers.append([])
-        for suffix in ("", "_reverse")[: 1 + module.bidirectional]:
-            W, U, *biases = (
-                _array(getattr(module, f"{name}_l{depth}{suffix}"))
-                for name in NAMES[: 4 if module.bias else 2]
-            )
+        for suffix in suffixes:
+            W, U, *biases = _weights(module, names, f"_l{depth}{suffix}")
             b, c = biases or np.zeros((2, len(W)), W.dtype)
             gates = split(Gates(W.T, U.T, b, c), len(order))
             layers[-1].append(layer_of(_operator(module), dict(zip(order, gates, strict=True))))
     return layers
+
+
+def _weights(module: "nn.Module", names: Sequence[str], suffix: str) -> list[np.ndarray]:
+    return [_array(getattr(module, name + suffix)) for name in names]
 
 
 def _own_head(head: "nn.Linear") -> Head:
@@ -329,6 +367,8 @@ def _own_head(head: "nn.Linear") -> Head:
 def _array(parameter: "Tensor") -> np.ndarray:
     import torch
 
+    if parameter.is_meta or torch.nn.parameter.is_lazy(parameter):
+        raise ValueError("A weight has no values yet; load or initialize the module first.")
     if parameter.dtype not in (torch.float32, torch.float64):
         raise ValueError(
             f"A weight is {parameter.dtype}; call .float() on the module: only float32 and float64 "
@@ -338,6 +378,17 @@ def _array(parameter: "Tensor") -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError(f"A weight of shape {array.shape} holds NaN or infinity.")
     return array
+
+
+def _common_dtype(parameters: Parameters) -> str:
+    """Return the dtype of all weights; raise ValueError if there are two."""
+    arrays = [*chain.from_iterable(chain.from_iterable(parameters.layers)), *parameters.head]
+    dtypes = {str(array.dtype) for array in (*arrays, parameters.query)}
+    if len(dtypes) > 1:
+        raise ValueError(
+            "Some weights are float32 and others float64; call .float() or .double() on all."
+        )
+    return dtypes.pop()
 
 
 def _n_targets(regressor: GRURegressor, n_outputs: int) -> int:
@@ -352,13 +403,14 @@ def _n_targets(regressor: GRURegressor, n_outputs: int) -> int:
 
 def _by_class(head: Head, classes: ArrayLike) -> tuple[Head, np.ndarray]:
     """Sort the outputs of a head by class, and reduce two outputs to one logit."""
-    classes = np.asarray(classes)
-    n_outputs = len(head.b)
+    classes = _read_classes(classes)
+    n_outputs, n_classes = len(head.b), len(classes)
     unique, order = np.unique(classes, return_index=True)
-    if classes.ndim != 1 or len(classes) < 2 or len(unique) < len(classes):
-        raise ValueError(f"classes must be two or more different labels, got {classes.tolist()!r}.")
-    if n_outputs != len(classes) and (n_outputs, len(classes)) != (1, 2):
-        raise ValueError(f"head has {n_outputs} outputs, but there are {len(classes)} classes.")
+    if n_outputs != n_classes and (n_outputs, n_classes) != (1, 2):
+        raise ValueError(
+            f"head has {n_outputs} outputs, but there are {n_classes} classes; it needs one for "
+            "each class, or a single one for two classes."
+        )
     if n_outputs == 1:
         sign = -1 if order[0] else 1  # the logit must be that of the second of the sorted classes
         head = Head(sign * head.W, sign * head.b)
@@ -368,3 +420,24 @@ def _by_class(head: Head, classes: ArrayLike) -> tuple[Head, np.ndarray]:
             head = Head(np.diff(head.W, axis=1), np.diff(head.b))
     # each class twice: with one sample per class, scikit-learn may take labels for numbers
     return head, np.repeat(unique, 2)
+
+
+def _read_classes(classes: ArrayLike) -> np.ndarray:
+    """Return classes as an array of two or more different labels of one type."""
+    values = read(classes, "classes")
+    if isinstance(values, list) or values.ndim != 1:
+        raise ValueError(
+            f"classes must be one-dimensional, a label for each class, got {short(classes)}."
+        )
+    if missing_values(values).any():
+        raise ValueError(f"classes holds a missing value (NaN or None): {short(classes)}.")
+    # of booleans beside integers, NumPy makes integers
+    booleans = {isinstance(label, bool | np.bool_) for label in classes}
+    if len(booleans) > 1 or (values.dtype == object and len(set(map(type, values))) > 1):
+        raise ValueError(
+            f"classes mixes labels of several types, {short(classes)}; make them all of one, for "
+            "instance strings."
+        )
+    if len(values) < 2 or len(np.unique(values)) < len(values):
+        raise ValueError(f"classes must be two or more different labels, got {short(classes)}.")
+    return values

@@ -12,7 +12,7 @@ class SequenceModel(nn.Module):
 
     Parameters
     ----------
-    recurrent : list of nn.GRU, nn.LSTM or nn.RNN
+    recurrent : list of nn.GRU, nn.LSTM, nn.RNN or GatedLayer
         Stacked layers with `batch_first=True`.
     head : nn.Linear
     pooling : {"last", "mean", "max", "attention"}
@@ -24,7 +24,7 @@ class SequenceModel(nn.Module):
 
     def __init__(
         self,
-        recurrent: list[nn.RNNBase],
+        recurrent: list[nn.Module],
         head: nn.Linear,
         pooling: str = "last",
         query: torch.Tensor | None = None,

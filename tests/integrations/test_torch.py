@@ -11,18 +11,33 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.interop import from_torch, to_torch
 
 torch = pytest.importorskip("torch")
+from skgru.interop.torch_layer import GatedLayer  # noqa: E402
+
 torch.set_num_threads(1)  # models are too small for more
 nn = torch.nn
 pack_sequence = torch.nn.utils.rnn.pack_sequence
 unpack_sequence = torch.nn.utils.rnn.unpack_sequence
 
 CELLS = [
+    {"cell": "gru"},
     {"reset_after": True},
     {"cell": "rnn"},
     {"cell": "lstm"},
     {"cell": "cifg"},
     {"cell": "light_gru"},
+    {"cell": "mgu"},
+    {"cell": "light_gru", "activation": "relu"},
 ]
+# those that PyTorch has no layer for
+GATED = [CELLS[0], CELLS[-2], CELLS[-1]]
+
+
+def name_of(cell):
+    return "-".join(map(str, cell.values()))
+
+
+every_cell = pytest.mark.parametrize("cell", CELLS, ids=name_of)
+every_gated_cell = pytest.mark.parametrize("cell", GATED, ids=name_of)
 
 
 def padded(X):
@@ -57,7 +72,7 @@ def classes_of(model, y):
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(map(str, cell.values())))
+@every_cell
 def test_module_gives_the_same_logits(ragged, cell, bidirectional, pooling):
     X, y = ragged
     model = fitted(GRUClassifier, X, y, bidirectional=bidirectional, pooling=pooling, **cell)
@@ -74,12 +89,18 @@ def test_module_gives_the_same_logits(ragged, cell, bidirectional, pooling):
     np.testing.assert_allclose(expit(logits[:, 0]), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("reset_after", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_module_gives_the_same_outputs_at_every_step(ragged, bidirectional):
+def test_module_gives_the_same_outputs_at_every_step(ragged, bidirectional, reset_after):
     X, _ = ragged
     y = [x.sum(axis=1) for x in X]
     model = fitted(
-        GRURegressor, X, y, return_sequences=True, reset_after=True, bidirectional=bidirectional
+        GRURegressor,
+        X,
+        y,
+        return_sequences=True,
+        reset_after=reset_after,
+        bidirectional=bidirectional,
     )
     module = to_torch(model)
     values, lengths = padded(X)
@@ -98,12 +119,27 @@ def test_module_gives_the_same_outputs_at_every_step(ragged, bidirectional):
     np.testing.assert_allclose(of_whole, np.stack(model.predict(whole)), atol=1e-12)
 
 
-def test_module_has_the_dtype_of_the_estimator_and_can_be_saved(ragged, tmp_path):
+@every_cell
+def test_float32(ragged, cell):
+    X, _ = ragged
+    values, lengths = padded(X)
+    values = torch.tensor(values, dtype=torch.float32)
+    settings = {"max_iter": 3, "random_state": 0, **cell}
+    classifier = GRUClassifier((5, 3), **settings).fit(X, np.arange(40) % 3)
+    own = torch.softmax(to_torch(classifier)(values, lengths), dim=1).detach().numpy()
+    np.testing.assert_allclose(own, classifier.predict_proba(X), rtol=0, atol=1e-6)
+    regressor = GRURegressor((5, 3), **settings).fit(X, np.linspace(-1, 1, 40))
+    own = to_torch(regressor)(values, lengths).detach().numpy()[:, 0]
+    np.testing.assert_allclose(own, regressor.predict(X), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_module_has_the_dtype_of_the_estimator_and_can_be_saved(ragged, tmp_path, reset_after):
     X, y = ragged
-    model = GRUClassifier(4, reset_after=True, max_iter=2, random_state=0)
-    module = to_torch(model.set_params(learning_rate="cosine").fit(X, y))
+    model = GRUClassifier(4, reset_after=reset_after, max_iter=2, random_state=0)
+    module = to_torch(model.fit(X, y))
     assert {p.dtype for p in module.parameters()} == {torch.float32}
-    assert isinstance(module.recurrent[0], nn.GRU)
+    assert isinstance(module.recurrent[0], nn.GRU if reset_after else GatedLayer)
     assert not module.training
     torch.save(module, tmp_path / "model.pt")
     loaded = torch.load(tmp_path / "model.pt", weights_only=False)
@@ -115,18 +151,74 @@ def test_module_has_the_dtype_of_the_estimator_and_can_be_saved(ragged, tmp_path
     assert model.head_.W.all()
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({}, "reset_after=False; fit with reset_after=True"),
-        ({"cell": "mgu"}, "no layer for cell='mgu'"),
-        ({"cell": "light_gru", "activation": "relu"}, "no layer for cell='light_gru'"),
-    ],
-)
-def test_cells_that_pytorch_lacks_are_rejected(ragged, parameters, message):
-    model = fitted(GRUClassifier, *ragged, **parameters)
-    with pytest.raises(NotImplementedError, match=message):
-        to_torch(model)
+@every_cell
+@pytest.mark.parametrize("pooling", ["last", "attention"])
+def test_gradient_with_respect_to_x(ragged, cell, pooling):
+    """That of each output, compared with central differences of the estimator."""
+    X, _ = ragged
+    y = np.random.default_rng(0).normal(size=(40, 2))
+    model = fitted(GRURegressor, X, y, pooling=pooling, bidirectional=True, **cell)
+    values, lengths = padded(X[:3])
+    values = np.nan_to_num(values)
+    x = torch.tensor(values, requires_grad=True)
+    outputs = to_torch(model)(x, lengths)
+    for j in range(2):
+        (gradient,) = torch.autograd.grad(outputs[:, j].sum(), x, retain_graph=True)
+        for i, n_steps in enumerate(lengths):
+            expected = np.zeros(values.shape[1:])
+            for t, channel in np.ndindex(n_steps, 2):
+                ends = []
+                for change in (1e-6, -1e-6):
+                    moved = values[i, :n_steps].copy()
+                    moved[t, channel] += change
+                    ends.append(model.predict([moved])[0, j])
+                expected[t, channel] = (ends[0] - ends[1]) / 2e-6
+            np.testing.assert_allclose(gradient[i].numpy(), expected, atol=1e-8)
+    assert abs(gradient).max() > 0.01
+
+
+def test_integrated_gradients_add_up_to_the_change_of_the_output(ragged):
+    """Completeness (Sundararajan et al. 2017), as Captum computes them."""
+    X, y = ragged
+    model = fitted(GRUClassifier, X, y, bidirectional=True, pooling="mean")
+    module = to_torch(model)
+    x = torch.tensor(np.stack([x for x in X if len(x) == 5]))
+    nodes, weights = np.polynomial.legendre.leggauss(30)
+    attributions = torch.zeros_like(x)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        scaled = (node * x).requires_grad_()
+        (gradient,) = torch.autograd.grad(module(scaled).sum(), scaled)
+        attributions += weight * gradient * x
+
+    def logits(sequences):
+        log_p = model.predict_log_proba(sequences.numpy())
+        return log_p[:, 1] - log_p[:, 0]
+
+    expected = logits(x) - logits(torch.zeros_like(x))
+    np.testing.assert_allclose(attributions.sum(dim=(1, 2)).numpy(), expected, rtol=1e-9)
+    assert abs(expected).min() > 1e-3
+
+
+@every_gated_cell
+def test_gated_layers_keep_their_cell_in_training(ragged, cell):
+    X, y = ragged
+    model = GRUClassifier(4, max_iter=3, random_state=0, **cell).fit(X, y)
+    module = to_torch(model).train()
+    values, lengths = padded(X)
+    x, target = torch.tensor(values).float(), torch.tensor(y == "up").float()
+    optimizer, losses = torch.optim.Adam(module.parameters(), lr=0.02), []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = nn.functional.binary_cross_entropy_with_logits(module(x, lengths)[:, 0], target)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < losses[0] / 2
+    back = from_torch(module.eval(), classes=model.classes_)
+    assert back.get_params()["cell"] == model.get_params()["cell"]
+    own = torch.sigmoid(module(x, lengths)[:, 0]).detach().numpy()
+    np.testing.assert_allclose(back.predict_proba(X)[:, 1], own, rtol=0, atol=1e-6)
+    assert back.score(X, y) > 0.9
 
 
 def test_unfitted_estimators_and_modules_are_rejected():
@@ -223,12 +315,18 @@ def test_layers_of_several_modules():
     assert model.hidden_layer_sizes == (6, 3, 3)
 
 
+@every_cell
 @pytest.mark.parametrize("pooling", ["last", "attention"])
-def test_from_torch_inverts_to_torch(ragged, pooling):
+def test_from_torch_inverts_to_torch(ragged, cell, pooling):
     X, y = ragged
-    model = fitted(GRUClassifier, X, y, reset_after=True, bidirectional=True, pooling=pooling)
+    model = fitted(GRUClassifier, X, y, bidirectional=True, pooling=pooling, **cell)
     back = from_torch(to_torch(model), classes=model.classes_)
-    assert (back.predict_proba(X) == model.predict_proba(X)).all()
+    np.testing.assert_allclose(back.predict_proba(X), model.predict_proba(X), atol=1e-12)
+    if cell not in ({"cell": "cifg"}, {"cell": "light_gru"}):  # they are an LSTM and a GRU there
+        assert (back.predict_proba(X) == model.predict_proba(X)).all()
+        for name in ("cell", "reset_after", "activation", "bidirectional"):
+            assert getattr(back, name) == getattr(model, name)
+        np.testing.assert_array_equal(back._network.parameters, model._network.parameters)
 
 
 def test_estimator_can_be_cloned_pickled_and_trained(ragged):
@@ -301,6 +399,21 @@ def with_a_lost_row():
         (lambda: of(with_a_lost_row()), ValueError, r"has shape \(3, 12\), expected \(2, 12\)"),
         (lambda: of(classes=[0, 1]), ValueError, "3 outputs, but there are 2 classes"),
         (lambda: of(classes=[0, 1, 1]), ValueError, "two or more different labels"),
+        (lambda: of(head=nn.Linear(4, 1), classes=[0]), ValueError, "two or more different labels"),
+        (lambda: of(head=nn.Linear(4, 1), classes=[0, 1, 2]), ValueError, "single one for two"),
+        (lambda: of(classes=[1, "a", 3]), ValueError, "classes mixes labels of several types"),
+        (lambda: of(classes=[True, False, 2]), ValueError, "classes mixes labels of several types"),
+        (lambda: of(classes=["a", None, "b"]), ValueError, "classes holds a missing value"),
+        (lambda: of(classes=[["a", "b", "c"]]), ValueError, "classes must be one-dimensional"),
+        (lambda: of(classes={"a", "b", "c"}), TypeError, "classes is a set, .* it has no order"),
+        (lambda: of(classes="abc"), TypeError, "classes is a str"),
+        (lambda: of(multilabel="yes"), TypeError, "multilabel must be True or False, got 'yes'"),
+        (lambda: of(n_channels=3), ValueError, "n_channels=3, but the module takes 2 channels"),
+        (lambda: of(n_channels=[2]), ValueError, r"n_channels=\[2\], but the module takes 2"),
+        (lambda: of(activation="relu"), ValueError, "activation='relu'; reset_after is for"),
+        (lambda: of(head=nn.Linear(4, 3).double()), ValueError, "others float64; call .float()"),
+        (lambda: of(nn.GRU(2, 4, device="meta")), ValueError, "A weight has no values yet"),
+        (lambda: of(loss="cubic"), ValueError, "'loss' parameter of GRURegressor"),
         (lambda: of(classes=[0.5, 1.5, 2.5]), ValueError, "Unknown label type: continuous"),
         (lambda: of(multilabel=True, classes=[0, 1, 2]), ValueError, "numbers the labels itself"),
         (lambda: of(multilabel=True, head=nn.Linear(4, 1)), ValueError, "two or more outputs"),
@@ -315,6 +428,24 @@ def with_a_lost_row():
 def test_invalid_modules_and_parameters_are_rejected(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_head_without_outputs_is_rejected():
+    with pytest.warns(UserWarning, match="zero-element"):
+        head = nn.Linear(4, 0)
+    with pytest.raises(ValueError, match="head has no outputs"):
+        from_torch(nn.GRU(2, 4), head)
+
+
+def test_channels_and_classes_that_agree_with_the_module_are_accepted():
+    model = of(n_channels=2, classes=np.array(["a", "b", "c"]))
+    assert (model.n_channels, model.classes_.tolist()) == (2, ["a", "b", "c"])
+
+
+def test_layers_of_different_cells_are_rejected(ragged):
+    gru, mgu = (to_torch(fitted(GRUClassifier, *ragged, cell=cell)) for cell in ("gru", "mgu"))
+    with pytest.raises(ValueError, match="must be alike, but layer 1 is GatedLayer"):
+        from_torch([gru.recurrent[0], mgu.recurrent[1]], nn.Linear(3, 1))
 
 
 def test_a_second_head_is_rejected(ragged):
