@@ -18,8 +18,11 @@ from sklearn.preprocessing import StandardScaler
 
 import skgru
 from skgru import GRUClassifier, GRURegressor
-from skgru.persistence import CHECKSUM, VERSION, VersionWarning, checksum
-from skgru.preprocessing import PerTimestep
+from skgru.forecasting import ScaledTargetRegressor
+from skgru.metrics import StepScorer
+from skgru.persistence import CHECKSUM, SKOPS_TRUSTED_TYPES, VERSION, VersionWarning, checksum
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing.base import SequenceTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -442,3 +445,18 @@ def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
         np.testing.assert_array_equal(again.predict_proba(X), third.predict_proba(X))
         other.layers_[0].W[:] = 0
         assert (other.predict_proba(X) != third.predict_proba(X)).any()
+
+
+def test_the_list_for_skops_names_every_type_of_a_saved_model():
+    estimators = {GRUClassifier, GRURegressor, PerTimestep, PerSequence, Patches}
+    types = estimators | {ScaledTargetRegressor, StepScorer}
+    assert {f"{cls.__module__}.{cls.__qualname__}" for cls in types} == set(SKOPS_TRUSTED_TYPES)
+    # no other class of skgru is saved
+    bases = {skgru.persistence.Saved, skgru.base.BaseGRU, SequenceTransformer}
+    found, classes = set(), [skgru.persistence.Saved]
+    while classes:
+        cls = classes.pop()
+        classes += cls.__subclasses__()
+        if cls.__module__.startswith("skgru"):
+            found.add(cls)
+    assert found == types - {StepScorer} | bases

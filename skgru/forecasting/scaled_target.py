@@ -76,6 +76,9 @@ class ScaledTargetRegressor(RegressorAround):
     (5, 3, 3)
     """
 
+    # where users import it from, and what saved models name
+    __module__ = "skgru.forecasting"
+
     _parameter_constraints: ClassVar[dict] = {
         "regressor": [HasMethods(["fit", "predict"])],
         "transformer": [HasMethods(["fit", "transform", "inverse_transform"]), None],

@@ -11,15 +11,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.persistence import VersionWarning
-from skgru.preprocessing import PerTimestep
+from skgru.forecasting import ScaledTargetRegressor
+from skgru.metrics import step_scorer
+from skgru.persistence import SKOPS_TRUSTED_TYPES, VersionWarning
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
 sio = pytest.importorskip("skops.io")
 from skops.io.exceptions import UntrustedTypesFoundException  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# types that docs/persistence.rst tells users to trust
 TRUSTED = ["skgru.GRUClassifier", "skgru.GRURegressor"]
 PER_TIMESTEP = "skgru.preprocessing.PerTimestep"
 
@@ -80,6 +81,31 @@ def test_pipelines_and_unfitted_models(ragged):
     np.testing.assert_array_equal(again(model, PER_TIMESTEP).predict(X), model.predict(X))
     several = GRUClassifier(3, max_iter=1).fit(X, np.eye(3, dtype=int)[np.arange(40) % 3])
     np.testing.assert_array_equal(again(several).predict(X), several.predict(X))
+
+
+def test_the_list_of_trusted_types_suffices(ragged):
+    X, y = ragged
+    numbers = np.array([x.mean() for x in X])
+    scaler, settings = PerTimestep(StandardScaler()), {"max_iter": 1, "random_state": 0}
+    gru = GRURegressor(3, loss="quantile", **settings)
+    models = [
+        GRUClassifier(3, **settings).fit(X, y),
+        make_pipeline(scaler, Patches(3), ScaledTargetRegressor(gru)).fit(X, numbers),
+        ScaledTargetRegressor(make_pipeline(scaler, gru), MinMaxScaler()).fit(X, numbers),
+        make_pipeline(PerSequence(MinMaxScaler()), GRURegressor(3, **settings)).fit(X, numbers),
+    ]
+    for model in models:
+        loaded = sio.loads(sio.dumps(model), trusted=SKOPS_TRUSTED_TYPES)
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_functions_have_to_be_trusted_by_name():
+    function = "sklearn.metrics._classification.accuracy_score"
+    scored = GRUClassifier(3, return_sequences=True, scoring=step_scorer("accuracy"))
+    with pytest.raises(UntrustedTypesFoundException, match=function):
+        sio.loads(sio.dumps(scored), trusted=SKOPS_TRUSTED_TYPES)
+    loaded = sio.loads(sio.dumps(scored), trusted=[*SKOPS_TRUSTED_TYPES, function])
+    assert repr(loaded) == repr(scored)
 
 
 # ---- manipulated files ---------------------------------------------------------------------------
