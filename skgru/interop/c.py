@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from skgru import __version__
 from skgru.base import BaseGRU
 from skgru.interop.c_outputs import prediction_statements
+from skgru.interop.c_parts import parts_of
 from skgru.interop.c_patches import state_of_patches, step_of_patches
-from skgru.interop.c_scaling import affine
 from skgru.interop.c_text import activated, add_product, array, at, declarations, for_, function
 from skgru.interop.poolings import exported_pooling
+from skgru.interop.scaling import affine, undo_of_target
 from skgru.model.network import Architecture, Parameters
-from skgru.preprocessing import Patches, PerTimestep
+from skgru.preprocessing import Patches
 
 
 class _Cell(NamedTuple):
@@ -104,10 +102,12 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
 
     Parameters
     ----------
-    estimator : GRUClassifier, GRURegressor, Pipeline or TransformedTargetRegressor
+    estimator : GRUClassifier, GRURegressor, Pipeline, ScaledTargetRegressor or \
+            TransformedTargetRegressor
         A fitted estimator. In a pipeline, the steps before the model must be `PerTimestep` with
         transformers that scale and shift each channel (`StandardScaler`, `MinMaxScaler`, …),
-        followed by at most one `Patches`. The transformer of a target must scale and shift, too.
+        followed by at most one `Patches`. The transformer of a target must scale and shift, too;
+        it may be around the pipeline, or its last step.
     name : str, default="gru"
         Prefix of all names in the header: letters, digits and underscores.
 
@@ -125,7 +125,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     ValueError
         If the model needs the whole sequence (`bidirectional`, `pooling="attention"`), if a
         transformer is not affine in each channel or follows `Patches`, or if the name or a label
-        is invalid in C.
+        is invalid in C: a label with a NUL, or of more than 4095 bytes in UTF-8.
 
     Notes
     -----
@@ -140,17 +140,17 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         raise ValueError(
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
-    model, scalers, patches, of_target = _parts_of(estimator)
+    model, scalers, patches, target = parts_of(estimator)
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
     n_outputs, links, functions = prediction_statements(model._outputs)
     scaling = {}
     if scalers:
-        transformers = [scaler.transformer_ for scaler in scalers]
-        scaling |= affine(transformers, "transform", scalers[0]._n_channels_in, "")
-    if of_target is not None:
-        scaling |= affine([of_target], "inverse_transform", n_outputs, "target_")
+        transformers, n_columns = [step.transformer_ for step in scalers], scalers[0]._n_channels_in
+        scaling |= _named("", affine(transformers, "transform", n_columns, "to_c"))
+    if target is not None:
+        scaling |= _named("target_", undo_of_target(target, n_outputs, "to_c"))
         links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
     constants = _constants(architecture, network.views(network.parameters), scaling)
     code = _code(architecture, links, bool(scalers), patches)
@@ -171,36 +171,8 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     return "\n".join(part for part in parts if part).replace("@", f"{name}_")
 
 
-def _parts_of(estimator: Any) -> tuple[BaseGRU, list[PerTimestep], Patches | None, Any]:
-    """Return the model, the scalers and patches before it, and the transformer of its target."""
-    of_target, steps = None, []
-    if isinstance(estimator, TransformedTargetRegressor):
-        check_is_fitted(estimator, "regressor_")
-        estimator, of_target = estimator.regressor_, estimator.transformer_
-    if isinstance(estimator, Pipeline):
-        *steps, estimator = [step for _, step in estimator.steps]
-    if not isinstance(estimator, BaseGRU):
-        raise TypeError(
-            "to_c takes a GRUClassifier, a GRURegressor or a Pipeline that ends in one, got "
-            f"{type(estimator).__name__}{' at the end of a Pipeline' if steps else ''}."
-        )
-    check_is_fitted(estimator, "_network")
-    scalers = [step for step in steps if step not in (None, "passthrough")]
-    patches = None
-    for scaler in scalers:
-        if not isinstance(scaler, PerTimestep | Patches):
-            raise TypeError(
-                "Before the model, to_c takes steps of PerTimestep and Patches only, got "
-                f"{type(scaler).__name__}."
-            )
-        if patches is not None:
-            raise ValueError(
-                f"to_c takes Patches as the last step before the model, and a "
-                f"{type(scaler).__name__} follows it."
-            )
-        check_is_fitted(scaler)
-        patches = scaler if isinstance(scaler, Patches) else None
-    return estimator, scalers[:-1] if patches else scalers, patches, of_target
+def _named(prefix: str, values: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}shift": values[0], f"{prefix}factor": values[1]}
 
 
 def _check_runs_forward(architecture: Architecture) -> None:

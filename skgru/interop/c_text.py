@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from skgru.sequences import short
+
 
 def for_(n: int, statement: str) -> list[str]:
     """Return a loop of a statement over j from 0 to n - 1."""
@@ -39,16 +41,29 @@ def add_product(x: str, n_rows: int, weights: str, n_columns: int, sums: str) ->
         yield from (f"            + {term}" + ";" * (term is terms[-1]) for term in terms[1:])
 
 
+# longest string that every compiler of C99 accepts, in bytes, and bytes per line of code
+MAX_STRING, STRING_PART = 4095, 20
+
+
 def string(label: Any) -> str:
-    """Return a label as a C string literal; escape special characters."""
+    """Return a label as a C string literal, in parts if it is long; escape special characters."""
     text = str(label).encode("utf-8", "surrogatepass")
     if b"\0" in text:
-        raise ValueError(f"The label {label!r} has a NUL, at which a string ends in C.")
+        raise ValueError(f"The label {short(label)} has a NUL, at which a string ends in C.")
+    if len(text) > MAX_STRING:
+        raise ValueError(
+            f"The label {short(label)} takes {len(text)} bytes in UTF-8; C99 allows {MAX_STRING}. "
+            "Fit with shorter labels."
+        )
     # octal escapes have at most three digits, unlike hexadecimal ones; "?" may start a trigraph
     special = b'"\\?@'
-    return '"' + "".join(
-        chr(c) if 32 <= c < 127 and c not in special else f"\\{c:03o}" for c in text
-    ) + '"'  # fmt: skip
+    escaped = [chr(c) if 32 <= c < 127 and c not in special else f"\\{c:03o}" for c in text]
+    if len("".join(escaped)) <= 4 * STRING_PART:
+        return '"' + "".join(escaped) + '"'
+    starts = range(0, len(escaped), STRING_PART)
+    parts = ["".join(escaped[i : i + STRING_PART]) for i in starts]
+    # in parentheses, a compiler does not suspect a comma missing
+    return "(" + "\n         ".join(f'"{part}"' for part in parts) + ")"
 
 
 def declarations(arrays: dict[str, int]) -> str:

@@ -153,8 +153,8 @@ def to_onnx(
     if not isinstance(estimator, BaseGRU):
         raise TypeError(
             f"to_onnx takes a fitted GRUClassifier or GRURegressor, got a "
-            f"{type(estimator).__name__}; for a pipeline, call register_skl2onnx() and then "
-            "skl2onnx.to_onnx."
+            f"{type(estimator).__name__}; for a Pipeline or a ScaledTargetRegressor, call "
+            "register_skl2onnx() and then skl2onnx.to_onnx."
         )
     check_is_fitted(estimator, "_network")
     target_opset = OLDEST_OPSET if target_opset is None else target_opset
@@ -379,6 +379,18 @@ def labels(classes: np.ndarray) -> np.ndarray:
         raise ValueError(f"ONNX labels are int64, which does not hold the label {classes.max()}.")
     if classes.dtype.kind in "biuf":
         return classes.astype(np.int64)
+    if classes.dtype.kind in "mM":
+        raise ValueError(
+            f"ONNX labels are integers or strings, but those of the model have dtype "
+            f"{classes.dtype}; fit with strings, such as y.astype(str)."
+        )
+    for label in classes:
+        try:
+            label.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"ONNX labels are UTF-8, but {str(label)!r} is not: {error}"
+            ) from error
     return classes.astype(object)
 
 

@@ -8,6 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
+from skgru.forecasting import ScaledTargetRegressor
+from skgru.forecasting.predictions import outputs_of
 from skgru.interop.onnx import (
     OLDEST_OPSET,
     Graph,
@@ -16,20 +18,23 @@ from skgru.interop.onnx import (
     shapes_of_outputs,
 )
 from skgru.interop.onnx_patches import add_patches
+from skgru.interop.scaling import undo_of_target
+from skgru.outputs import Quantiles
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
 from skgru.preprocessing.patches import n_patches
 from skgru.regressor import GRURegressor
 
 
 def register_skl2onnx() -> None:
-    """Register the estimators, `PerTimestep` and `Patches` with skl2onnx.
+    """Register the estimators, `PerTimestep`, `Patches` and `ScaledTargetRegressor` with skl2onnx.
 
     `skl2onnx.to_onnx` and `convert_sklearn` then accept pipelines and other compositions that
     contain them. The first input is float32. It has two or three dimensions, like the X that the
     first transformer or estimator was fitted on. An optional second input of type
     `Int64TensorType([None])` is the number of time steps of each sequence, as with `lengths=True`
     in `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep` or
-    `Patches`, which replaces time steps by patches. `PerSequence` cannot be converted.
+    `Patches`, which replaces time steps by patches. `PerSequence` cannot be converted, nor a
+    `ScaledTargetRegressor` whose transformer does more than to scale and shift the target.
 
     Classifiers support skl2onnx's options `zipmap` (True, False or "columns") and
     `output_class_labels`. Multilabel indicators and `return_sequences` need `zipmap=False`. The
@@ -76,6 +81,13 @@ def register_skl2onnx() -> None:
     )
     update_registered_converter(
         Patches, "SkgruPatches", _set_types_of_patches, _convert_patches, parser=_parse_steps
+    )
+    update_registered_converter(
+        ScaledTargetRegressor,
+        "SkgruScaledTargetRegressor",
+        _set_types_of_target,
+        _convert_target,
+        parser=_parse_target,
     )
     # its types are requested before the converter runs, which raises
     update_registered_converter(PerSequence, "SkgruPerSequence", _refuse_sequences, _convert)
@@ -259,3 +271,42 @@ def _refuse_sequences(operator: Any) -> None:
         "PerSequence has no form in ONNX: what it computes of whole sequences may be any function. "
         "Apply it before the graph, and convert the steps of the pipeline that follow."
     )
+
+
+# ---- scaled targets ----------------------------------------------------------------------------
+
+
+def _parse_target(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
+    """Declare the regressor, and the undoing of the scale of its predictions."""
+    from skl2onnx._parse import parse_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+
+    check_is_fitted(model, "regressor_")
+    operator = scope.declare_local_operator("SkgruScaledTargetRegressor", model)
+    operator.inputs = parse_sklearn(scope, model.regressor_, inputs, custom_parsers)
+    for predictions in operator.inputs:
+        predictions.init_status(is_leaf=False)  # no output of the graph
+    operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType()))
+    return operator.outputs
+
+
+def _set_types_of_target(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    operator.outputs[0].type = FloatTensorType(operator.inputs[0].type.shape)
+
+
+def _convert_target(scope: Any, operator: Any, container: Any) -> None:
+    from onnx import TensorProto
+
+    model: ScaledTargetRegressor = operator.raw_operator
+    shift, factor = undo_of_target(model, model._n_targets, "skl2onnx")
+    outputs = outputs_of(model.regressor_)
+    # predictions have the axis of the targets last, or that of the quantiles after it
+    if model._n_targets > 1 and isinstance(outputs, Quantiles) and len(outputs.quantiles) > 1:
+        shift, factor = shift[:, np.newaxis], factor[:, np.newaxis]
+    graph = Graph(scope.get_unique_variable_name)
+    predictions = graph.add("Cast", operator.inputs[0].full_name, to=TensorProto.FLOAT)
+    undone = graph.add("Mul", graph.add("Sub", predictions, shift), factor)
+    graph.name(undone, operator.outputs[0].full_name)
+    _add_nodes(graph, scope, container)

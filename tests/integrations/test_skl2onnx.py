@@ -6,11 +6,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.datasets import load_japanese_vowels, load_sunspots
-from skgru.forecasting import sliding_windows
+from skgru.forecasting import ScaledTargetRegressor, sliding_windows
 from skgru.interop import register_skl2onnx
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
@@ -293,6 +293,60 @@ def test_compositions():
     pipeline = make_pipeline(PCA(4), gru()).fit(X, np.arange(60) % 2)
     label, _ = run(convert(pipeline, [None, 8], options=WITHOUT_MAP), X)
     assert (label == pipeline.predict(X)).all()
+
+
+# ---- scaled targets ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("around", [True, False])
+@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+def test_a_scaled_target(ragged, around, n_targets, loss):
+    X, _ = ragged
+    y = np.array([[1000 + 50 * x.mean(), x.max() / 100] for x in X])
+    y = y if n_targets > 1 else y[:, 0]
+    regressor, scaler = gru(GRURegressor, loss=loss), PerTimestep(StandardScaler())
+    if around:
+        model = ScaledTargetRegressor(make_pipeline(scaler, Patches(3), regressor))
+    else:
+        model = make_pipeline(scaler, ScaledTargetRegressor(regressor, MinMaxScaler((-1, 1))))
+    model.fit(X, y)
+    (numbers,) = run(convert(model, [None, None, 2], lengths=True), *padded(X))
+    expected = model.predict(X)
+    assert numbers.shape == (expected.shape if expected.ndim > 1 else (len(X), 1))
+    # in float32, errors are relative to the size of a target, which the second axis counts
+    error = np.abs(numbers - expected.reshape(numbers.shape)).reshape(len(X), n_targets, -1)
+    assert (error.max(axis=(0, 2)) < 1e-5 * np.abs(y).max(axis=0)).all()
+
+
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_a_scaled_target_per_time_step(ragged, n_targets):
+    X, _ = ragged
+    y = [300 + 20 * x[:, :n_targets].cumsum(axis=0) for x in X]
+    y = y if n_targets > 1 else [one[:, 0] for one in y]
+    model = ScaledTargetRegressor(gru(GRURegressor, return_sequences=True)).fit(X, y)
+    (numbers,) = run(convert(model, [None, None, 2], lengths=True), *padded(X))
+    for own, expected in zip(numbers, model.predict(X), strict=True):
+        np.testing.assert_allclose(own[: len(expected)], expected, rtol=1e-5)
+        assert np.isnan(own[len(expected) :]).all()
+
+
+def test_a_scaled_target_of_tables_and_of_other_regressors():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 8)), 100 + rng.normal(size=(60, 2))
+    for regressor in (gru(GRURegressor), Ridge()):
+        model = ScaledTargetRegressor(make_pipeline(StandardScaler(), regressor)).fit(X, Y)
+        (numbers,) = run(convert(model, [None, 8]), X)
+        np.testing.assert_allclose(numbers, model.predict(X), rtol=1e-5)
+
+
+def test_other_transformers_of_the_target_are_rejected(ragged):
+    X, y = ragged[0], np.array([np.exp(x.mean()) for x in ragged[0]])
+    model = ScaledTargetRegressor(gru(GRURegressor), PowerTransformer()).fit(X, y)
+    with pytest.raises(ValueError, match="PowerTransformer does more than .* skl2onnx cannot"):
+        convert(model, [None, None, 2])
+    with pytest.raises(NotFittedError, match="ScaledTargetRegressor instance is not fitted"):
+        convert(ScaledTargetRegressor(gru(GRURegressor)), [None, None, 2])
 
 
 # ---- opsets and invalid inputs -------------------------------------------------------------------

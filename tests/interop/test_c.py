@@ -28,8 +28,9 @@ from sklearn.preprocessing import (
 
 from skgru import GRURegressor
 from skgru.datasets import load_japanese_vowels
+from skgru.forecasting import ScaledTargetRegressor
 from skgru.interop import to_c
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerTimestep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -192,6 +193,91 @@ def test_a_scaled_target(vowels, tmp_path, n_targets):
         to_c(clone(model))
 
 
+TARGET_SCALERS = [
+    None,
+    MinMaxScaler((-1, 3)),
+    RobustScaler(),
+    MaxAbsScaler(),
+    make_pipeline(MinMaxScaler(), StandardScaler()),
+]
+
+
+@needs_gcc
+@pytest.mark.parametrize("scaler", TARGET_SCALERS, ids=str)
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_a_scaled_target_regressor(vowels, tmp_path, scaler, n_targets):
+    X, y, X_test = vowels
+    Y = 1000 + 50.0 * y if n_targets == 1 else np.column_stack([1000 + 50.0 * y, y / 100 - 1])
+    gru = GRURegressor(6, max_iter=2, random_state=0)
+    pipeline = make_pipeline(PerTimestep(StandardScaler()), Patches(3), gru)
+    model = ScaledTargetRegressor(pipeline, scaler).fit(X, Y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    expected = model.predict(X_test).reshape(len(X_test), -1)
+    # in float32, errors are relative to the size of a target
+    error = (last(library, X_test) - expected) / np.abs(Y).max(axis=0)
+    assert np.abs(error).max() < 1e-5
+
+
+@needs_gcc
+@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.parametrize("cls", [ScaledTargetRegressor, TransformedTargetRegressor])
+def test_a_scaled_target_at_the_end_of_a_pipeline(vowels, tmp_path, cls, n_targets):
+    X, y, X_test = vowels
+    Y = np.column_stack([1000 + 50.0 * y, y / 100])[:, :n_targets]
+    Y = Y if n_targets > 1 else Y[:, 0]
+    gru = GRURegressor(6, max_iter=2, loss="huber", random_state=0)
+    scaler = PerTimestep(StandardScaler())
+    model = make_pipeline(scaler, "passthrough", cls(gru, transformer=StandardScaler())).fit(X, Y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    expected = model.predict(X_test).reshape(len(X_test), -1)
+    np.testing.assert_allclose(last(library, X_test), expected, rtol=1e-5)
+
+
+@needs_gcc
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_quantiles_of_a_scaled_target(vowels, tmp_path, n_targets):
+    """All quantiles of a target have its scale."""
+    X, y, X_test = vowels
+    Y = np.column_stack([1000 + 50.0 * y, y / 100])[:, :n_targets]
+    Y = Y if n_targets > 1 else Y[:, 0]
+    gru = GRURegressor(6, loss="quantile", max_iter=2, random_state=0)
+    model = ScaledTargetRegressor(gru).fit(X, Y)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    expected = model.predict(X_test).reshape(len(X_test), -1)
+    error = (last(library, X_test) - expected) / np.repeat(np.atleast_1d(Y.std(axis=0)), 3)
+    assert np.abs(error).max() < 1e-5
+
+
+@needs_gcc
+def test_scaled_targets_of_time_steps_and_counts(vowels, tmp_path):
+    X, y, X_test = vowels
+    steps_of = [100 + 30 * x[:, :2].cumsum(axis=0) for x in X]
+    gru = GRURegressor(8, return_sequences=True, max_iter=3, random_state=0)
+    model = ScaledTargetRegressor(gru).fit(X, steps_of)
+    library = compiled(tmp_path, to_c(model, name="m"))
+    for x, expected in zip(X_test[:20], model.predict(X_test[:20]), strict=True):
+        np.testing.assert_allclose(steps(library, x), expected, rtol=1e-5, atol=1e-3)
+    counts = ScaledTargetRegressor(GRURegressor(6, loss="poisson", max_iter=3, random_state=0))
+    counts.fit(X, 100 * y)
+    library = compiled(tmp_path, to_c(counts, name="m"))
+    np.testing.assert_allclose(last(library, X_test)[:, 0], counts.predict(X_test), rtol=1e-5)
+
+
+def test_other_scaled_targets_are_rejected(ragged):
+    X = ragged[0]
+    y = np.array([np.exp(x.mean()) for x in X])
+    gru = GRURegressor(3, max_iter=1)
+    for transformer in (PowerTransformer(), FunctionTransformer(np.log, np.exp)):
+        model = ScaledTargetRegressor(gru, transformer).fit(X, y)
+        with pytest.raises(ValueError, match=f"{type(transformer).__name__} does more than"):
+            to_c(model)
+    with pytest.raises(NotFittedError):
+        to_c(ScaledTargetRegressor(gru))
+    twice = ScaledTargetRegressor(ScaledTargetRegressor(gru)).fit(X, y)
+    with pytest.raises(ValueError, match="scales the target twice"):
+        to_c(twice)
+
+
 # ---- the C language ------------------------------------------------------------------------------
 
 HOSTILE = [
@@ -225,6 +311,25 @@ def test_labels_of_any_characters(ragged, tmp_path):
         assert found == model.classes_.tolist()
     with pytest.raises(ValueError, match="has a NUL"):
         to_c(forward_classifier(3, max_iter=1).fit(X, np.where(np.arange(40) % 2, "a\0b", "c")))
+
+
+@needs_gcc
+def test_long_labels(ragged, tmp_path):
+    """C99 promises strings of 4095 bytes, and lines of 4095 characters."""
+    X, _ = ragged
+    classes = np.array(["x" * 4095, "σ" * 2047, 'a"?\\\n' * 800, "y"], dtype=object)
+    model = forward_classifier(3, max_iter=1).partial_fit(X[:4], classes, classes=classes)
+    header = to_c(model, name="m")
+    assert max(map(len, header.splitlines())) <= 100
+    library = compiled(tmp_path, header, extra=LABELS)
+    library.label.restype = ctypes.c_char_p
+    assert [library.label(i).decode() for i in range(4)] == model.classes_.tolist()
+    for label in ("x" * 4096, "σ" * 2048):
+        classes = np.array([label, "y"], dtype=object)
+        model = forward_classifier(3, max_iter=1).partial_fit(X[:2], classes, classes=classes)
+        with pytest.raises(ValueError, match="takes 4096 bytes in UTF-8; C99 allows 4095") as error:
+            to_c(model)
+        assert len(str(error.value)) < 400
 
 
 @needs_gcc
