@@ -358,7 +358,7 @@ class BaseGRU(
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If the estimator is `bidirectional`, or `n_streams` is no positive integer.
+            If the estimator is `bidirectional`, or `n_streams` is no positive integer or too large.
         """
         from skgru.streaming import stream_of  # most programs do without
 

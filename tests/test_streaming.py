@@ -20,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.exceptions import GradientWarning
+from skgru.forecasting import ScaledTargetRegressor
 from skgru.kernels import kernels_for
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
 from skgru.streaming import stream as stream_of
@@ -240,11 +241,9 @@ def test_invalid_streams_are_rejected():
     with pytest.raises(NotFittedError):
         GRUClassifier().stream()
     model = fitted("number", hidden_layer_sizes=2)
-    for wrong in (0, -1, 1.0, "2", None, [1]):
+    for wrong in (0, -1, 1.0, "2", None, [1], True):
         with pytest.raises(ValueError, match="n_streams must be an integer >= 1, got"):
             model.stream(wrong)
-    with pytest.raises(MemoryError):
-        model.stream(2**60)
     with pytest.raises(ValueError, match=r"bidirectional=True.*stream"):
         fitted("number", hidden_layer_sizes=2, bidirectional=True).stream()
 
@@ -606,6 +605,30 @@ def test_pipelines_that_cannot_be_streamed():
         stream_of(quietly_fitted(both_ways, LONG, y))
     with pytest.raises(ValueError, match="n_streams must be an integer >= 1, got 0"):
         stream_of(quietly_fitted(make_pipeline(scaled, number), LONG, y), 0)
+
+
+@pytest.mark.parametrize("n_streams", [2**60, sys.maxsize, 10**30, 10**5000], ids="abcd")
+def test_more_streams_than_memory_are_rejected(n_streams):
+    number = fitted("number", hidden_layer_sizes=2)
+    rows = make_pipeline(PerTimestep(StandardScaler()), Patches(2), clone(number))
+    patches = quietly_fitted(rows, X, Y["number"])
+    scaled = quietly_fitted(ScaledTargetRegressor(clone(number)), X, Y["number"])
+    streams = number.stream, scaled.stream, lambda n: stream_of(patches, n)
+    for make in streams:
+        with pytest.raises(ValueError, match=r"n_streams, about 10\^.*, is too large"):
+            make(n_streams)
+
+
+def test_patches_that_do_not_fit_into_memory_are_rejected(monkeypatch):
+    model = make_pipeline(Patches(2), fitted("number", hidden_layer_sizes=2))
+    model = quietly_fitted(model, X, Y["number"])
+
+    def full(*args):
+        raise MemoryError
+
+    monkeypatch.setattr("skgru.streaming.pipelines.PatchesStream", full)
+    with pytest.raises(ValueError, match=r"n_streams, about 10\^3.0, is too large"):
+        stream_of(model, 1000)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])

@@ -1,12 +1,35 @@
 """Validation of time steps and states that come in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import log10
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils import check_array
+
+from skgru.sequences import short
+
+
+def check_n_streams(n_streams: int) -> int:
+    """Return the number of streams if it is a positive integer; raise ValueError otherwise."""
+    if not isinstance(n_streams, Integral) or isinstance(n_streams, bool) or n_streams < 1:
+        raise ValueError(f"n_streams must be an integer >= 1, got {short(n_streams)}.")
+    return int(n_streams)
+
+
+@contextmanager
+def memory_for(n_streams: int) -> Iterator[None]:
+    """Raise ValueError if the block finds no memory for so many streams."""
+    try:
+        yield
+    except (MemoryError, OverflowError) as error:
+        raise ValueError(
+            f"n_streams, about 10^{log10(n_streams):.1f}, is too large: the states of so many "
+            "sequences do not fit into memory."
+        ) from error
 
 
 def check_state(state: ArrayLike, shape: tuple[int, int], dtype: DTypeLike) -> np.ndarray:

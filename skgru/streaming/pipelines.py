@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skgru.streaming.checks import check_finite, check_state, to_floats
+from skgru.streaming.checks import check_finite, check_state, memory_for, to_floats
 from skgru.streaming.streams import Stream
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
     TypeError
         If a step of the pipeline needs the whole sequence, or the estimator is none of these.
     ValueError
-        If the estimator is `bidirectional`, or `n_streams` is no positive integer.
+        If the estimator is `bidirectional`, or `n_streams` is no positive integer or too large
+        for the memory.
 
     See Also
     --------
@@ -90,9 +91,10 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
             )
         check_is_fitted(step)
     result = estimator.stream(n_streams)
-    for _, step in reversed(steps):
-        made = PerTimestepStream if isinstance(step, PerTimestep) else PatchesStream
-        result = made(step, result)
+    with memory_for(n_streams):
+        for _, step in reversed(steps):
+            made = PerTimestepStream if isinstance(step, PerTimestep) else PatchesStream
+            result = made(step, result)
     return result
 
 

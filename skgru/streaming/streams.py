@@ -1,7 +1,6 @@
 """Streams of an estimator alone."""
 
 from collections.abc import Iterable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,13 @@ from numpy.typing import ArrayLike
 
 from skgru.model.network import Network
 from skgru.outputs import Labels, Multilabel, Outputs, from_state
-from skgru.streaming.checks import check_state, indices, to_floats
+from skgru.streaming.checks import (
+    check_n_streams,
+    check_state,
+    indices,
+    memory_for,
+    to_floats,
+)
 
 
 class Stream:
@@ -39,7 +44,8 @@ class Stream:
     Raises
     ------
     ValueError
-        If `n_streams` is no positive integer, or the estimator is bidirectional.
+        If `n_streams` is no positive integer or too large for the memory, or the estimator is
+        bidirectional.
     """
 
     def __init__(self, network: Network, outputs: Outputs, n_streams: int = 1):
@@ -48,9 +54,9 @@ class Stream:
                 "bidirectional=True also reads sequences from their end, and a stream has none; "
                 "only models with bidirectional=False can be streamed."
             )
-        if not isinstance(n_streams, Integral) or n_streams < 1:
-            raise ValueError(f"n_streams must be an integer >= 1, got {n_streams!r}.")
-        self._begin(network, outputs, int(n_streams))
+        n_streams = check_n_streams(n_streams)
+        with memory_for(n_streams):
+            self._begin(network, outputs, n_streams)
 
     def _begin(self, network: Network, outputs: Outputs, n_streams: int) -> None:
         parameters = network.views(network.parameters)
