@@ -4,17 +4,24 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.forecasting.predictions import outputs_of
 from skgru.persistence import Saved
+from skgru.training.callbacks import CallbackSupport, FitTasks
 
 
-class RegressorAround(RegressorMixin, MetaEstimatorMixin, Saved, BaseEstimator):
+class RegressorAround(RegressorMixin, MetaEstimatorMixin, CallbackSupport, Saved, BaseEstimator):
     """Base class of estimators that change y around a regressor, and undo it in predictions."""
+
+    def _fit_regressor(self, tasks: FitTasks, X: Any, y: ArrayLike, params: dict[str, Any]) -> Any:
+        """Return a fitted clone of the regressor; callbacks see its fit as a part of this one."""
+        regressor = clone(self.regressor)
+        with tasks.part("fit-regressor", regressor):
+            return regressor.fit(X, y, **self._routed("fit", params))
 
     def _routed(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Return the parameters of a method that the regressor asks for: all without routing."""

@@ -17,6 +17,7 @@ from skgru.metrics import flatten_steps
 from skgru.outputs import Outputs, Quantiles
 from skgru.persistence import unchanged_on_error
 from skgru.streaming import PipelineStream, Stream, stream
+from skgru.training.callbacks import FitTasks, with_callbacks
 
 
 class ScaledTargetRegressor(RegressorAround):
@@ -88,6 +89,7 @@ class ScaledTargetRegressor(RegressorAround):
         self.regressor = regressor
         self.transformer = transformer
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **fit_params: Any
@@ -122,18 +124,20 @@ class ScaledTargetRegressor(RegressorAround):
             )
         if sample_weight is not None:
             fit_params["sample_weight"] = sample_weight
+        tasks, weights = FitTasks(of_parts=True), named(fit_params, "sample_weight")
+        tasks.begin_fit(self, 1, X, y, None if weights is None else {"sample_weight": weights})
         with unchanged_on_error(self):
             self._by_step = bool(getattr(innermost(self.regressor), "return_sequences", False))
             rows = self._rows(X, y, "y")
             self._n_targets = rows.values.shape[1]
-            self._fit_transformer(rows, named(fit_params, "sample_weight"))
+            self._fit_transformer(rows, weights)
             transformed = dict(fit_params)
             for name, value in fit_params.items():
                 if value is not None and name.split("__")[-1] == "y_val":
                     X_val = fit_params.get(name[: -len("y_val")] + "X_val", X)
                     transformed[name] = self._scaled(self._rows(X_val, value, name))
-            transformed = self._routed("fit", transformed)
-            self.regressor_ = clone(self.regressor).fit(X, self._scaled(rows), **transformed)
+            self.regressor_ = self._fit_regressor(tasks, X, self._scaled(rows), transformed)
+        tasks.end_fit()
         return self
 
     def predict(self, X: Any, **predict_params: Any) -> np.ndarray | list[np.ndarray]:

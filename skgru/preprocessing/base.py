@@ -13,9 +13,12 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skgru.persistence import Saved
 from skgru.sequences import Sequences, check_features, check_sequences
+from skgru.training.callbacks import CallbackSupport
 
 
-class SequenceTransformer(TransformerMixin, Saved, BaseEstimator, auto_wrap_output_keys=None):
+class SequenceTransformer(
+    TransformerMixin, CallbackSupport, Saved, BaseEstimator, auto_wrap_output_keys=None
+):
     """Base class of transformers that take X in every form and return it in the same form.
 
     Subclasses have the parameter `n_channels`, and set `_n_channels_out` in `fit`.

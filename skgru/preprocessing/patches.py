@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skgru.preprocessing.base import SequenceTransformer
 from skgru.sequences import Sequences
+from skgru.training.callbacks import one_task
 
 # size="auto" is this part of the median length, but at most LONGEST steps; stride="auto" is a
 # quarter of the size
@@ -119,6 +120,7 @@ class Patches(SequenceTransformer):
         self.stride = stride
         self.n_channels = n_channels
 
+    @one_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Choose what is "auto" by the lengths of the sequences, and record the features of X.

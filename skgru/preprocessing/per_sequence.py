@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences
+from skgru.training.callbacks import one_task
 
 
 def _is_estimator(transformer: Any) -> bool:
@@ -105,6 +106,7 @@ class PerSequence(SequenceTransformer):
         self.kw_args = kw_args
         self.feature_names_out = feature_names_out
 
+    @one_task
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Record the features of X; nothing else is learned.

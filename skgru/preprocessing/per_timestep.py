@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences
+from skgru.training.callbacks import one_task
 
 
 def _transformer_has(name: str):
@@ -88,6 +89,7 @@ class PerTimestep(SequenceTransformer):
         self.transformer = transformer
         self.n_channels = n_channels
 
+    @one_task
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Fit the transformer to all time steps of X.

@@ -5,7 +5,8 @@ skgru does.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Self
 
@@ -60,10 +61,33 @@ def with_callbacks(method: Callable) -> Callable:
     return managed
 
 
-class FitTasks:
-    """Tells the callbacks of an estimator of its fit, and of each epoch or iteration in it."""
+def one_task(fit: Callable) -> Callable:
+    """Let callbacks follow a `fit` that has no parts, as a single task."""
 
-    def __init__(self):
+    @with_callbacks
+    @functools.wraps(fit)
+    def told(estimator: BaseEstimator, X: Any, y: Any = None) -> Any:
+        tasks = FitTasks()
+        tasks.begin_fit(estimator, 0, X, y)
+        fit(estimator, X, y)
+        tasks.end_fit()
+        return estimator
+
+    return told
+
+
+class FitTasks:
+    """Tells the callbacks of an estimator of its fit, and of each epoch or iteration in it.
+
+    Parameters
+    ----------
+    of_parts : bool, default=False
+        Whether the fit consists of those of other estimators. These may have callbacks when the
+        estimator has none, and then need to know the tasks around them.
+    """
+
+    def __init__(self, *, of_parts: bool = False):
+        self._of_parts = of_parts
         self._root: Any = None
         self._epoch: Any = None
         self._told: dict[str, Any] = {}
@@ -72,10 +96,10 @@ class FitTasks:
     def begin_fit(
         self,
         estimator: BaseEstimator,
-        max_epochs: int,
+        max_tasks: int,
         X: Any,
         y: Any,
-        metadata: dict[str, Any] | None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Begin a fit; no-op without callbacks, and so are the other methods.
 
@@ -83,15 +107,17 @@ class FitTasks:
         ----------
         estimator : BaseEstimator
             One with `CallbackSupport`.
-        max_epochs : int
+        max_tasks : int
+            Epochs, or estimators that are fitted as its parts.
         X, y : array-like
             As they came to `fit`.
-        metadata : dict or None
+        metadata : dict, default=None
             What else came to `fit`, for scorers.
         """
-        if hasattr(estimator, "_skl_callbacks"):
+        followed = hasattr(estimator, "_skl_callbacks")
+        if followed or (self._of_parts and hasattr(estimator, "_parent_callback_ctx")):
             self._told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-            self._root = estimator._init_callback_context(max_subtasks=max_epochs)
+            self._root = estimator._init_callback_context(max_subtasks=max_tasks)
             self._root.call_on_fit_task_begin(**self._told)
 
     def make_fitted(self, attributes: Callable[[], dict[str, Any]]) -> None:
@@ -111,6 +137,26 @@ class FitTasks:
         return self._epoch.call_on_fit_task_end(
             **self._told, reconstruction_attributes=self._fitted
         )
+
+    @contextmanager
+    def part(self, name: str, estimator: BaseEstimator) -> Iterator[None]:
+        """Fit another estimator in the block, as a part of this fit, with its callbacks.
+
+        Parameters
+        ----------
+        name : str
+            Of the task.
+        estimator : BaseEstimator
+            The one that is fitted.
+        """
+        if self._root is None:
+            yield
+            return
+        task = self._root.subcontext(task_name=name)
+        with task.propagate_callback_context(estimator):
+            task.call_on_fit_task_begin(**self._told)
+            yield
+            task.call_on_fit_task_end(**self._told)
 
     def end_fit(self) -> None:
         """Tell of the end of the fit."""

@@ -7,8 +7,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgru import GRUClassifier
-from skgru.preprocessing import PerTimestep
+from skgru import GRUClassifier, GRURegressor
+from skgru.forecasting import ScaledTargetRegressor
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
 callback = pytest.importorskip(
     "sklearn.callback", reason="callbacks come with scikit-learn 1.9", exc_type=ImportError
@@ -129,3 +130,74 @@ def test_callbacks_in_a_pipeline_and_a_search(ragged):
     epochs = [e for e in monitor.get_logs().data if e["task_name"] == "epoch"]
     assert len(epochs) == 10 + search.best_params_["gruclassifier__max_iter"]
     assert search.best_params_["gruclassifier__max_iter"] in (2, 3)
+
+
+# ---- transformers and other estimators around ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [PerTimestep(StandardScaler()), PerSequence(StandardScaler()), Patches(2)],
+    ids=lambda transformer: type(transformer).__name__,
+)
+def test_a_transformer_is_one_task(ragged, transformer):
+    X, _ = ragged
+    calls = []
+
+    class Calls(Recorder):
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            calls.append((context.task_name, len(fitted_estimator.transform(X))))
+
+    recorder = Calls()
+    transformer = clone(transformer).set_callbacks(recorder)
+    transformed = transformer.fit_transform(X)
+    assert calls == [("fit", len(X))]
+    assert recorder.calls == ["setup", ("begin", "fit", 0), "teardown"]
+    plain = clone(transformer).set_callbacks().fit_transform(X)
+    for own, expected in zip(transformed, plain, strict=True):
+        np.testing.assert_array_equal(own, expected)
+
+
+@pytest.mark.parametrize("around", [True, False])
+def test_progress_of_a_pipeline(ragged, capsys, around):
+    """Every warning is an error: all of its steps support callbacks."""
+    X, _ = ragged
+    y = np.array([x.mean() for x in X])
+    steps = PerTimestep(StandardScaler()), PerSequence(StandardScaler()), Patches(2)
+    gru = GRURegressor(3, max_iter=2, random_state=0)
+    if around:
+        model = ScaledTargetRegressor(make_pipeline(*steps, gru))
+    else:
+        model = make_pipeline(*steps, ScaledTargetRegressor(gru))
+    plain = clone(model).fit(X, y)
+    bar = callback.ProgressBar(max_propagation_depth=None)
+    model.set_callbacks(bar).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+    output = capsys.readouterr().out
+    shown = "ScaledTargetRegressor", "PerTimestep", "PerSequence", "Patches", "GRURegressor"
+    assert all(f"{name} - fit" in output for name in shown), output
+
+
+@pytest.mark.parametrize("wrap", [lambda gru: gru, ScaledTargetRegressor])
+def test_a_search_is_one_run_of_the_callbacks_within(ragged, wrap):
+    X, _ = ragged
+    y = np.array([x.mean() for x in X])
+    monitor = callback.ScoringMonitor(scoring="r2")
+    gru = GRURegressor(3, max_iter=2, random_state=0).set_callbacks(monitor)
+    pipeline = make_pipeline(PerTimestep(StandardScaler()), wrap(gru))
+    GridSearchCV(pipeline, {"pertimestep__transformer__with_std": [True, False]}, cv=2).fit(X, y)
+    # of 2 x 2 fits and of the last one
+    tasks = [entry["task_name"] for entry in monitor.get_logs().data]
+    assert (tasks.count("fit"), tasks.count("epoch")) == (5, 10)
+
+
+def test_a_monitor_of_a_scaled_target_scores_in_the_units_of_y(ragged):
+    X, _ = ragged
+    y = np.array([1000 + 50 * x.mean() for x in X])
+    monitor = callback.ScoringMonitor(scoring="neg_mean_absolute_error")
+    model = ScaledTargetRegressor(GRURegressor(3, max_iter=2, random_state=0))
+    weights = np.linspace(0, 1, len(y))
+    model.set_callbacks(monitor).fit(X, y, sample_weight=weights)
+    (entry,) = [e for e in monitor.get_logs().data if e["estimator_name"] != "GRURegressor"]
+    expected = -np.average(np.abs(model.predict(X) - y), weights=weights)
+    assert entry["neg_mean_absolute_error"] == pytest.approx(expected)
