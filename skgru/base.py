@@ -196,7 +196,7 @@ class BaseGRU(
             warnings.warn(
                 f"Training reached max_iter={self.max_iter} epochs and had not converged yet.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=1,
             )
         self._network, self._history, self._solver = network, history, fit.solver
         return self._publish()

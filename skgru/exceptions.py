@@ -1,5 +1,6 @@
 """Warning classes of skgru, to use in warning filters."""
 
+import sys
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
@@ -26,22 +27,25 @@ def warn_once(message: str, category: type[Warning]) -> None:
     """Warn like `warnings.warn`, but show a text once per process under the default filter.
 
     Every `warnings.catch_warnings` resets Python's record of the warnings that were shown, and a
-    search uses one per fit. The filters "always" and "error" work as for any warning.
+    search uses one per fit. The filters "always" and "error" work as for any warning. The warning
+    belongs to the module that calls this function, as all warnings of skgru belong to the module
+    that gives them: filters for "skgru" hold for all of them, whatever calls it.
     """
     shown = (message, category)
-    if _action(message, category) in ("default", "module", "once") and shown in _shown:
+    module = sys._getframe(1).f_globals["__name__"]
+    if _action(message, category, module) in ("default", "module", "once") and shown in _shown:
         return
     _shown.add(shown)
-    warnings.warn(message, category, stacklevel=3)
+    warnings.warn(message, category, stacklevel=2)
 
 
-def _action(message: str, category: type[Warning]) -> str:
+def _action(message: str, category: type[Warning], module: str) -> str:
     """Return the action of the first matching filter, like `warnings`."""
-    for action, pattern, filtered, module, line in warnings.filters:
+    for action, pattern, filtered, modules, line in warnings.filters:
         if (
             (pattern is None or pattern.match(message))
             and issubclass(category, filtered)
-            and (module is None or module.match(__name__))
+            and (modules is None or modules.match(module))
             and line == 0
         ):
             return action

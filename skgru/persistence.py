@@ -60,7 +60,7 @@ class Saved:
                     current_sklearn_version=_version(),
                     original_sklearn_version=saved_by,
                 ),
-                stacklevel=3,
+                stacklevel=1,
             )
         try:
             if state.pop(CHECKSUM) != checksum(state):

@@ -1,8 +1,8 @@
 """Sequences in overlapping patches: fewer and wider time steps."""
 
+import warnings
 from numbers import Integral
 from typing import Any, ClassVar, Self
-from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -154,13 +154,13 @@ class Patches(SequenceTransformer):
         self.size_, self.stride_ = size, stride
         self._n_channels_out = size * sequences.n_channels
         if self._fitted_on_table and self.size == "auto":
-            warn(
+            warnings.warn(
                 "Patches of a two-dimensional X are again two-dimensional: an estimator that reads "
                 f"them needs n_channels={self._n_channels_out}, size_ times the channels of X. "
                 "Give size a number, or X three dimensions, (n_samples, n_timesteps, n_channels), "
                 "of which the estimator sees the channels itself.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=1,
             )
         return self
 

@@ -1,14 +1,11 @@
 """Names of columns: record and compare them, and refuse tables whose order they contradict."""
 
-import os
 import re
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import sklearn
 from sklearn.utils.validation import validate_data
 
 from skgru.sequences.containers import short
@@ -116,22 +113,8 @@ def _warn_of_transposition(sequences: Any) -> None:
     warnings.warn(
         f"X has {n_channels} channels and only {n_timesteps} time steps. A panel of aeon or sktime "
         f"has its channels before its time steps: transpose it with {remedy}.",
-        stacklevel=_outside(),
+        stacklevel=1,
     )
-
-
-_PACKAGES = tuple(
-    os.path.join(os.path.dirname(file), "")
-    for file in (sklearn.__file__, os.path.dirname(__file__))
-)
-
-
-def _outside() -> int:
-    """Return the `stacklevel` of the first frame outside of skgru and scikit-learn."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGES):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 # ---- tables in channel-major order ---------------------------------------------------------------

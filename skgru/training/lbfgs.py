@@ -116,7 +116,7 @@ def fit_lbfgs(
                 options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
             )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        warnings.warn("Training interrupted by user.", stacklevel=1)
     else:
         accepted[:] = result.x
         if not (result.success or stopped):
@@ -125,7 +125,7 @@ def fit_lbfgs(
                 f"{result.message}. Increase max_iter or max_fun, scale the data, or use "
                 'dtype="float64".',
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=1,
             )
     parameters[:] = accepted
     warn_if_vanished(objective)

@@ -164,7 +164,7 @@ class StochasticFit:
                     break
         except KeyboardInterrupt:
             finished = self.stopped_by_user = True
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            warnings.warn("Training interrupted by user.", stacklevel=1)
         self._choose_weights()
         if max_iter > 1:  # a single epoch, as of partial_fit, is too early to judge
             if max_iter >= SETTLED_EPOCHS:

@@ -178,7 +178,7 @@ def _rare(codes: np.ndarray, classes: np.ndarray, fraction: float) -> np.ndarray
             warnings.warn(
                 f"Classes with a single sample are not validated on: {classes[rare].tolist()}.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=1,
             )
         return rare
     warnings.warn(
@@ -186,6 +186,6 @@ def _rare(codes: np.ndarray, classes: np.ndarray, fraction: float) -> np.ndarray
         f"to have each of {n_classes} classes among them: they were drawn without regard to the "
         "classes.",
         UserWarning,
-        stacklevel=2,
+        stacklevel=1,
     )
     return None

@@ -19,6 +19,9 @@ selection = pytest.importorskip("skforecast.model_selection")
 
 LAGS = 8
 
+# 60 iterations of L-BFGS suffice for what is tested
+pytestmark = pytest.mark.filterwarnings("ignore:L-BFGS stopped:UserWarning")
+
 
 def gru(**parameters):
     return GRURegressor(**{"hidden_layer_sizes": 8, "solver": "lbfgs", "max_iter": 60, "tol": 1e-3,

@@ -18,6 +18,9 @@ WINDOW = 8
 # sktime's panels are (n_samples, n_channels, n_timesteps)
 TIME_BEFORE_CHANNELS = FunctionTransformer(np.transpose, kw_args={"axes": (0, 2, 1)})
 
+# 60 iterations of L-BFGS suffice for what is tested
+pytestmark = pytest.mark.filterwarnings("ignore:L-BFGS stopped:UserWarning")
+
 
 def gru(**parameters):
     return GRURegressor(**{"hidden_layer_sizes": 8, "solver": "lbfgs", "max_iter": 60, "tol": 1e-3,
