@@ -29,6 +29,8 @@ def check_combinations(estimator: Any, validation: GivenValidation, *, increment
     ValueError
         If two of them cannot be used together.
     """
+    if incremental:
+        estimator._validate_params()  # scikit-learn does so before the first call only
     if (validation.X is None) != (validation.y is None):
         given, missing = ("y_val", "X_val") if validation.X is None else ("X_val", "y_val")
         raise ValueError(f"{given} is given, but not {missing}; validation needs both.")

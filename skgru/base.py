@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
-from inspect import Parameter, signature
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +26,7 @@ from skgru.model.inference import attention_weights, pool, predict
 from skgru.model.network import Head, Layer, Network, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Labels, Outputs, from_state
-from skgru.persistence import Saved, unchanged_on_error
+from skgru.persistence import Saved, defaults_of, unchanged_on_error
 from skgru.sequences import Sequences, Targets, align, check_features, check_sequences
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.training.fit import Fit, TrainingSet
@@ -72,8 +71,10 @@ class BaseGRU(
         """Learn what the outputs mean, from y or from classes known beforehand."""
         raise NotImplementedError
 
-    def _encode(self, outputs: Outputs, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
-        """Return y as numbers, and the factor of each one's weight."""
+    def _encode(
+        self, outputs: Outputs, y: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | float]:
+        """Return y as numbers, and the factor of each one's weight; training gives the weights."""
         return outputs.encode(y, self.dtype, type(self).__name__), 1.0
 
     # ---- fit -----------------------------------------------------------------------------------
@@ -164,7 +165,8 @@ class BaseGRU(
         rows = self._check_y(aligned.rows, self._outputs if continued else None)
         if not continued:
             self._outputs = self._learn_outputs(rows, classes)
-        targets = aligned.encoded(*self._encode(self._outputs, rows))
+        known = aligned.weights[aligned.known]
+        targets = aligned.encoded(*self._encode(self._outputs, rows, known))
         architecture = architecture_of(self, sequences.n_channels, self._outputs.n_outputs)
         random_state = check_random_state(self.random_state)
         if continued:
@@ -265,7 +267,9 @@ class BaseGRU(
         self._validate_params()
         check_combinations(self, NO_VALIDATION, incremental=False)
         sequences = self._check_X(X, reset=True, dtype=self.dtype)
-        self._outputs = self._learn_outputs(self._check_y(y, None), None)
+        rows = self._check_y(y, None)
+        self._outputs = self._learn_outputs(rows, None)
+        self._encode(self._outputs, rows, np.ones(len(rows)))  # learns the weights of classes
         architecture = architecture_of(self, sequences.n_channels, self._outputs.n_outputs)
         network = Network(architecture, self.dtype)
         network.assign(parameters)
@@ -423,14 +427,8 @@ class BaseGRU(
         return {**state, **plain}
 
     def _from_plain(self, state: dict[str, Any]) -> dict[str, Any]:
-        # of a model that was saved before a parameter existed
-        defaults = {
-            name: parameter.default
-            for name, parameter in signature(type(self)).parameters.items()
-            if parameter.default is not Parameter.empty
-        }
         parts = {n: make(state[n]) for n, make in FITTED_PARTS.items() if state.get(n) is not None}
-        state = {**defaults, **state, **parts}
+        state = {**defaults_of(type(self)), **state, **parts}
         if "_network" in state:
             architecture, outputs = state["_network"].architecture, state["_outputs"]
             counts = state["_n_channels_seen"], outputs.n_outputs

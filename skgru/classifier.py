@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
@@ -14,7 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from skgru._combinations import has_stochastic_solver
 from skgru._parameters import Parameter, documented
 from skgru.base import BaseGRU
-from skgru.outputs import Multilabel, Outputs, check_kind, check_labels, learn_labels
+from skgru.outputs import (
+    Outputs,
+    check_kind,
+    check_labels,
+    factors_of,
+    learn_class_weights,
+    learn_labels,
+)
 from skgru.persistence import unchanged_on_error
 
 
@@ -22,8 +28,10 @@ from skgru.persistence import unchanged_on_error
     class_weight=Parameter(
         [StrOptions({"balanced"}), dict, None],
         """dict, "balanced" or None
-    Weights of the classes in the loss, as a dict or inversely proportional to their frequencies.
-    `partial_fit` takes a dict only.""",
+    Weights of the classes in the loss and in the validation score, as a dict from labels to finite
+    numbers of at least 0 (classes that are not in it weigh 1), or inversely proportional to the
+    frequencies of the classes, each sample counted with its `sample_weight`. `partial_fit` takes
+    a dict only. Not for multilabel y.""",
     ),
 )
 class GRUClassifier(ClassifierMixin, BaseGRU):
@@ -188,8 +196,10 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         """
         if self.class_weight == "balanced":
             raise ValueError(
-                'class_weight="balanced" needs all samples at once; give partial_fit a dict, such '
-                "as sklearn.utils.class_weight.compute_class_weight makes."
+                'class_weight="balanced" is not supported by partial_fit, as a chunk does not show '
+                "how frequent the classes are. Compute the weights beforehand, with "
+                'sklearn.utils.class_weight.compute_class_weight("balanced", classes=..., y=...), '
+                "and set class_weight=dict(zip(classes, weights))."
             )
         with unchanged_on_error(self):
             _check_partial_fit_first_call(self, classes)
@@ -205,15 +215,16 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         self.classes_ = outputs.classes
         return outputs
 
-    def _encode(self, outputs: Outputs, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
-        if self.class_weight is None:
-            return super()._encode(outputs, y)
-        if isinstance(outputs, Multilabel):
-            raise ValueError(
-                "class_weight is for one label per sample; y is a multilabel indicator."
-            )
-        numbers, _ = super()._encode(outputs, y)
-        return numbers, compute_sample_weight(self.class_weight, outputs.decode(numbers))
+    def _encode(
+        self, outputs: Outputs, y: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | float]:
+        numbers, factor = super()._encode(outputs, y)
+        codes = numbers[:, 0].astype(np.intp)
+        if weights is not None:
+            self._class_weights = learn_class_weights(self.class_weight, outputs, codes, weights)
+        # validation weighs as training does, whatever the frequencies in y_val
+        learned = getattr(self, "_class_weights", None)
+        return numbers, factor if learned is None else factors_of(learned, outputs, codes)
 
     def predict(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Predict the class of each sequence, or of each time step.

@@ -7,6 +7,7 @@ No private class is named in the file, so that the inside of the package can cha
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import Parameter, signature
 from typing import Any
 from zlib import crc32
 
@@ -118,6 +119,15 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from _parts(value.item())
     elif value is None or isinstance(value, bool | int | float | complex | str | bytes):
         yield f"{type(value).__name__}:{value!r};".encode("utf-8", "surrogatepass")
+
+
+def defaults_of(cls: type) -> dict[str, Any]:
+    """Return the default of every parameter, for a model that was saved before one existed."""
+    return {
+        name: parameter.default
+        for name, parameter in signature(cls).parameters.items()
+        if parameter.default is not Parameter.empty
+    }
 
 
 @contextmanager

@@ -9,6 +9,7 @@ holds them by name.
 from typing import Any
 
 from skgru.outputs.base import Outputs
+from skgru.outputs.class_weights import factors_of, learn_class_weights
 from skgru.outputs.labels import Labels, Multilabel, check_kind, check_labels, learn_labels
 from skgru.outputs.numbers import Numbers, Quantiles, check_numbers, learn_numbers
 
@@ -21,7 +22,9 @@ __all__ = [
     "check_kind",
     "check_labels",
     "check_numbers",
+    "factors_of",
     "from_state",
+    "learn_class_weights",
     "learn_labels",
     "learn_numbers",
 ]
