@@ -148,16 +148,27 @@ def check_same_model(
     ValueError
         If a parameter differs.
     """
-    fitted = {**network.architecture._asdict(), "dtype": network.dtype, **outputs.settings}
-    wanted = {**architecture._asdict(), "dtype": np.dtype(estimator.dtype)}
+    fitted = {
+        **network.architecture._asdict(),
+        "dtype": network.dtype,
+        "n_channels": estimator._n_channels_of_table,
+        **outputs.settings,
+    }
+    wanted = {
+        **architecture._asdict(),
+        "dtype": np.dtype(estimator.dtype),
+        "n_channels": estimator.n_channels,
+    }
     for name, value in outputs.settings.items():
         parameter = getattr(estimator, name)
         wanted[name] = tuple(parameter) if isinstance(value, tuple) else parameter
     for name, value in wanted.items():
         if value != fitted[name]:
+            given = getattr(estimator, name, value)
+            meaning = f" means {value!r} here and" if str(given) == "auto" else ""
             raise ValueError(
-                f"{name}={getattr(estimator, name, value)!r} differs from {fitted[name]!r} of the "
-                "fitted model, which warm_start and partial_fit continue."
+                f"{name}={short(given)}{meaning} differs from {short(fitted[name])} of the fitted "
+                "model, which warm_start and partial_fit continue."
             )
 
 

@@ -144,13 +144,15 @@ PARAMETERS = {
     "power_t": Parameter(
         [Interval(Real, 0, None, closed="left")],
         """float
-    Exponent of `learning_rate="invscaling"`.""",
+    Exponent of `learning_rate="invscaling"`. One that leaves nothing of the rate after the first
+    epoch is an error.""",
     ),
     "max_iter": Parameter(
         [Interval(Integral, 0, None, closed="left")],
         """int
     Maximum number of epochs of the stochastic solvers, or of iterations of "lbfgs". 0 leaves the
-    initial weights, to be looked at or changed before `warm_start` continues from them.""",
+    initial weights, to be looked at or changed before `warm_start` continues from them. Not used
+    by `partial_fit`, which is one epoch.""",
     ),
     "max_grad_norm": Parameter(
         [Interval(Real, 0, None, closed="right"), None],
@@ -166,8 +168,9 @@ PARAMETERS = {
     "random_state": Parameter(
         ["random_state"],
         """int, RandomState instance or None
-    Draws the initial weights, the validation split and the minibatches. Pass an int for
-    reproducible fits.""",
+    Draws the initial weights, the validation split, the minibatches and dropout. Pass an int for
+    reproducible fits. Calls of `partial_fit` go on with the generator of the first one, until the
+    seed changes.""",
     ),
     "tol": Parameter(
         [Interval(Real, 0, None, closed="left")],
@@ -184,7 +187,9 @@ PARAMETERS = {
     "warm_start": Parameter(
         ["boolean"],
         """bool
-    Whether `fit` starts from the weights of the previous fit.""",
+    Whether `fit` starts from the weights of the previous fit, with a new state of the solver. The
+    other parameters may have changed, but for those that describe the network. Not used by
+    `partial_fit`, which always continues.""",
     ),
     "momentum": Parameter(
         [Interval(Real, 0, 1, closed="both")],
@@ -216,7 +221,7 @@ PARAMETERS = {
         """bool
     Whether to hold out part of the training samples, to stop when the score on them no longer
     improves (`scoring`), and to keep the weights with the best score, of equal ones the latest.
-    Not used by "lbfgs".""",
+    Not used by "lbfgs", and an error in `partial_fit`.""",
     ),
     "validation_fraction": Parameter(
         [Interval(Real, 0, 1, closed="neither")],

@@ -173,6 +173,10 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
     ) -> Self:
         """Update the model with one epoch over the given sequences.
 
+        Parameters that `set_params` has changed since the last call hold from this one on. Those
+        that describe the network or its outputs cannot change, and raise; another `solver` begins
+        with a new state.
+
         Parameters
         ----------
         X : array-like
@@ -192,7 +196,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         Raises
         ------
         ValueError
-            As in `fit`; also for labels that are not among `classes`.
+            As in `fit`; also for labels that are not among `classes`, and for parameters that
+            describe another network than the fitted one.
         """
         if self.class_weight == "balanced":
             raise ValueError(

@@ -161,6 +161,10 @@ class GRURegressor(RegressorMixin, BaseGRU):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the model with one epoch over the given sequences.
 
+        Parameters that `set_params` has changed since the last call hold from this one on. Those
+        that describe the network or its outputs cannot change, and raise; another `solver` begins
+        with a new state.
+
         Parameters
         ----------
         X : array-like
@@ -178,7 +182,8 @@ class GRURegressor(RegressorMixin, BaseGRU):
         Raises
         ------
         ValueError
-            As in `fit`; also for another number of outputs than at the first call.
+            As in `fit`; also for another number of outputs than at the first call, and for
+            parameters that describe another network than the fitted one.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, incremental=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,16 @@ def auto_batch_size(n_samples: int) -> int:
     regularize (docs, "How the defaults were chosen").
     """
     return min(32, max(4, n_samples // 10))
+
+
+def _plain_parameters(estimator: Any) -> dict[str, Any]:
+    """Return the parameters of an estimator that are numbers, strings, booleans or None."""
+    parameters = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in estimator.get_params(deep=False).items()
+    }
+    plain = bool | int | float | str | None
+    return {name: value for name, value in parameters.items() if isinstance(value, plain)}
 
 
 class Reference(NamedTuple):
@@ -210,11 +221,10 @@ class Fit:
         batch_size = self._batch_size(n_samples)
         if self.solver is None:
             n_updates = max_iter * -(-n_samples // batch_size)
-            self.solver = self._new_solver(n_updates)
-        if not self._guarded and self.solver.schedule.needs_plan:
-            # the number of epochs is unknown, or all planned ones have passed
-            warmup = 0 if self.history.n_updates else settings.warmup_updates
-            self.solver.schedule = Constant(settings.learning_rate_init, warmup)
+            self.solver = self._new_solver(settings, n_updates)
+        else:
+            self._follow_changes()
+        self.solver.settings = _plain_parameters(settings)
         objective = self._objective(training, self.solver.optimizer.penalty_in_loss)
         # a penalty that suits targets of unit variance would be all there is for tiny ones
         objective.alpha *= min(1.0, 2 * (reference.constant - reference.minimum))
@@ -258,14 +268,33 @@ class Fit:
     def _new_optimizer(self) -> Optimizer:
         return OPTIMIZERS[self.settings.solver].from_settings(self.settings, self.network)
 
-    def _new_solver(self, n_updates: int) -> Solver:
-        settings = self.settings
+    def _new_solver(self, settings: Any, n_updates: int) -> Solver:
+        schedule = SCHEDULES[settings.learning_rate]
+        if schedule.needs_plan and not self._guarded:  # the number of epochs is unknown
+            schedule = Constant
         return Solver(
-            self._new_optimizer(),
-            SCHEDULES[settings.learning_rate].from_settings(settings, n_updates),
+            OPTIMIZERS[settings.solver].from_settings(settings, self.network),
+            schedule.from_settings(settings, n_updates),
             Patience(settings.tol, settings.n_iter_no_change),
             self.random_state,
         )
+
+    def _follow_changes(self) -> None:
+        """Let the solver of an earlier call go on with the parameters of now."""
+        settings, solver, history = self.settings, self.solver, self.history
+        if solver.schedule.needs_plan:  # the planned updates have passed
+            solver.schedule = Constant.from_settings(settings, 0)
+            solver.schedule.n_updates = history.n_updates
+        now = _plain_parameters(settings)
+        followed = now if solver.settings is None else solver.settings
+        if followed != now:
+            earlier = SimpleNamespace(**{**settings.get_params(deep=False), **followed})
+            solver.take_changes(self._new_solver(earlier, 0), self._new_solver(settings, 0))
+            solver.schedule.resume(history.n_samples_seen)
+        # a generator is drawn from at every call; a seed, at the first one that has it
+        seed = now.get("random_state", ...)
+        if seed is ... or seed != followed.get("random_state", ...):
+            solver.random_state = self.random_state
 
     def _validation(self, training: TrainingSet) -> Validation | None:
         """Score the network on the validation set, if there is one."""

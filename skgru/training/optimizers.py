@@ -98,6 +98,13 @@ class Adam:
         mean, variance = np.zeros_like(network.parameters), np.zeros_like(network.parameters)
         return cls(settings.beta_1, settings.beta_2, settings.epsilon, mean, variance)
 
+    def keep_estimates(self, beta_1: float, beta_2: float) -> None:
+        """Rescale the moments for other decays, so that their corrected values stay the same."""
+        moments = (self.mean, self.beta_1, beta_1), (self.variance, self.beta_2, beta_2)
+        for moment, before, now in moments:
+            if self.n_updates and now != before:
+                moment *= (1 - now**self.n_updates) / (1 - before**self.n_updates)
+
     def update(
         self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
     ) -> None:

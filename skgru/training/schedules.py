@@ -1,7 +1,7 @@
 """Schedules of the learning rate. A new one is a class and a line in `SCHEDULES`."""
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, inf, pi
 from typing import Any, ClassVar, Self
 
 
@@ -45,6 +45,9 @@ class Schedule:
 
     def end_epoch(self, n_samples_seen: int) -> None:
         """Set the learning rate of the next epoch."""
+
+    def resume(self, n_samples_seen: int) -> None:
+        """Go on after a change of parameters, or where another schedule stood."""
 
     def continues_after_plateau(self) -> bool:
         """Return whether to continue after a plateau, at another learning rate."""
@@ -134,6 +137,10 @@ class Cosine(Schedule):
         return self.n_updates >= self.cooldown_from + self._cooldown
 
 
+# Share of the initial learning rate at which "invscaling" ends: float32 has no lower numbers.
+VANISHED = 1e-38
+
+
 @dataclass
 class InverseScaling(Schedule):
     """``learning_rate_init / n_samples_seen ** power_t``, set after each epoch."""
@@ -146,8 +153,36 @@ class InverseScaling(Schedule):
         return cls(settings.learning_rate_init, settings.warmup_updates, power_t=settings.power_t)
 
     def end_epoch(self, n_samples_seen: int) -> None:
-        """Set the learning rate of the next epoch."""
-        self.learning_rate = self.learning_rate_init / (n_samples_seen + 1) ** self.power_t
+        """Set the learning rate of the next epoch.
+
+        Raises
+        ------
+        ValueError
+            If the first epoch makes it so low that no update changes anything.
+        """
+        first = self.learning_rate == self.learning_rate_init
+        try:
+            divisor = float(n_samples_seen + 1) ** self.power_t
+        except OverflowError:
+            divisor = inf
+        self.learning_rate = self.learning_rate_init / divisor
+        if first and self.finished:
+            raise ValueError(
+                f"power_t={self.power_t:g} divides the learning rate by {n_samples_seen + 1}**"
+                f"{self.power_t:g} after {n_samples_seen} samples, which leaves nothing of it. "
+                "Choose a lower power_t, such as 0.5."
+            )
+
+    def resume(self, n_samples_seen: int) -> None:
+        """Go on after a change of parameters, or where another schedule stood."""
+        self.learning_rate = self.learning_rate_init
+        if n_samples_seen:
+            self.end_epoch(n_samples_seen)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the learning rate has become so low that no update changes anything."""
+        return self.learning_rate / self.learning_rate_init < VANISHED
 
 
 @dataclass

@@ -14,7 +14,7 @@ from skgru.training.diagnostics import SETTLED_EPOCHS, warn_if_clipped, warn_if_
 from skgru.training.divergence import RECOVERY_RATE, Guard, warn_of_divergence
 from skgru.training.history import History, Patience
 from skgru.training.objective import Objective, check_finite, quiet_overflow
-from skgru.training.optimizers import OPTIMIZERS, Optimizer
+from skgru.training.optimizers import OPTIMIZERS, Adam, Optimizer
 from skgru.training.schedules import SCHEDULES, Schedule
 from skgru.training.validation import Validation
 
@@ -46,6 +46,9 @@ class Solver:
         Draws minibatches and masks of dropout.
     recent_losses : list of float
         Of the last minibatches.
+    settings : dict or None
+        Parameters of the estimator that it follows, those that are plain values; None if an
+        earlier version saved it.
     """
 
     optimizer: Optimizer
@@ -53,6 +56,28 @@ class Solver:
     patience: Patience
     random_state: np.random.RandomState
     recent_losses: list[float] = field(default_factory=list)
+    settings: dict[str, Any] | None = None
+
+    def take_changes(self, before: Self, now: Self) -> None:
+        """Take over what differs between two new solvers, of parameters before and after a change.
+
+        An optimizer or a schedule of another class begins with a new state, but for the warm-up,
+        which is not repeated. Otherwise the state stays, and fields that are parameters change.
+        """
+        if type(now.optimizer) is not type(before.optimizer):
+            self.optimizer = now.optimizer
+        elif isinstance(now.optimizer, Adam):
+            self.optimizer.keep_estimates(now.optimizer.beta_1, now.optimizer.beta_2)
+        _take_fields(self.optimizer, before.optimizer, now.optimizer)
+        if type(now.schedule) is not type(before.schedule):
+            now.schedule.n_updates = self.schedule.n_updates
+            self.schedule = now.schedule
+        else:
+            share = self.schedule.learning_rate / self.schedule.learning_rate_init
+            _take_fields(self.schedule, before.schedule, now.schedule)
+            if now.schedule.learning_rate_init != before.schedule.learning_rate_init:
+                self.schedule.learning_rate = self.schedule.learning_rate_init * share
+        _take_fields(self.patience, before.patience, now.patience)
 
     def state(self) -> dict[str, Any]:
         """Return plain values, from which `from_state` makes an equal solver."""
@@ -62,6 +87,7 @@ class Solver:
             "patience": dict(vars(self.patience)),
             "random_state": self.random_state.get_state(legacy=False),
             "recent_losses": self.recent_losses,
+            "settings": self.settings,
         }
 
     @classmethod
@@ -83,7 +109,16 @@ class Solver:
             Patience(**state["patience"]),
             random_state,
             state["recent_losses"],
+            state.get("settings"),
         )
+
+
+def _take_fields(current: Any, before: Any, now: Any) -> None:
+    """Set the fields of a dataclass in which two others of its class differ."""
+    if type(now) is type(before):
+        for name, value in vars(now).items():
+            if not np.array_equal(value, vars(before)[name]):
+                setattr(current, name, value)
 
 
 def _key(classes: dict[str, type], instance: Any) -> str:
