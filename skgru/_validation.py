@@ -56,13 +56,15 @@ def validation_score(
     if scoring == "loss":
         return None
     outputs, known = estimator._outputs, targets.weights > 0
+    # as they were given, unless metrics could not add them up
+    given = np.ldexp(targets.weights, np.clip(targets.exponent, -900, 900))
     y = outputs.decode(targets.y)
     if scoring is None:
 
         def own_score(network: Network) -> float:
             with Workers(n_threads(estimator.n_jobs)) as workers:
                 predictions = outputs.predict(predict(network, sequences, workers))
-            return outputs.score(y[known], predictions[known], targets.weights[known])
+            return outputs.score(y[known], predictions[known], given[known])
 
         return own_score
 
@@ -71,7 +73,7 @@ def validation_score(
     X = sequences.in_form_of_x(sequences.values)
     weights = {}
     if np.ptp(targets.weights[known]):
-        weights["sample_weight"] = targets.weights
+        weights["sample_weight"] = given
     y = _in_form_of_y(y, known, targets)
 
     def score(network: Network) -> float:

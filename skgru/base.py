@@ -228,7 +228,7 @@ class BaseGRU(
             rows = targets.rows(training.held_out)
             sequences = training.sequences.take(training.held_out)
             by_step = None if targets.sequences is None else sequences
-            targets = Targets(targets.y[rows], targets.weights[rows], by_step)
+            targets = Targets(targets.y[rows], targets.weights[rows], by_step, targets.exponent)
         training.validation = sequences, targets
         training.score = validation_score(self, sequences, targets)
 

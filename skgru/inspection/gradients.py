@@ -112,7 +112,9 @@ def gradient_flow(
             "is only one per sequence."
         )
     targets = model._check_targets(y, sample_weight, sequences)
-    targets = Targets(targets.y.astype(np.float64), targets.weights, targets.sequences)
+    with np.errstate(over="ignore"):
+        weights = np.ldexp(targets.weights, targets.exponent)
+    targets = Targets(targets.y.astype(np.float64), weights, targets.sequences)
     backward = _Backward(inspected, targets)
     value, flows = backward.run(targets.weights, return_gradients)
     splits = backward.split_by_loss_step() if by_loss_step else [{}] * len(flows)
@@ -146,7 +148,12 @@ class _Backward:
     def __init__(self, inspected: Inspected, targets: Targets):
         self._inspected = inspected
         self._targets = targets
-        self._total = targets.weights.sum()
+        with np.errstate(over="ignore"):
+            self._total = targets.weights.sum()
+        if self._total == np.inf:
+            raise ValueError(
+                "The sum of the weights is infinite in float64; divide sample_weight by its mean."
+            )
         if self._total == 0:
             raise ValueError("The weights of all samples are zero; one must be positive.")
         ((self._samples, self._span),) = inspected.spans(len(inspected.sequences))

@@ -23,14 +23,18 @@ class Targets:
     y : ndarray of shape (n_rows, k), C-contiguous
         In the dtype of the network; classes as 0, 1, ….
     weights : ndarray of shape (n_rows,), float64
-        0 where a label is missing.
+        0 where a label is missing. A power of two is taken out, so that the largest weight is
+        between 1 and 2, and neither sums nor products overflow or vanish.
     sequences : Sequences or None
         Those whose time steps have a row each; None if each sequence has one.
+    exponent : int, default=0
+        Of this power of two.
     """
 
     y: np.ndarray
     weights: np.ndarray
     sequences: Sequences | None
+    exponent: int = 0
 
     def __len__(self) -> int:
         return len(self.y if self.sequences is None else self.sequences)
@@ -63,7 +67,10 @@ class Aligned:
     rows : array-like
         What y says of each sequence, or of each time step that has a label.
     weights : ndarray of shape (n_rows,), float64
-        Weights of all sequences or time steps, 0 where a label is missing.
+        Weights of all sequences or time steps, 0 where a label is missing; without a power of two,
+        as in `Targets`.
+    exponent : int
+        Of this power of two.
     known : ndarray of bool, shape (n_rows,), or slice
         Which of them have a label.
     sequences : Sequences or None
@@ -72,6 +79,7 @@ class Aligned:
 
     rows: Any
     weights: np.ndarray
+    exponent: int
     known: np.ndarray | slice
     sequences: Sequences | None
 
@@ -84,13 +92,15 @@ class Aligned:
         factors : ndarray of shape (n_known,) or float
             Of the weights, such as those of the classes.
         """
-        weights = self.weights.copy()
+        weights, (factors, exponent) = self.weights.copy(), _without_scale(factors)
         weights[self.known] *= factors
+        weights, rest = _without_scale(weights)
+        exponent += rest + self.exponent
         if self.sequences is None:
-            return Targets(numbers, weights, None)
+            return Targets(numbers, weights, None, exponent)
         y = np.zeros((len(weights), numbers.shape[1]), dtype=numbers.dtype)
         y[self.known] = numbers
-        return Targets(y, weights, self.sequences)
+        return Targets(y, weights, self.sequences, exponent)
 
 
 def align(
@@ -117,14 +127,16 @@ def align(
     """
     if not by_step:
         rows = _rows_of_sequences(y, sequences)
-        return Aligned(rows, sequence_weights(sample_weight, sequences), slice(None), None)
+        weights, exponent = _without_scale(sequence_weights(sample_weight, sequences))
+        return Aligned(rows, weights, exponent, slice(None), None)
     rows = sequences.rows_by_step(y, "y", masked_as_missing=True)
     weights = step_weights(sample_weight, sequences)
     missing = missing_labels(rows)
     if missing.all():
         raise ValueError("All labels in y are missing (NaN or None).")
     weights[missing] = 0
-    return Aligned(known_labels(rows, ~missing), weights, ~missing, sequences)
+    weights, exponent = _without_scale(weights)
+    return Aligned(known_labels(rows, ~missing), weights, exponent, ~missing, sequences)
 
 
 def _rows_of_sequences(y: Any, sequences: Sequences) -> np.ndarray:
@@ -216,3 +228,9 @@ def _checked_weights(weights: np.ndarray | Number | None, n_rows: int) -> np.nda
     return _check_sample_weight(
         weights, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True, copy=True
     )
+
+
+def _without_scale(weights: np.ndarray | float) -> tuple[np.ndarray, int]:
+    """Take a power of two out of weights, which is exact; return its exponent, too."""
+    exponent = int(np.frexp(np.max(weights))[1]) - 1
+    return np.ldexp(weights, -exponent), exponent

@@ -198,8 +198,10 @@ class Fit:
         return losses
 
     def _minimize(self, training: TrainingSet) -> None:
+        objective = self._objective(training, penalty_in_loss=True)
+        objective.check_penalty(len(training.samples))
         fit_lbfgs(
-            self._objective(training, penalty_in_loss=True),
+            objective,
             self.history,
             max_iter=self.settings.max_iter,
             max_fun=self.settings.max_fun,
@@ -228,6 +230,7 @@ class Fit:
         objective = self._objective(training, self.solver.optimizer.penalty_in_loss)
         # a penalty that suits targets of unit variance would be all there is for tiny ones
         objective.alpha *= min(1.0, 2 * (reference.constant - reference.minimum))
+        objective.check_penalty(batch_size)
         epochs = StochasticFit(
             objective=objective,
             solver=self.solver,

@@ -65,6 +65,25 @@ class Objective:
         self.buffers = Buffers(self.network)
         self.mean_weight = total / max(len(self.samples), 1)
 
+    @quiet_overflow
+    def check_penalty(self, n_samples: int) -> None:
+        """Raise ValueError if weights are so small that the penalty leaves nothing of the data.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples per update.
+        """
+        limit = 1 / float(np.finfo(self.network.dtype).eps)
+        if self.alpha / n_samples <= limit < self._decay(n_samples * self.mean_weight):
+            mean = np.ldexp(self.mean_weight, self.targets.exponent)
+            raise ValueError(
+                f"The weights of the training samples have a mean of {mean:.2g}. The penalty "
+                f"(alpha={self.alpha:.2g}) is divided by their sum, and so large then that nothing "
+                f"is left of the data in {self.network.dtype}. Multiply sample_weight (or "
+                "class_weight) so that the mean is about 1, or set alpha=0."
+            )
+
     def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on some of the samples, in one pass."""
         total = len(samples) * self.mean_weight
@@ -125,11 +144,15 @@ class Objective:
             layer_backward=layer_backward,
         )
 
+    def _decay(self, total: float) -> float:
+        """Return what weight matrices are multiplied by in the gradient of the penalty."""
+        return float(np.ldexp(self.alpha / total, -self.targets.exponent))
+
     def _penalized(
         self, value: float, shares: np.ndarray, total: float
     ) -> tuple[float, np.ndarray, float]:
         parameters = self.network.parameters
-        decay = self.alpha / total
+        decay = self._decay(total)
         gradient = np.empty_like(parameters)
         norm, squared_weights = self.network.kernels.penalized_gradient(
             shares, parameters, self.network.n_weights, decay, gradient
