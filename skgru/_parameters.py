@@ -258,7 +258,8 @@ PARAMETERS = {
         [Interval(Integral, 1, None, closed="left")],
         """int
     How a two-dimensional X is split into time steps: a row holds `n_timesteps * n_channels`
-    values, all channels of the oldest step first. Other forms of X have channels of their own.""",
+    values, all channels of the oldest step first. Other forms of X have channels of their own, and
+    as many as `n_channels` if that is not 1.""",
     ),
     "n_jobs": Parameter(
         [Integral, None],

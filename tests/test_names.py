@@ -205,3 +205,87 @@ def test_set_output_makes_frames_of_tables_only(name, library):
 def forms(X):
     ragged = [x[: i % 3 + 1] for i, x in enumerate(X)]
     return {"array": X, "list": list(X), "ragged": ragged, "table": X[:, :, 0]}
+
+
+# ---- n_channels that contradicts X ---------------------------------------------------------------
+
+USERS = {
+    "classifier": lambda n: GRUClassifier(2, max_iter=0, n_channels=n),
+    "regressor": lambda n: GRURegressor(2, max_iter=0, n_channels=n),
+    "PerTimestep": lambda n: PerTimestep(StandardScaler(), n_channels=n),
+    "PerSequence": lambda n: PerSequence(StandardScaler(), n_channels=n),
+    "Patches": lambda n: Patches(2, n_channels=n),
+    "pipeline": lambda n: make_pipeline(
+        PerTimestep(StandardScaler(), n_channels=n), GRURegressor(2, max_iter=0, n_channels=2)
+    ),
+}
+TABLE = np.random.default_rng(0).normal(size=(4, 6))
+TARGETS = np.arange(4) % 2
+NAMED_TABLES = {
+    "load_0, temp_0, load_1, …": [f"{c}_{t}" for t in range(3) for c in ("load", "temp")],
+    "t0-load, t0-temp, t1-load, …": [f"t{t}-{c}" for t in range(3) for c in ("load", "temp")],
+    "pairs": pd.MultiIndex.from_product([range(3), ["load", "temp"]]),
+    "pairs with times": pd.MultiIndex.from_product(
+        [pd.date_range("2020-01-01", periods=3), ["load", "temp"]]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED_TABLES)
+@pytest.mark.parametrize("user", USERS)
+def test_a_table_that_names_its_channels_is_not_read_with_others(name, user):
+    X = pd.DataFrame(TABLE, columns=NAMED_TABLES[name])
+    for n_channels in (1, 3, 6):
+        with pytest.raises(
+            ValueError, match=f"name 2 channels.*n_channels={n_channels}. Set n_channels=2 in every"
+        ) as raised:
+            USERS[user](n_channels).fit(X, TARGETS)
+        assert len(str(raised.value)) < 400
+    USERS[user](2).fit(X, TARGETS)
+    USERS[user](1).fit(X.to_numpy(), TARGETS)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [f"lag_{i}" for i in range(6)],
+        [f"{year}_{month}" for year in (2020, 2021) for month in range(3)],
+        [f"{a}_{b}" for a in ("min", "max") for b in ("load", "temp", "wind")],
+        [f"s{sensor}_{t}" for t in range(3) for sensor in range(2)],
+        ["load_0", "temp_0", "load_1", "temp_1", "load_2", "wind_2"],
+        ["load_0", "temp_0", "wind_0", "load_1", "temp_1", "sun_0"],
+        pd.MultiIndex.from_product([["load"], range(6)]),
+        pd.MultiIndex.from_product([["load", "temp"], ["a", "b", "c"]]),
+        pd.MultiIndex.from_product([[0, 1], [0, 1, 2]]),
+        list("abcdef"),
+        range(6),
+    ],
+    ids=str,
+)
+def test_names_that_are_no_grid_of_times_and_channels_say_nothing(columns):
+    X = pd.DataFrame(TABLE, columns=columns)
+    for user in ("classifier", "regressor", "PerTimestep", "PerSequence"):
+        USERS[user](1).fit(X, TARGETS)
+
+
+def test_a_table_in_channel_major_order_is_refused_before_and_after_n_channels_is_set():
+    columns = [f"{c}_{t}" for c in ("load", "temp") for t in range(3)]
+    X = pd.DataFrame(TABLE, columns=columns)
+    with pytest.raises(ValueError, match="name 2 channels"):
+        PerTimestep(StandardScaler()).fit(X)
+    with pytest.raises(ValueError, match="one channel before the next"):
+        PerTimestep(StandardScaler(), n_channels=2).fit(X)
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_n_channels_must_not_contradict_the_channels_of_x(user, form):
+    X = form(TABLE.reshape(4, 3, 2))
+    with pytest.raises(ValueError, match="X has 2 channels in its last axis, but n_channels=3"):
+        USERS[user](3).fit(X, TARGETS)
+    USERS[user](2).fit(X, TARGETS)
+    USERS[user](1).fit(X, TARGETS)
+    # a model of a table reads sequences of the same channels
+    if user in ("classifier", "regressor"):
+        model = USERS[user](2).fit(TABLE, TARGETS)
+        np.testing.assert_array_equal(model.predict(X), model.predict(TABLE))

@@ -45,7 +45,8 @@ class Patches(SequenceTransformer):
         is harder to see.
     n_channels : int, default=1
         How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
-        of the oldest step first. Other forms of X say it themselves.
+        of the oldest step first. Other forms of X say it themselves, and must have as many
+        channels if this is not 1.
 
     Attributes
     ----------

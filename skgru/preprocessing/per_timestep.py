@@ -16,6 +16,9 @@ from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences
 from skgru.training.callbacks import one_task
 
+# Time steps that `fit` transforms together, to find out whether they depend on each other.
+CHECKED_STEPS = 16
+
 
 def _transformer_has(name: str):
     """Say whether the wrapped transformer, fitted or not, has a method."""
@@ -43,7 +46,8 @@ class PerTimestep(SequenceTransformer):
         Any scikit-learn transformer that keeps the number of rows. It is cloned.
     n_channels : int, default=1
         How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
-        of the oldest step first. Other forms of X say it themselves.
+        of the oldest step first. Other forms of X say it themselves, and must have as many
+        channels if this is not 1.
 
     Attributes
     ----------
@@ -105,11 +109,33 @@ class PerTimestep(SequenceTransformer):
         -------
         self : object
             The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If the transformer changes the number of rows, or if what it makes of a time step
+            depends on other steps.
         """
         sequences = self._learn_X(X)
         self.transformer_ = clone(self.transformer).fit(sequences.values)
-        self._n_channels_out = self.transformer_.transform(sequences.values[:1]).shape[1]
+        self._n_channels_out = self._check_alone(sequences.values[-CHECKED_STEPS:]).shape[1]
         return self
+
+    def _check_alone(self, steps: np.ndarray) -> np.ndarray:
+        """Transform the last of some time steps, and check that the others make no difference."""
+        transform = self.transformer_.transform
+        beside, alone, again = (_as_rows(transform(x), x) for x in (steps, steps[-1:], steps[-1:]))
+        if alone.dtype.kind not in "biuf" or not np.array_equal(alone, again, equal_nan=True):
+            return alone  # what is no number, or random at every call, cannot be compared
+        tolerance = 1e-3 * float(np.fmax.reduce(np.abs(alone), axis=None, initial=0))
+        if not np.allclose(beside[-1:], alone, rtol=1e-3, atol=tolerance, equal_nan=True):
+            raise ValueError(
+                f"{type(self.transformer).__name__} gives a time step other values beside other "
+                "steps than alone. PerTimestep passes it the steps of all sequences as one table, "
+                "so that sequences would mix. Use PerSequence for differences, moving averages "
+                "and all else that looks at other steps."
+            )
+        return alone
 
     def transform(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Transform every time step.
@@ -176,11 +202,16 @@ class PerTimestep(SequenceTransformer):
         return tags
 
 
-def _in_form_of_x(sequences: Sequences, values: Any) -> np.ndarray | list[np.ndarray]:
-    values = values.toarray() if issparse(values) else np.asarray(values)
-    if len(values) != len(sequences.values):
+def _as_rows(result: Any, steps: np.ndarray) -> np.ndarray:
+    """Return what became of time steps as an array, with a row for each of them."""
+    rows = result.toarray() if issparse(result) else np.asarray(result)
+    if len(rows) != len(steps):
         raise ValueError(
-            f"The transformer made {len(values)} rows out of {len(sequences.values)} time steps; "
-            "PerTimestep needs one that keeps the rows."
+            f"The transformer made {len(rows)} rows out of {len(steps)} time steps; PerTimestep "
+            "needs one that keeps the rows. Use PerSequence for what changes the number of steps."
         )
-    return sequences.in_form_of_x(values)
+    return rows
+
+
+def _in_form_of_x(sequences: Sequences, values: Any) -> np.ndarray | list[np.ndarray]:
+    return sequences.in_form_of_x(_as_rows(values, sequences.values))

@@ -80,6 +80,12 @@ def check_features(estimator: Any, X: Any, sequences: Any, *, reset: bool) -> No
     """
     is_table = sequences.form == "table"
     if reset:
+        if estimator.n_channels not in (1, sequences.n_channels):
+            raise ValueError(
+                f"X has {sequences.n_channels} channels in its last axis, but n_channels="
+                f"{estimator.n_channels}. It says how a two-dimensional X unfolds; for other forms "
+                "leave it at 1, or set it to the channels of X."
+            )
         estimator._fitted_on_table = is_table
         _warn_of_transposition(sequences)
     elif is_table != estimator._fitted_on_table:
@@ -121,7 +127,9 @@ def _warn_of_transposition(sequences: Any) -> None:
 
 
 def check_order_of_columns(X: Any, n_channels: int) -> None:
-    """Raise ValueError if the column labels of a table say that it is channel-major.
+    """Raise ValueError if the column labels of a table say that it is to be read in another way.
+
+    That is, if it is channel-major, or if it has another number of channels.
 
     Labels are pairs, as `pivot` of pandas makes them, or strings whose parts before and after the
     last "_" or "-" are such pairs, as `pivot` of polars makes them.
@@ -133,10 +141,17 @@ def check_order_of_columns(X: Any, n_channels: int) -> None:
         Of the table.
     """
     columns = columns_of(X)
-    if n_channels == 1 or columns is None or len(columns) % n_channels:
-        return
-    pairs = _pairs(columns)
+    pairs = None if columns is None else _pairs(columns)
     if pairs is None:
+        return
+    named = _named_channels(pairs)
+    if named is not None and len(named) != n_channels:
+        raise ValueError(
+            f"The columns of X ({short(columns[: len(named) + 1])}) name {len(named)} channels "
+            f"({short(named)}), but n_channels={n_channels}. Set n_channels={len(named)} in every "
+            "step of a pipeline; X.to_numpy() drops the names, if the channels are others."
+        )
+    if n_channels == 1 or len(columns) % n_channels:
         return
     n_timesteps = len(columns) // n_channels
     channels, steps = ([pair[k] for pair in pairs] for k in (0, 1))
@@ -159,6 +174,24 @@ def _pairs(columns: Sequence[Any]) -> list[tuple[Any, Any]] | None:
         return None
     matches = [re.fullmatch(r"(.+)[_-](.+)", name) for name in columns]
     return [match.groups() for match in matches] if all(matches) else None
+
+
+def _named_channels(pairs: list[tuple[Any, Any]]) -> list[Any] | None:
+    """Return the names of two or more channels, if the labels are a grid of times and names.
+
+    The parts that are numbers or times are the time steps; there are two or more of them.
+    """
+    parts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    timed = [_ordered(part) for part in parts]
+    if timed[0] == timed[1]:
+        return None  # either part may be the time
+    names, steps = parts if timed[1] else parts[::-1]
+    n_channels, n_timesteps = len(set(names)), len(set(steps))
+    if min(n_channels, n_timesteps) < 2 or n_channels * n_timesteps != len(pairs):
+        return None
+    time_major = _slow(steps, n_channels) and _fast(names, n_channels)
+    channel_major = _slow(names, n_timesteps) and _fast(steps, n_timesteps)
+    return list(dict.fromkeys(names)) if time_major or channel_major else None
 
 
 def _slow(labels: list[Any], width: int) -> bool:

@@ -5,9 +5,19 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder, StandardScaler
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    Normalizer,
+    OneHotEncoder,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+    scale,
+)
 
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import PerSequence, PerTimestep
 
 RNG = np.random.default_rng(0)
 RAGGED = [RNG.normal(3, 2, size=(n, 3)) for n in (4, 1, 6, 2)]
@@ -94,7 +104,7 @@ def test_invalid_input_is_rejected():
         PerTimestep(StandardScaler()).transform(RAGGED)
     with pytest.raises(ValueError, match="X has 2 channels, but PerTimestep was fitted on"):
         PerTimestep(StandardScaler()).fit(RAGGED).transform([np.zeros((4, 2))])
-    with pytest.raises(ValueError, match="made 2 rows out of 13 time steps"):
+    with pytest.raises(ValueError, match=r"made \d+ rows out of 13 time steps"):
         PerTimestep(FunctionTransformer(lambda x: x[:2])).fit_transform(RAGGED)
     with pytest.raises(ValueError, match="'transformer' parameter"):
         PerTimestep("scaler").fit(RAGGED)
@@ -103,3 +113,62 @@ def test_invalid_input_is_rejected():
 def test_inverse_transform_exists_if_the_transformer_has_it():
     assert hasattr(PerTimestep(StandardScaler()), "inverse_transform")
     assert not hasattr(PerTimestep(Normalizer()), "inverse_transform")
+
+
+# ---- what would cross the borders of sequences ---------------------------------------------------
+
+
+def moving_average(steps):
+    return np.stack([np.convolve(column, [0.5, 0.5])[: len(column)] for column in steps.T], axis=1)
+
+
+CROSSING = {
+    "difference": FunctionTransformer(np.diff, kw_args={"axis": 0, "prepend": 0}),
+    "gradient": FunctionTransformer(lambda x: x - np.roll(x, 1, axis=0)),
+    "cumulative sum": FunctionTransformer(np.cumsum, kw_args={"axis": 0}),
+    "moving average": FunctionTransformer(moving_average),
+    "pandas": FunctionTransformer(lambda x: pd.DataFrame(x).rolling(2, min_periods=1).mean()),
+    "shift": FunctionTransformer(lambda x: pd.DataFrame(x).shift(1).to_numpy()),
+    "scale of what is passed": FunctionTransformer(scale),
+    "rank": FunctionTransformer(lambda x: x.argsort(axis=0).argsort(axis=0)),
+}
+
+
+@pytest.mark.parametrize("name", CROSSING)
+@pytest.mark.parametrize("form", ["list", "array", "table"])
+@pytest.mark.filterwarnings("ignore:.*(Mean|Standard deviation).*:UserWarning")
+def test_transformers_that_look_at_other_steps_are_refused(name, form):
+    array = RNG.normal(3, 2, size=(5, 4, 3))
+    X = {"list": RAGGED, "array": array, "table": array.reshape(5, 12)}[form]
+    transformer = PerTimestep(CROSSING[name], n_channels=3)
+    with pytest.raises(ValueError, match="other values beside other steps.*PerSequence") as raised:
+        transformer.fit(X)
+    assert len(str(raised.value)) < 400
+    # the remedy
+    assert len(PerSequence(CROSSING[name], n_channels=3).fit_transform(X)) == len(X)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        StandardScaler(), PCA(2, svd_solver="full"), QuantileTransformer(n_quantiles=5),
+        KBinsDiscretizer(3), SplineTransformer(), OneHotEncoder(handle_unknown="ignore"),
+        Normalizer(), RBFSampler(random_state=0), FunctionTransformer(np.log1p),
+        FunctionTransformer(lambda x: x + np.random.default_rng().normal(size=x.shape)),
+        FunctionTransformer(lambda x: np.where(x > 0, "up", "down")),
+    ],
+    ids=lambda transformer: type(transformer).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+@pytest.mark.filterwarnings("ignore:Bins whose width.*:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*quantile_method.*:FutureWarning")
+def test_transformers_of_single_steps_are_not_refused(transformer, size):
+    X = [size * np.abs(x) for x in RAGGED] * 3
+    PerTimestep(transformer).fit(X)
+    PerTimestep(transformer).fit([x.astype("float32") for x in X])
+
+
+def test_fewer_rows_are_refused_in_fit():
+    for function in (np.diff, lambda x, axis: x[::2]):
+        with pytest.raises(ValueError, match=r"made \d+ rows out of 13 time steps.*PerSequence"):
+            PerTimestep(FunctionTransformer(function, kw_args={"axis": 0})).fit(RAGGED)
