@@ -80,10 +80,11 @@ def check_features(estimator: Any, X: Any, sequences: Any, *, reset: bool) -> No
     """
     is_table = sequences.form == "table"
     if reset:
-        if estimator.n_channels not in (1, sequences.n_channels):
+        n_channels = getattr(estimator, "n_channels", 1)
+        if n_channels not in (1, sequences.n_channels):
             raise ValueError(
                 f"X has {sequences.n_channels} channels in its last axis, but n_channels="
-                f"{estimator.n_channels}. It says how a two-dimensional X unfolds; for other forms "
+                f"{n_channels}. It says how a two-dimensional X unfolds; for other forms "
                 "leave it at 1, or set it to the channels of X."
             )
         estimator._fitted_on_table = is_table

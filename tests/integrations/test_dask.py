@@ -8,6 +8,7 @@ import time
 import joblib
 import numpy as np
 import pytest
+from dask_helpers import CountsPickles, n_threads, pid_of
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score
@@ -16,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.model.workers import n_threads as n_threads_for
 from skgru.preprocessing import PerTimestep
 
 da = pytest.importorskip("dask.array")
@@ -44,14 +44,8 @@ def model(epochs=20):
 @pytest.fixture(scope="module")
 def client():
     with (
-        # by default a worker may hold its share, by cores, of the machine's memory, and is paused
-        # or killed at less than Python with its libraries takes where cores are many
         distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            memory_limit=0,
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -65,14 +59,6 @@ def same_results(search, other):
     assert search.best_params_ == other.best_params_
 
 
-def pid_of(estimator, X, y):
-    return os.getpid()
-
-
-def n_threads(estimator, X, y):
-    return n_threads_for(estimator[-1].n_jobs)
-
-
 @pytest.mark.slow
 def test_a_grid_search_matches_one_process(client):
     X, y = ragged()
@@ -84,14 +70,6 @@ def test_a_grid_search_matches_one_process(client):
     np.testing.assert_array_equal(spread.predict_proba(X), alone.predict_proba(X))
     with joblib.parallel_config(backend="dask", scatter=[X, y]):
         same_results(clone(search).fit(X, y), alone)
-
-
-class CountsPickles(np.ndarray):
-    n_pickles = 0
-
-    def __reduce_ex__(self, protocol):
-        CountsPickles.n_pickles += 1
-        return np.array, (self.tolist(),)
 
 
 @pytest.mark.slow
