@@ -3,6 +3,7 @@
 from skgru.forecasting.backtest import backtest
 from skgru.forecasting.baselines import NaiveForecaster
 from skgru.forecasting.display import BacktestDisplay
+from skgru.forecasting.forecaster import WindowForecaster
 from skgru.forecasting.recursive import recursive_forecast
 from skgru.forecasting.results import BacktestResults
 from skgru.forecasting.scaled_target import ScaledTargetRegressor
@@ -14,6 +15,7 @@ __all__ = [
     "BacktestResults",
     "NaiveForecaster",
     "ScaledTargetRegressor",
+    "WindowForecaster",
     "WindowScaledRegressor",
     "backtest",
     "lags_to_sequences",

@@ -138,6 +138,17 @@ def check_finite(values: np.ndarray, name: str, index: Any) -> None:
     )
 
 
+def tail(one: Any, n_steps: int) -> Any:
+    """Return a copy of the last time steps of a series, in its form."""
+    if hasattr(one, "iloc"):
+        return one.iloc[-n_steps:].copy()
+    if hasattr(one, "tail"):  # polars, whose columns do not change
+        return one.tail(n_steps)
+    if hasattr(one, "slice"):  # PyArrow
+        return one.slice(max(len(one) - n_steps, 0))
+    return np.array(one[-n_steps:]) if isinstance(one, np.ndarray) else list(one[-n_steps:])
+
+
 def _items(given: Any) -> list | None:
     """Return several series one by one, or None if it is one series."""
     if isinstance(given, list | tuple):

@@ -319,7 +319,7 @@ class WindowScaledRegressor(RegressorAround):
         targets = windows[:, :, self.target_channels_]
         centered = self._normalization.centered(targets)
         scaled = windows[:, -centered.shape[1] :].copy()
-        scales = self._normalization.scales(targets, self.learned_scale_)
+        scales = self._window_scales(targets)
         scaled[:, :, self.target_channels_] = centered / scales
         return scaled[:, :, 0] if self._fitted_on_table else scaled
 
@@ -327,9 +327,13 @@ class WindowScaledRegressor(RegressorAround):
         """Return what was taken out of each value that follows: (n_windows, n_values), twice."""
         targets = windows[:, :, self.target_channels_]
         levels = self._normalization.levels(targets, self.horizon_)
-        scales = self._normalization.scales(targets, self.learned_scale_)
+        scales = self._window_scales(targets)
         scales = np.broadcast_to(scales, levels.shape)
         return levels.reshape(len(windows), -1), scales.reshape(len(windows), -1)
+
+    def _window_scales(self, targets: np.ndarray) -> np.ndarray:
+        """Return the scale of windows of the target channels: (n_windows, 1, n_targets)."""
+        return self._normalization.scales(targets, self.learned_scale_)
 
     def _undone(self, predicted: np.ndarray, windows: np.ndarray) -> np.ndarray:
         """Put levels and scales back into predictions, whose second axis is that of y, if any."""

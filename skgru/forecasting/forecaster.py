@@ -1,0 +1,423 @@
+"""WindowForecaster: from series to forecasts with intervals."""
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skgru.forecasting.holdout import Origins
+from skgru.forecasting.intervals import moved, quantile_columns, quantile_of, radii
+from skgru.forecasting.known import Known, after_training, check_same_columns, end_of, in_order
+from skgru.forecasting.levels import CENTERS
+from skgru.forecasting.predictions import outputs_of
+from skgru.forecasting.recipe import around_windows, default_regressor, usual_window
+from skgru.forecasting.recursive import recursive_forecast
+from skgru.forecasting.series import TimeSeries, read_several, tail
+from skgru.forecasting.time_features import usual_season
+from skgru.forecasting.windows import read_exog, sliding_windows
+from skgru.persistence import Saved, unchanged_on_error
+
+KEPT = 64  # time steps of a series that are kept at least, of which its frequency can be told
+
+
+class WindowForecaster(Saved, BaseEstimator):
+    """Forecast one series, or many with one model, from windows of their past.
+
+    Windows and targets are those of `sliding_windows`, a `WindowScaledRegressor` takes their level
+    and scale out, and `recursive_forecast` makes the forecasts. Series come and go in the same
+    form: arrays, or Series and DataFrames of pandas or polars with their time stamps.
+
+    Parameters
+    ----------
+    regressor : estimator, default=None
+        Any regressor, pipeline or search for the windows. One that takes tables only gets the
+        channels of a window side by side, and one of a single output is fitted for each number to
+        forecast. None is a `GRURegressor` of 32 units for absolute errors, behind scaled channels
+        and targets.
+    window : int, default=None
+        Time steps of a window. None takes three seasons, or 24 time steps where there are none: at
+        most 104, and fewer where the shortest series has too few windows of that length.
+    horizon : int, default=None
+        Time steps to forecast: for "direct", those that the regressor predicts at once. None takes
+        a season of at most 60 time steps, or 1 where there is none.
+    strategy : {"direct", "recursive"}, default="direct"
+        Whether the regressor predicts the whole horizon at once, or one time step, which becomes
+        the newest observation for the next.
+    season_length : int, default=None
+        Time steps of a season. None takes the usual one of the frequency of time stamps: 24 hours,
+        7 days, 52 weeks, 12 months or 4 quarters; 1, which is no season, of others and of arrays.
+    time_features : sequence of str, default=None
+        Time features, as sine and cosine: some of "minute", "hour", "weekday", "day",
+        "day_of_year", "month" and "quarter", in local time. They are known in advance, as `exog`
+        is.
+    center : {"auto", "last", "mean", "season"} or None, default="auto"
+        The level of a window, see `WindowScaledRegressor`. "auto" compares the first three on the
+        last part of the series.
+    scale : {"window", "series"} or None, default="window"
+        The scale of a window, see there.
+    holdout : float, default=0.2
+        Share of each series, at its end, that center="auto" and the intervals are chosen on, with
+        models fitted to the part before. The final model is fitted to all. With 0 there is one
+        fit and nothing is chosen: `center` must be stated, and there are no intervals.
+    freq : str, offset or int, default=None
+        What time stamps are apart, as in `sliding_windows`.
+    random_state : int, RandomState instance or None, default=None
+        For the weights of the default regressor.
+
+    Attributes
+    ----------
+    regressor_ : WindowScaledRegressor
+        The fitted regressor.
+    window_, horizon_, season_length_ : int
+        As stated or chosen.
+    center_ : str or None
+        As stated or chosen.
+    holdout_errors_ : dict of str to float
+        With center="auto", for each one the mean absolute error on the held-out part, relative
+        to the mean absolute change over a season in the part before.
+
+    See Also
+    --------
+    sliding_windows : The windows, for estimators of your own.
+    WindowScaledRegressor : How level and scale are taken out and put back.
+    recursive_forecast : Forecasts of any regressor.
+
+    Notes
+    -----
+    With center="auto" there are four fits, otherwise two, and one with holdout=0.
+
+    Intervals are split conformal predictions by step of the horizon [1]_, [2]_: an empirical
+    quantile of absolute errors on the held-out part, relative to the scale of the window. They
+    cover as often as stated if errors to come are like those held out, and those of neighboring
+    windows are not independent. A `GRURegressor` that predicts the two quantiles of an interval
+    gives them itself.
+
+    References
+    ----------
+    .. [1] V. Vovk, A. Gammerman and G. Shafer, "Algorithmic learning in a random world", Springer,
+       2005.
+    .. [2] K. Stankeviciute, A. M. Alaa and M. van der Schaar, "Conformal time-series forecasting",
+       NeurIPS 34, 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import Ridge
+    >>> from skgru.forecasting import WindowForecaster
+    >>> months = pd.date_range("2015-01-01", periods=96, freq="MS")
+    >>> season = 10 * np.sin(2 * np.pi * np.arange(96) / 12)
+    >>> sales = pd.Series(100 + 2.0 * np.arange(96) + season, index=months)
+    >>> forecaster = WindowForecaster(Ridge(alpha=1e-6)).fit(sales)
+    >>> forecaster.predict(2).round(1)
+    2023-01-01    292.0
+    2023-02-01    299.0
+    Freq: MS, dtype: float64
+    >>> forecast, lower, upper = forecaster.predict_interval(2, level=0.8)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "regressor": [HasMethods(["fit", "predict"]), None],
+        "window": [Interval(Integral, 1, None, closed="left"), None],
+        "horizon": [Interval(Integral, 1, None, closed="left"), None],
+        "strategy": [StrOptions({"direct", "recursive"})],
+        "season_length": [Interval(Integral, 1, None, closed="left"), None],
+        "time_features": [list, tuple, None],
+        "center": [StrOptions({"auto", *CENTERS}), None],
+        "scale": [StrOptions({"window", "series"}), None],
+        "holdout": [Interval(Real, 0, 1, closed="left")],
+        "freq": "no_validation",
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        regressor=None,
+        *,
+        window=None,
+        horizon=None,
+        strategy="direct",
+        season_length=None,
+        time_features=None,
+        center="auto",
+        scale="window",
+        holdout=0.2,
+        freq=None,
+        random_state=None,
+    ):
+        self.regressor = regressor
+        self.window = window
+        self.horizon = horizon
+        self.strategy = strategy
+        self.season_length = season_length
+        self.time_features = time_features
+        self.center = center
+        self.scale = scale
+        self.holdout = holdout
+        self.freq = freq
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, series: Any, exog: Any = None) -> Self:
+        """Fit the regressor to all windows of the series.
+
+        Parameters
+        ----------
+        series : array-like of shape (n_timesteps,) or (n_timesteps, n_channels), or several
+            In any form that `sliding_windows` takes, all channels of which are forecast; several
+            series, of any lengths, are a list or a dict by name.
+        exog : array-like, default=None
+            Channels known in advance, such as holidays and prices; of several series, as many of
+            them. Rows are looked up by time stamp where both have them.
+
+        Returns
+        -------
+        self : object
+            The fitted forecaster. If anything is raised, it is as it was before.
+
+        Raises
+        ------
+        ValueError
+            As `sliding_windows`; if series are too short to hold out a part; or if time features
+            are asked for without dates.
+        """
+        with unchanged_on_error(self):
+            given = list(series.values()) if isinstance(series, Mapping) else series
+            several, form = read_several(given, "series")
+            exog = in_order(exog, series, "the series")
+            known_exog = None if exog is None else read_exog(exog, several)
+            steps = [t and t.step for t in (one.checked_times(self.freq) for one in several)]
+            self._step = steps[0] if all(s == steps[0] for s in steps) else self.freq
+            self._choose_lengths([len(one) for one in several])
+            known = Known.of(known_exog, several, [None] * len(several), 0, self.time_features)
+            self._keep(series, several, known_exog)
+            self.center_, self._residuals = self.center, None
+            if self.holdout:
+                self._compare(several, known)
+            elif self.center == "auto":
+                raise ValueError(
+                    "center='auto' is chosen on a held-out part, but holdout=0; state center, such "
+                    "as 'last'."
+                )
+            containers = None if known is None else known.containers()
+            one = form == "one" and containers is not None
+            X, y = sliding_windows(
+                given,
+                self.window_,
+                self._fitted_horizon,
+                exog=containers[0] if one else containers,
+                freq=self.freq,
+            )
+            self.regressor_ = self._wrapped(self.center_, X, y).fit(X, y)
+        return self
+
+    def predict(self, steps: int | None = None, *, exog: Any = None, history: Any = None) -> Any:
+        """Forecast what follows the series in `fit`, or others.
+
+        Parameters
+        ----------
+        steps : int, default=None
+            Time steps; None is `horizon_`. Further ones are forecast from forecasts.
+        exog : array-like, default=None
+            If `fit` had some, the same channels of the time steps to forecast (up to the next
+            multiple of the horizon of the regressor), alone or behind those of the history. Of
+            another history, also those of its last window.
+        history : array-like, or several, default=None
+            Newer observations of the same series, or other series, to forecast from; nothing is
+            fitted to them. None is the end of the series in `fit`.
+
+        Returns
+        -------
+        forecast : ndarray, Series, DataFrame, list or dict of them
+            In the form of the history, with the time stamps that follow.
+
+        Raises
+        ------
+        ValueError
+            As `recursive_forecast`.
+        """
+        return self._named(self._forecast(self._steps(steps), exog, history), history)
+
+    def predict_interval(
+        self,
+        steps: int | None = None,
+        level: float = 0.8,
+        *,
+        exog: Any = None,
+        history: Any = None,
+    ) -> tuple[Any, Any, Any]:
+        """Forecast with an interval for each time step.
+
+        Parameters
+        ----------
+        steps : int, default=None
+            Time steps, at most `horizon_`; None is all.
+        level : float, default=0.8
+            Probability that an interval is to cover.
+        exog, history : array-like, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        forecast, lower, upper : ndarray, Series, DataFrame, list or dict of them
+            Each as `predict` returns it.
+
+        Raises
+        ------
+        ValueError
+            If there are more steps than `horizon_`, if nothing was held out, or too little for
+            this level.
+        """
+        steps = self._steps(steps)
+        check_scalar(level, "level", Real, min_val=0, max_val=1, include_boundaries="neither")
+        if steps > self.horizon_:
+            raise ValueError(
+                f"steps={steps}, but intervals are of at most horizon_={self.horizon_} steps. Fit "
+                f"with horizon={steps}."
+            )
+        forecast = self._forecast(steps, exog, history)
+        columns = quantile_columns(self.regressor_, level) if self.strategy == "direct" else None
+        if columns is not None:
+            quantiles = self._forecast(steps, exog, history, return_quantiles=True)
+            n_quantiles = len(outputs_of(self.regressor_).quantiles)
+            bounds = [quantile_of(forecast, quantiles, c, n_quantiles) for c in columns]
+        elif self._residuals is None:
+            raise ValueError(
+                "Intervals are calibrated on a held-out part, but holdout=0. Fit with holdout=0.2."
+            )
+        else:
+            past, _ = read_several(self._without_names(history), "history")
+            last = [one.values[-self.window_ :].reshape(self.window_, -1) for one in past]
+            scales = self.regressor_._window_scales(np.stack(last))
+            margin = radii(self._residuals, level)[:steps] * scales
+            bounds = [moved(forecast, -margin), moved(forecast, margin)]
+        return tuple(self._named(one, history) for one in (forecast, *bounds))
+
+    # ---- fit -----------------------------------------------------------------------------------
+
+    @property
+    def _fitted_horizon(self) -> int:
+        return self.horizon_ if self.strategy == "direct" else 1
+
+    def _choose_lengths(self, lengths: list[int]) -> None:
+        self.season_length_ = self.season_length or usual_season(self._step)
+        season = self.season_length_ if self.season_length_ > 1 else None
+        self.horizon_ = self.horizon or min(season or 1, 60)
+        self.window_ = self.window or usual_window(season, min(lengths), self.horizon_)
+
+    def _keep(self, series: Any, several: list[TimeSeries], exog: list[TimeSeries] | None) -> None:
+        """Keep the end of the series, to forecast from."""
+        n_kept = max(self.window_, KEPT)
+        if isinstance(series, Mapping):
+            self._history = {name: tail(one, n_kept) for name, one in series.items()}
+        elif len(several) > 1 or read_several(series, "series")[1] != "one":
+            self._history = [tail(one, n_kept) for one in series]
+            if isinstance(series, np.ndarray) and series.ndim == 3:
+                self._history = np.stack(self._history)
+        else:
+            self._history = tail(series, n_kept)
+        self._n_train = [len(one) for one in several]
+        self._exog = None
+        if exog is not None:
+            self._exog = [end_of(e, one, n_kept) for e, one in zip(exog, several, strict=True)]
+
+    def _wrapped(self, center: str | None, X: np.ndarray, y: np.ndarray) -> Any:
+        regressor = self.regressor
+        if regressor is None:
+            regressor = default_regressor(self.random_state)
+        return around_windows(
+            regressor, X, y, center=center, scale=self.scale, season_length=self.season_length_,
+            n_targets=(1 if y.ndim == 1 else y.shape[1]) // self._fitted_horizon,
+        )  # fmt: skip
+
+    def _compare(self, several: list[TimeSeries], known: Known | None) -> None:
+        """Choose the center on the held-out part, and keep the errors of the chosen one."""
+        origins = Origins.of(
+            several,
+            known,
+            window=self.window_,
+            horizon=self.horizon_,
+            fitted_horizon=self._fitted_horizon,
+            season_length=self.season_length_,
+            share=self.holdout,
+            freq=self._step,
+        )
+        centers = [self.center]
+        if self.center == "auto":
+            centers = ["last", "mean"]
+            if 1 < self.season_length_ < self.window_:
+                centers.append("season")
+        errors, residuals = {}, {}
+        for center in centers:
+            model = self._wrapped(center, *origins.train).fit(*origins.train)
+            missed = origins.missed(model)
+            errors[center] = origins.relative_error(missed)
+            residuals[center] = missed / model._window_scales(origins.windows)
+        self.center_ = min(errors, key=errors.get)
+        self._residuals = residuals[self.center_]
+        if self.center == "auto":
+            self.holdout_errors_ = errors
+
+    # ---- predict -------------------------------------------------------------------------------
+
+    def _steps(self, steps: int | None) -> int:
+        check_is_fitted(self, "regressor_")
+        steps = self.horizon_ if steps is None else steps
+        check_scalar(steps, "steps", Integral, min_val=1)
+        return steps
+
+    def _without_names(self, history: Any) -> Any:
+        """Return a history, None that in `fit`, as one series or a list."""
+        history = self._history if history is None else history
+        return list(history.values()) if isinstance(history, Mapping) else history
+
+    def _named(self, forecast: Any, history: Any) -> Any:
+        """Return forecasts by name, if the history has names."""
+        history = self._history if history is None else history
+        if isinstance(history, Mapping):
+            return dict(zip(history, forecast, strict=True))
+        return forecast
+
+    def _forecast(self, steps: int, exog: Any, history: Any, **kwargs: Any) -> Any:
+        past = self._without_names(history)
+        several, form = read_several(past, "history")
+        n_future = -(-steps // self._fitted_horizon) * self._fitted_horizon
+        times = [
+            one.checked_times(self._step if one.index is not None else None) for one in several
+        ]
+        futures = [None if t is None else t.following(n_future) for t in times]
+        given = self._history if history is None else history
+        exog = in_order(exog, given, "the series")
+        if (exog is None) != (self._exog is None):
+            raise ValueError(
+                "fit had exog; predict needs it, too, of the time steps to forecast."
+                if exog is None
+                else "predict was given exog, but fit was not."
+            )
+        known_exog = None
+        if exog is not None:
+            known_exog = read_exog(exog, several)
+            fitted = [TimeSeries(*end) for end in self._exog]
+            check_same_columns(known_exog, fitted)
+            if history is None:
+                known_exog = [
+                    after_training(one, end, n_train, n_future)
+                    for one, end, n_train in zip(known_exog, fitted, self._n_train, strict=True)
+                ]
+        known = Known.of(known_exog, several, futures, n_future, self.time_features)
+        containers = None if known is None else known.containers()
+        return recursive_forecast(
+            self.regressor_,
+            past,
+            steps,
+            window=self.window_,
+            horizon=self._fitted_horizon,
+            exog=containers[0] if form == "one" and containers is not None else containers,
+            freq=self._step if several[0].index is not None else None,
+            **kwargs,
+        )

@@ -1,0 +1,150 @@
+"""What is known in advance of series: exog as given, and time features, beside each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skgru.forecasting.series import TimeSeries
+from skgru.forecasting.time_features import time_features
+from skgru.forecasting.times import pandas
+from skgru.sequences import short
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Channels known in advance of several series.
+
+    Attributes
+    ----------
+    values : list of ndarray of shape (n_rows, n_exog)
+        Of each series.
+    indices : list of pandas.Index or None
+        Time stamps of the rows, where they have some.
+    """
+
+    values: list[np.ndarray]
+    indices: list[Any]
+
+    @classmethod
+    def of(
+        cls,
+        exog: list[TimeSeries] | None,
+        several: list[TimeSeries],
+        futures: list[Any],
+        n_future: int,
+        names: Sequence[str] | None,
+    ) -> "Known | None":
+        """Put time features behind exog.
+
+        Parameters
+        ----------
+        exog : list of TimeSeries or None
+        several : list of TimeSeries
+        futures : list of pandas.Index or None
+            Stamps after each series that are needed, too, if it has some.
+        n_future : int
+            How many they are.
+        names : sequence of str or None
+            Time features.
+
+        Returns
+        -------
+        Known or None
+            None without exog and time features.
+        """
+        if exog is None and names is None:
+            return None
+        values, indices = [], []
+        for i, (one, future) in enumerate(zip(several, futures, strict=True)):
+            index = one.index if future is None else one.index.append(future)
+            parts = []
+            if exog is not None:
+                parts.append(exog[i].values.reshape(len(exog[i]), -1))
+                if exog[i].index is not None:
+                    index = exog[i].index
+                else:
+                    what = f"those of {one.name}" + f", and {n_future} to forecast" * bool(n_future)
+                    exog[i].rows_for(None, len(one) + n_future, one, what)
+            if names is not None:
+                parts.append(time_features(index, names, one.name))
+            values.append(np.column_stack(parts))
+            indices.append(index)
+        return cls(values, indices)
+
+    def containers(self) -> list[Any]:
+        """Return the channels of each series in a form that `sliding_windows` takes."""
+        return [
+            value if index is None else pandas().DataFrame(value, index=index)
+            for value, index in zip(self.values, self.indices, strict=True)
+        ]
+
+    def beside(self, i: int, one: TimeSeries) -> np.ndarray:
+        """Return the channels of series i at its own time steps."""
+        name = "exog" if len(self.values) == 1 else f"exog[{i}]"
+        known = TimeSeries(name, self.values[i], None, self.indices[i])
+        return known.rows_for(one.index, len(one), one, f"those of {one.name}")
+
+
+def check_same_columns(exog: list[TimeSeries], fitted: list[TimeSeries]) -> None:
+    """Raise ValueError if exog has other channels than in `fit`, or another order of columns."""
+    one, like = exog[0], fitted[0]
+    widths = [e.values.reshape(len(e), -1).shape[1] for e in (one, like)]
+    names = [None if e.columns is None else list(e.columns) for e in (one, like)]
+    if widths[0] != widths[1] or (None not in names and names[0] != names[1]):
+        what = [f"{w} channels" if n is None else f"the columns {short(n)}"
+                for w, n in zip(widths, names, strict=True)]  # fmt: skip
+        raise ValueError(f"exog has {what[0]}, but fit had {what[1]}; expected the same, in order.")
+
+
+def after_training(given: TimeSeries, tail: TimeSeries, n_train: int, n_future: int) -> TimeSeries:
+    """Put the last rows of exog in `fit` before rows of the time steps to forecast.
+
+    Parameters
+    ----------
+    given : TimeSeries
+        Of the time steps to forecast, or of those of training, too.
+    tail : TimeSeries
+        The last rows in `fit`.
+    n_train : int
+        Time steps of the series in `fit`.
+    n_future : int
+        Time steps to forecast.
+    """
+    values = [e.values.reshape(len(e), -1) for e in (tail, given)]
+    if given.index is not None and tail.index is not None:
+        kinds = type(given.index), getattr(given.index, "tz", None) is None
+        if kinds != (type(tail.index), getattr(tail.index, "tz", None) is None):
+            return given  # a message names the kinds where rows are looked up
+        before = np.asarray(tail.index < given.index[0])
+        index = tail.index[before].append(given.index)
+        return TimeSeries(given.name, np.vstack([values[0][before], values[1]]), None, index)
+    if len(given) == n_future:
+        return TimeSeries(given.name, np.vstack(values))
+    if len(given) == n_train + n_future:
+        return TimeSeries(given.name, values[1][-(len(tail) + n_future) :])
+    raise ValueError(
+        f"{given.name} has {len(given)} time steps; expected {n_future}, those to forecast, or "
+        f"{n_train + n_future} with those in fit."
+    )
+
+
+def in_order(exog: Any, series: Any, name: str) -> Any:
+    """Return exog of series by name in the order of the series."""
+    if not (isinstance(exog, Mapping) and isinstance(series, Mapping)):
+        return exog
+    missing = [key for key in series if key not in exog]
+    if missing:
+        raise ValueError(f"exog has no {missing[0]!r}, which is one of the names of {name}.")
+    return [exog[key] for key in series]
+
+
+def end_of(exog: TimeSeries, one: TimeSeries, n_steps: int) -> tuple:
+    """Return the last rows of exog up to the end of a series, as arguments of a TimeSeries."""
+    end = len(exog)
+    if exog.index is not None and one.index is not None:
+        end = int(np.searchsorted(exog.index, one.index[-1], side="right"))
+    rows = slice(max(end - n_steps, 0), end)
+    index = None if exog.index is None else exog.index[rows]
+    return exog.name, exog.values[rows].copy(), exog.columns, index

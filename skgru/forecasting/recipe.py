@@ -1,0 +1,103 @@
+"""What `WindowForecaster` chooses: the regressor, what is around it, and the window."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import get_tags
+
+from skgru.forecasting.predictions import innermost
+from skgru.forecasting.scaled_target import ScaledTargetRegressor
+from skgru.forecasting.window_scaled import WindowScaledRegressor
+from skgru.preprocessing import PerTimestep
+from skgru.regressor import GRURegressor
+
+MAX_WINDOW = 104  # two years of weeks
+
+
+def usual_window(season: int | None, n_timesteps: int, horizon: int) -> int:
+    """Return three seasons, or fewer steps if the series is short.
+
+    Parameters
+    ----------
+    season : int or None
+    n_timesteps : int
+        Of the shortest series.
+    horizon : int
+    """
+    longest = (round(0.8 * n_timesteps) - 2 * horizon) // 2
+    return max(min(3 * season if season else 24, MAX_WINDOW, longest), 1)
+
+
+def default_regressor(random_state: Any) -> ScaledTargetRegressor:
+    """Return a network behind scaled channels and targets, fitted to absolute errors.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+    """
+    gru = GRURegressor(32, loss="absolute_error", max_iter=40, random_state=random_state)
+    return ScaledTargetRegressor(make_pipeline(PerTimestep(StandardScaler()), gru))
+
+
+def around_windows(
+    regressor: Any,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    center: str | None,
+    scale: str | None,
+    season_length: int,
+    n_targets: int,
+) -> WindowScaledRegressor:
+    """Put what a regressor needs for these windows around it.
+
+    Parameters
+    ----------
+    regressor : estimator
+    X, y : ndarray
+        As `sliding_windows` returns them.
+    center, scale, season_length
+        As of `WindowScaledRegressor`.
+    n_targets : int
+        The first channels of X, which y holds.
+    """
+    if y.ndim == 2 and not get_tags(innermost(regressor)).target_tags.multi_output:
+        regressor = MultiOutputRegressor(regressor)
+    if X.ndim == 3 and not _takes_channels(regressor):
+        regressor = make_pipeline(FunctionTransformer(channels_side_by_side), regressor)
+    return WindowScaledRegressor(
+        regressor,
+        center=center,
+        scale=scale,
+        season_length=season_length,
+        target_channels=list(range(n_targets)),
+    )
+
+
+def channels_side_by_side(X: np.ndarray) -> np.ndarray:
+    """Turn windows into rows of a table, all channels of the oldest step first.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_windows, window, n_channels)
+    """
+    return X.reshape(len(X), -1)
+
+
+def _takes_channels(estimator: Any) -> bool:
+    """Return whether what gets X first takes three dimensions."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[0][1]
+        elif hasattr(estimator, "regressor"):
+            estimator = estimator.regressor
+        elif hasattr(estimator, "estimator") and hasattr(estimator.estimator, "fit"):
+            estimator = estimator.estimator
+        else:
+            break
+    if isinstance(estimator, FunctionTransformer):
+        return not estimator.validate
+    return get_tags(estimator).input_tags.three_d_array

@@ -1,0 +1,83 @@
+"""Time stamps as channels that are known in advance, and the usual season of a frequency."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skgru.forecasting.times import pandas
+
+# attribute of time stamps, its smallest value, and values in a cycle
+CYCLES: dict[str, tuple[str, int, float]] = {
+    "minute": ("minute", 0, 60),
+    "hour": ("hour", 0, 24),
+    "weekday": ("day_of_week", 0, 7),
+    "day": ("day", 1, 31),
+    "day_of_year": ("day_of_year", 1, 365.25),
+    "month": ("month", 1, 12),
+    "quarter": ("quarter", 1, 4),
+}
+# time steps in a season, by the code of a frequency
+SEASONS = {"h": 24, "D": 7, "B": 5, "C": 5, "W": 52, "M": 12, "MS": 12, "ME": 12, "BMS": 12,
+           "BME": 12, "BM": 12, "Q": 4, "QS": 4, "QE": 4}  # fmt: skip
+
+
+def time_features(index: Any, names: Sequence[str], series_name: str) -> np.ndarray:
+    """Return sine and cosine of the place of time stamps in cycles.
+
+    Parameters
+    ----------
+    index : pandas.Index or None
+        Local time, if it has a time zone.
+    names : sequence of str
+        Keys of `CYCLES`.
+    series_name : str
+        For messages.
+
+    Returns
+    -------
+    ndarray of shape (n_stamps, 2 * n_names)
+
+    Raises
+    ------
+    ValueError
+        If the index has no dates, or a name is unknown.
+    """
+    pd = pandas()
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if not isinstance(index, pd.DatetimeIndex):
+        what = "no time stamps" if index is None else f"an index of {index.dtype}"
+        raise ValueError(
+            f"time_features={list(names)} need dates, but {series_name} has {what}. Give it an "
+            "index of dates or periods, or pass the features yourself as exog."
+        )
+    columns = []
+    for name in names:
+        if name not in CYCLES:
+            raise ValueError(
+                f"time_features has {name!r}; expected some of {', '.join(CYCLES)}. Others, such "
+                "as holidays, are passed as exog."
+            )
+        attribute, first, n_values = CYCLES[name]
+        angle = 2 * np.pi * (np.asarray(getattr(index, attribute)) - first) / n_values
+        columns += [np.sin(angle), np.cos(angle)]
+    return np.column_stack(columns)
+
+
+def usual_season(step: Any) -> int:
+    """Return the time steps in a season of a frequency; 1 where there is no usual one.
+
+    Parameters
+    ----------
+    step : offset, timedelta, int or None
+        What time stamps are apart.
+    """
+    code = getattr(step, "freqstr", None)
+    if code is None:
+        return 1
+    n_steps, unit = re.fullmatch(r"(\d*)([A-Za-z]+).*", code).groups()
+    n_steps = int(n_steps or 1)
+    per_season = 24 * 60 if unit == "min" else SEASONS.get(unit, 1)
+    return max(per_season // n_steps, 1) if per_season % n_steps == 0 else 1

@@ -1,0 +1,397 @@
+"""WindowForecaster: from series to forecasts with intervals, in the form of the series."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skgru import GRURegressor
+from skgru.forecasting import (
+    WindowForecaster,
+    WindowScaledRegressor,
+    recursive_forecast,
+    sliding_windows,
+)
+from skgru.forecasting.time_features import time_features, usual_season
+
+pd = pytest.importorskip("pandas")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning"),
+]
+RNG = np.random.default_rng(0)
+
+
+def waves(n_timesteps=120, season=12, slope=0.5, noise=0.5, level=100.0, seed=0):
+    time, rng = np.arange(n_timesteps), np.random.default_rng(seed)
+    wave = 10 * np.sin(2 * np.pi * time / season) + noise * rng.normal(size=n_timesteps)
+    return level * (1 + (slope * time + wave) / 100)
+
+
+def monthly(values, start="2010-01-01", name="sales"):
+    index = pd.date_range(start, periods=len(values), freq="MS", name="month")
+    return pd.Series(values, index=index, name=name)
+
+
+def ridge(**parameters):
+    return WindowForecaster(
+        Ridge(1e-3), **{"season_length": 12, "center": "last", "holdout": 0, **parameters}
+    )
+
+
+# ---- the same as by hand -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_it_is_windows_and_recursive_forecasts(strategy):
+    series = waves()
+    forecaster = ridge(window=15, horizon=4, strategy=strategy, center="season").fit(series)
+    horizon = 4 if strategy == "direct" else 1
+    X, y = sliding_windows(series, 15, horizon)
+    model = WindowScaledRegressor(Ridge(1e-3), center="season", season_length=12).fit(X, y)
+    expected = recursive_forecast(model, series, 10, window=15, horizon=horizon)
+    np.testing.assert_allclose(forecaster.predict(10), expected)
+    assert forecaster.predict().shape == (4,)
+    newer = waves(150, seed=1)
+    expected = recursive_forecast(model, newer, 10, window=15, horizon=horizon)
+    np.testing.assert_allclose(forecaster.predict(10, history=newer), expected)
+
+
+def test_defaults_come_from_the_frequency():
+    series = monthly(waves())
+    forecaster = WindowForecaster(random_state=0).fit(series)
+    assert (forecaster.season_length_, forecaster.horizon_, forecaster.window_) == (12, 12, 36)
+    assert forecaster.center_ == min(forecaster.holdout_errors_, key=forecaster.holdout_errors_.get)
+    assert set(forecaster.holdout_errors_) == {"last", "mean", "season"}
+    forecast = forecaster.predict()
+    future = waves(132)[120:]
+    naive = np.abs(future - waves(120)[-12:]).mean()
+    assert np.abs(forecast - future).mean() < 0.5 * naive
+    assert forecast.index.equals(pd.date_range("2020-01-01", periods=12, freq="MS"))
+    assert (forecast.name, forecast.index.name) == ("sales", "month")
+    again = clone(forecaster).fit(series)
+    pd.testing.assert_series_equal(again.predict(), forecast)
+    pd.testing.assert_series_equal(pickle.loads(pickle.dumps(again)).predict(), forecast)
+    # arrays have no frequency
+    plain = ridge(season_length=None).fit(waves())
+    assert (plain.season_length_, plain.horizon_, plain.window_) == (1, 1, 24)
+
+
+@pytest.mark.parametrize(
+    ("freq", "season"),
+    [("h", 24), ("2h", 12), ("5h", 1), ("30min", 48), ("D", 7), ("B", 5), ("W", 52), ("W-WED", 52),
+     ("MS", 12), ("ME", 12), ("2MS", 6), ("QS", 4), ("QE-FEB", 4), ("YS", 1), ("s", 1)],
+)  # fmt: skip
+def test_usual_seasons(freq, season):
+    assert usual_season(pd.tseries.frequencies.to_offset(freq)) == season
+    assert usual_season(None) == usual_season(3) == 1
+
+
+def test_a_short_series_gets_a_short_window():
+    assert ridge().fit(waves(60)).window_ == 12
+    with pytest.raises(ValueError, match="All series are too short to hold out 20%") as error:
+        ridge(holdout=0.2, window=24).fit(waves(40))
+    assert len(str(error.value)) < 400
+
+
+# ---- forms ---------------------------------------------------------------------------------------
+
+
+def test_many_series_of_different_lengths_and_sizes():
+    panel = {f"shop {i}": monthly(waves(90 + 10 * i, level=10.0**i, seed=i)) for i in range(4)}
+    panel = {name: one.rename(name) for name, one in panel.items()}
+    forecaster = ridge(center="auto", holdout=0.2, horizon=6).fit(panel)
+    forecasts = forecaster.predict()
+    assert list(forecasts) == list(panel)
+    as_list = ridge(center="auto", holdout=0.2, horizon=6).fit(list(panel.values())).predict()
+    for i, (name, one) in enumerate(panel.items()):
+        future = waves(96 + 10 * i, level=10.0**i, seed=i)[-6:]
+        assert np.abs(forecasts[name] - future).max() < 0.05 * 10.0**i
+        assert forecasts[name].index[0] == one.index[-1] + pd.offsets.MonthBegin()
+        pd.testing.assert_series_equal(as_list[i], forecasts[name])
+    _, lower, upper = forecaster.predict_interval(3, 0.9)
+    widths = [(upper[name] - lower[name]).mean() for name in panel]
+    assert list(upper) == list(panel)
+    ratios = np.diff(np.log10(widths))  # of the size of each series
+    assert ((ratios > 0.5) & (ratios < 1.5)).all()
+    # newer observations of some of them, and others
+    some = {"shop 2": panel["shop 2"], "new": monthly(waves(50, level=1e5))}
+    other = forecaster.predict(history=some)
+    pd.testing.assert_series_equal(other["shop 2"], forecasts["shop 2"])
+    assert list(other) == ["shop 2", "new"]
+    arrays = np.stack([waves(level=10.0**i, seed=i)[:, np.newaxis] for i in range(3)])
+    assert ridge(horizon=6).fit(arrays).predict(8).shape == (3, 8, 1)
+    as_arrays = ridge(horizon=6).fit([waves(), waves(100)]).predict(8)
+    assert as_arrays.shape == (2, 8)
+
+
+def test_several_targets():
+    frame = pd.DataFrame(
+        {"a": waves(), "b": 50 - waves(season=6)}, index=pd.period_range("2010-01", periods=120)
+    )
+    frame.index = pd.period_range("2010-01", periods=120, freq="M")
+    for regressor in (Ridge(1e-3), HistGradientBoostingRegressor(max_iter=30)):
+        forecaster = WindowForecaster(regressor, window=13, horizon=3, season_length=12).fit(frame)
+        forecast, lower, upper = forecaster.predict_interval(3)
+        assert list(forecast.columns) == list(lower.columns) == ["a", "b"]
+        future = np.column_stack([waves(123)[120:], 50 - waves(123, season=6)[120:]])
+        assert np.abs(forecast - future).to_numpy().max() < 12
+        assert ((lower < forecast) & (forecast < upper)).to_numpy().all()
+        assert isinstance(forecast.index, pd.PeriodIndex)
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_polars(zone):
+    pl = pytest.importorskip("polars")
+    hours = pd.date_range("2024-03-20", periods=400, freq="h", tz=zone)
+    values = waves(400, season=24)
+    frame = pl.DataFrame({"time": hours, "load": values})
+    forecaster = ridge(season_length=None, time_features=("hour",), holdout=0.2).fit(frame)
+    forecast, lower, upper = forecaster.predict_interval(24)
+    expected = ridge(season_length=None, time_features=("hour",), holdout=0.2)
+    expected = expected.fit(pd.Series(values, index=hours)).predict_interval(24)
+    for one, like in zip((forecast, lower, upper), expected, strict=True):
+        assert one.schema == frame.schema
+        np.testing.assert_allclose(one["load"].to_numpy(), like.to_numpy())
+        assert one["time"].to_list()[0] == like.index[0].to_pydatetime()
+    series = pl.Series("load", values)
+    assert ridge(season_length=24).fit(series).predict(5).name == "load"
+
+
+def test_daylight_saving_in_local_time():
+    """A load that follows the clock: hours after the change are forecast by the clock."""
+    hours = pd.date_range("2024-02-01", "2024-04-02 23:00", freq="h", tz="Europe/Berlin")
+    load = pd.Series(100 + 20.0 * ((hours.hour >= 8) & (hours.hour < 18)), index=hours)
+    before, after = load[:"2024-03-30"], load["2024-03-31":]
+    newest_features = FunctionTransformer(lambda X: X[:, -1, 1:])
+    by_clock = WindowForecaster(
+        make_pipeline(newest_features, HistGradientBoostingRegressor()),
+        window=24, horizon=1, strategy="recursive",
+        time_features=["hour"], center=None, scale=None, holdout=0,
+    ).fit(before)  # fmt: skip
+    forecast = by_clock.predict(len(after))
+    assert forecast.index.equals(after.index)
+    np.testing.assert_allclose(forecast, after, atol=1)
+
+
+def test_time_features():
+    index = pd.DatetimeIndex(["2024-01-01", "2024-04-01 06:00", "2024-12-31 18:00"])
+    month = time_features(index, ["month"], "series")
+    np.testing.assert_allclose(month[:2], [[0, 1], [1, 0]], atol=1e-12)
+    hour, weekday = np.split(time_features(index, ["hour", "weekday"], "series"), 2, axis=1)
+    np.testing.assert_allclose(hour, [[0, 1], [1, 0], [-1, 0]], atol=1e-12)
+    np.testing.assert_allclose(weekday[:2], [[0, 1], [0, 1]])
+    for names, given, message in [
+        (["hours"], monthly(waves()), "time_features has 'hours'; expected some of minute, hour"),
+        (["hour"], waves(), "need dates, but series has no time stamps"),
+        (["hour"], pd.Series(waves()), "need dates, but series has an index of int64"),
+    ]:
+        with pytest.raises(ValueError, match=message) as error:
+            ridge(time_features=names).fit(given)
+        assert len(str(error.value)) < 400
+
+
+# ---- exog ----------------------------------------------------------------------------------------
+
+
+def holidays(index):
+    return pd.Series((np.asarray(index.day_of_year) % 17 == 0).astype(float), index=index)
+
+
+@pytest.fixture
+def shop():
+    days = pd.date_range("2022-01-01", periods=500, freq="D")
+    sales = 100 + 10 * (days.day_of_week >= 5) + 50 * holidays(days) + 0.5 * RNG.normal(size=500)
+    return sales.rename("sales")[:470], sales[470:], holidays(days)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+@pytest.mark.parametrize("frames", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_holidays_are_known(shop, strategy, frames, whole):
+    past, future, known = shop
+    forecaster = ridge(horizon=14, window=28, season_length=7, strategy=strategy, center="mean",
+                       time_features=("weekday",) if frames else None, holdout=0.2)  # fmt: skip
+    known = known.to_frame("holiday")
+    if not frames:
+        past, known = past.to_numpy(), known.to_numpy()
+    forecaster.fit(past, exog=known if frames else known[:470])
+    ahead = known[:498] if whole else known[470:498]
+    forecast, lower, upper = forecaster.predict_interval(14, exog=ahead[: None if frames else -14])
+    assert np.abs(np.asarray(forecast) - future[:14]).max() < 8  # a holiday adds 50
+    assert future[:28].max() > 140
+    assert np.abs(np.asarray(forecaster.predict(28, exog=ahead)) - future[:28]).max() < 10
+    again = forecaster.predict(14, exog=known[:484], history=past)
+    np.testing.assert_allclose(again, forecast)
+    inside = (np.asarray(lower) <= future[:14]) & (future[:14] <= np.asarray(upper))
+    assert inside.mean() > 0.6
+
+
+def test_exog_of_several_series(shop):
+    past, _, known = shop
+    panel, exog = {"a": past, "b": 2 * past[100:]}, {"b": known, "a": known}
+    forecaster = ridge(horizon=7, window=14, season_length=7).fit(panel, exog=exog)
+    both = forecaster.predict(exog=exog)
+    np.testing.assert_allclose(both["b"], 2 * both["a"], rtol=1e-3)
+    with pytest.raises(ValueError, match="exog has no 'a', which is one of the names"):
+        forecaster.predict(exog={"b": known})
+
+
+def test_errors_of_exog(shop):
+    past, _, known = shop
+    frame = pd.DataFrame({"holiday": known, "price": 1 + known})
+    forecaster = ridge(horizon=7, window=14, season_length=7).fit(past, exog=frame)
+    cases = [
+        (ValueError, "fit had exog; predict needs it, too", {}),
+        (ValueError, "has no row for 2023-04-25", {"exog": frame[:479]}),
+        (ValueError, r"exog has the columns \['price', 'holiday'\]", {"exog": frame.iloc[:, ::-1]}),
+        (ValueError, "exog has 1 channels, but fit had the columns", {"exog": np.ones((484, 1))}),
+        (ValueError, "exog has 9 time steps; expected 14, those to forecast, or 484",
+         {"exog": np.ones((9, 2))}),
+        (ValueError, "exog holds dates with a time zone, that of history dates without",
+         {"exog": frame.tz_localize("UTC")}),
+    ]  # fmt: skip
+    for error, message, arguments in cases:
+        with pytest.raises(error, match=message) as caught:
+            forecaster.predict(14, **arguments)
+        assert len(str(caught.value)) < 400
+    with pytest.raises(ValueError, match="predict was given exog, but fit was not"):
+        ridge(horizon=7).fit(past).predict(exog=known)
+
+
+# ---- intervals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_intervals_cover(strategy):
+    series = waves(900, noise=3, slope=0.1)
+    forecaster = ridge(horizon=6, strategy=strategy, holdout=0.3).fit(series[:500])
+    for level in (0.5, 0.8, 0.95):
+        inside = []
+        for origin in range(500, 894, 2):
+            arguments = {"history": series[:origin]}
+            _, lower, upper = forecaster.predict_interval(6, level, **arguments)
+            future = series[origin : origin + 6]
+            inside.append((lower <= future) & (future <= upper))
+        assert abs(np.mean(inside) - level) < 0.06
+
+
+def test_quantiles_of_the_regressor():
+    series = monthly(waves(200, noise=2))
+    gru = GRURegressor(8, loss="quantile", quantiles=(0.1, 0.5, 0.9), max_iter=20, random_state=0)
+    forecaster = WindowForecaster(gru, window=13, horizon=4, center="season", holdout=0.0)
+    forecast, lower, upper = forecaster.fit(series).predict_interval(3, 0.8)
+    quantiles = recursive_forecast(
+        forecaster.regressor_, series, 3, window=13, horizon=4, return_quantiles=True
+    )
+    for one, quantile in zip((lower, forecast, upper), (0.1, 0.5, 0.9), strict=True):
+        np.testing.assert_allclose(one, quantiles[quantile])
+        assert one.name == "sales"
+    with pytest.raises(ValueError, match="Intervals are calibrated on a held-out part"):
+        forecaster.predict_interval(3, 0.9)
+    frame = pd.DataFrame({"a": series, "b": 2 * series})
+    both = clone(forecaster).set_params(holdout=0.2).fit(frame).predict_interval(3, 0.8)
+    assert all(one.shape == (3, 2) for one in both)
+    several = clone(forecaster).fit([waves(200), waves(150)]).predict_interval(3, 0.8)
+    assert all(one.shape == (2, 3) for one in several)
+    assert (several[1] <= several[2]).all()
+
+
+def test_errors_of_intervals():
+    forecaster = ridge(horizon=6, holdout=0.2).fit(waves())
+    with pytest.raises(ValueError, match="intervals are of at most horizon_=6 steps"):
+        forecaster.predict_interval(7)
+    with pytest.raises(ValueError, match="level=0.99 needs at least 99 held-out windows, there"):
+        forecaster.predict_interval(level=0.99)
+    for level in (0, 1, 80):
+        with pytest.raises(ValueError, match="level == "):
+            forecaster.predict_interval(level=level)
+    with pytest.raises(ValueError, match="holdout=0. Fit with holdout=0.2"):
+        ridge(horizon=6).fit(waves()).predict_interval(2)
+
+
+# ---- regressors, parameters, errors --------------------------------------------------------------
+
+
+def test_any_regressor():
+    frame = monthly(waves()).to_frame()
+    flat = FunctionTransformer(lambda X: X.reshape(len(X), -1))
+    regressors = [
+        HistGradientBoostingRegressor(max_iter=30),
+        make_pipeline(StandardScaler(), Ridge()),
+        make_pipeline(flat, Ridge()),
+        GridSearchCV(Ridge(), {"alpha": [0.1, 1]}, cv=3),
+        GRURegressor(8, max_iter=20, random_state=0),
+    ]
+    for regressor in regressors:
+        forecaster = WindowForecaster(
+            regressor, horizon=3, window=13, time_features=["month"], center="season", holdout=0
+        )
+        forecast = forecaster.fit(frame).predict(7)
+        assert np.abs(forecast["sales"] - waves(127)[120:]).max() < 10
+
+
+def test_seasons_are_chosen_where_they_are_better():
+    rng = np.random.default_rng(0)
+    steps = np.cumsum(rng.normal(size=400))
+    chosen = WindowForecaster(Ridge(1e6), center="auto", horizon=1).fit(steps)
+    assert chosen.center_ == "last"
+    around = 10 + rng.normal(size=400)
+    chosen = WindowForecaster(Ridge(1e6), center="auto", window=30, horizon=1).fit(around)
+    assert chosen.center_ == "mean"
+    profile = np.tile(rng.normal(size=20), 15) * 100 + np.repeat(np.arange(15.0), 20)
+    chosen = WindowForecaster(Ridge(1e6), season_length=20, horizon=5).fit(profile)
+    assert chosen.center_ == "season"
+
+
+def test_gaps_and_bad_stamps():
+    days = pd.date_range("2022-01-01", periods=300, freq="D")
+    series = pd.Series(waves(300, season=7), index=days)
+    with_gap = series.drop(series.index[100])
+    with pytest.raises(ValueError, match="freq="):
+        ridge(season_length=7).fit(with_gap)
+    forecaster = ridge(season_length=7, freq="D").fit(with_gap)
+    expected = sliding_windows(with_gap, forecaster.window_, forecaster.horizon_, freq="D")[0]
+    assert len(expected) < len(series) - forecaster.window_ - forecaster.horizon_
+    assert forecaster.predict(3).index[0] == days[-1] + pd.Timedelta("1D")
+    for bad, message in [
+        (series[::-1], "series is not sorted by time"),
+        (pd.concat([series, series[-1:]]), "twice"),
+        (series.where(series.index != days[5]), "series is nan at time step 5"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            ridge(season_length=7).fit(bad)
+    with pytest.raises(ValueError, match="The last window of history has a gap"):
+        forecaster.predict(3, history=series.drop(series.index[-3]))
+    with pytest.raises(ValueError, match="gap|freq|apart"):
+        forecaster.predict(3, history=series[::2])
+    # business days stay so, also where the end of the series looks like days
+    business = pd.bdate_range("2022-01-03", periods=300)
+    short = ridge(season_length=5, window=4, horizon=2).fit(
+        pd.Series(waves(300, 5), index=business)
+    )
+    assert short.predict(3).index.equals(pd.bdate_range("2022-01-03", periods=303)[300:])
+
+
+def test_a_failed_fit_changes_nothing():
+    forecaster = ridge(horizon=3).fit(waves())
+    before = forecaster.predict()
+    with pytest.raises(ValueError, match="holdout=0; state center"):
+        forecaster.set_params(center="auto").fit(2 * waves())
+    with pytest.raises(ValueError, match="nan"):
+        forecaster.set_params(center="last").fit(np.full(100, np.nan))
+    np.testing.assert_array_equal(forecaster.predict(), before)
+    series = waves()
+    forecaster.fit(series)
+    series[:] = 0  # what is kept is a copy
+    np.testing.assert_array_equal(forecaster.predict(), before)
+    with pytest.raises(ValueError, match="The 'strategy' parameter"):
+        ridge(strategy="both").fit(waves())
+    with pytest.raises(ValueError, match="steps == 0"):
+        forecaster.predict(0)
