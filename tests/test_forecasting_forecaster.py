@@ -303,6 +303,36 @@ def test_quantiles_of_the_regressor():
     assert (several[1] <= several[2]).all()
 
 
+def test_sample_paths():
+    """Of a random walk with drift: their mean and spread are known."""
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(1 + rng.normal(size=1500))
+    forecaster = ridge(strategy="recursive", horizon=1, window=4, scale="series", holdout=0.3,
+                       season_length=1).fit(walk)  # fmt: skip
+    paths = forecaster.sample_paths(16, 2000, random_state=0)
+    assert paths.shape == (2000, 16)
+    np.testing.assert_array_equal(forecaster.sample_paths(16, 2000, random_state=0), paths)
+    steps = np.arange(1, 17)
+    np.testing.assert_allclose(paths.mean(axis=0), forecaster.predict(16), atol=0.5)
+    np.testing.assert_allclose(paths.std(axis=0), np.sqrt(steps), rtol=0.15)
+    shape = {"sums": walk, "other": walk[:700]}
+    named = forecaster.sample_paths(3, 5, history=shape, random_state=0)
+    assert {name: one.shape for name, one in named.items()} == {"sums": (5, 3), "other": (5, 3)}
+    with pytest.raises(ValueError, match="fit with strategy='recursive' and holdout=0.2"):
+        ridge(holdout=0.2, horizon=3).fit(walk).sample_paths(3)
+
+
+def test_sample_paths_of_quantiles_with_exog(shop):
+    past, _, known = shop
+    frame = pd.DataFrame({"a": past, "b": 2 * past})
+    gru = GRURegressor(8, loss="quantile", max_iter=2, random_state=0)
+    forecaster = WindowForecaster(gru, horizon=2, window=7, strategy="recursive", center="mean",
+                                  time_features=["weekday"]).fit(frame, exog=known)  # fmt: skip
+    paths = forecaster.sample_paths(5, 3, exog=known, random_state=0)
+    assert paths.shape == (3, 5, 2)
+    assert np.isfinite(paths).all()
+
+
 def test_errors_of_intervals():
     forecaster = ridge(horizon=6, holdout=0.2).fit(waves())
     with pytest.raises(ValueError, match="intervals are of at most horizon_=6 steps"):

@@ -11,10 +11,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.forecasting.holdout import Origins
-from skgru.forecasting.intervals import moved, quantile_columns, quantile_of, radii
+from skgru.forecasting.intervals import IntervalsMixin
 from skgru.forecasting.known import Known, after_training, check_same_columns, end_of, in_order
 from skgru.forecasting.levels import CENTERS
-from skgru.forecasting.predictions import outputs_of
 from skgru.forecasting.recipe import around_windows, default_regressor, usual_window
 from skgru.forecasting.recursive import recursive_forecast
 from skgru.forecasting.series import TimeSeries, read_several, tail
@@ -25,7 +24,7 @@ from skgru.persistence import Saved, unchanged_on_error
 KEPT = 64  # time steps of a series that are kept at least, of which its frequency can be told
 
 
-class WindowForecaster(Saved, BaseEstimator):
+class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     """Forecast one series, or many with one model, from windows of their past.
 
     Windows and targets are those of `sliding_windows`, a `WindowScaledRegressor` takes their level
@@ -243,61 +242,6 @@ class WindowForecaster(Saved, BaseEstimator):
         """
         return self._named(self._forecast(self._steps(steps), exog, history), history)
 
-    def predict_interval(
-        self,
-        steps: int | None = None,
-        level: float = 0.8,
-        *,
-        exog: Any = None,
-        history: Any = None,
-    ) -> tuple[Any, Any, Any]:
-        """Forecast with an interval for each time step.
-
-        Parameters
-        ----------
-        steps : int, default=None
-            Time steps, at most `horizon_`; None is all.
-        level : float, default=0.8
-            Probability that an interval is to cover.
-        exog, history : array-like, default=None
-            As in `predict`.
-
-        Returns
-        -------
-        forecast, lower, upper : ndarray, Series, DataFrame, list or dict of them
-            Each as `predict` returns it.
-
-        Raises
-        ------
-        ValueError
-            If there are more steps than `horizon_`, if nothing was held out, or too little for
-            this level.
-        """
-        steps = self._steps(steps)
-        check_scalar(level, "level", Real, min_val=0, max_val=1, include_boundaries="neither")
-        if steps > self.horizon_:
-            raise ValueError(
-                f"steps={steps}, but intervals are of at most horizon_={self.horizon_} steps. Fit "
-                f"with horizon={steps}."
-            )
-        forecast = self._forecast(steps, exog, history)
-        columns = quantile_columns(self.regressor_, level) if self.strategy == "direct" else None
-        if columns is not None:
-            quantiles = self._forecast(steps, exog, history, return_quantiles=True)
-            n_quantiles = len(outputs_of(self.regressor_).quantiles)
-            bounds = [quantile_of(forecast, quantiles, c, n_quantiles) for c in columns]
-        elif self._residuals is None:
-            raise ValueError(
-                "Intervals are calibrated on a held-out part, but holdout=0. Fit with holdout=0.2."
-            )
-        else:
-            past, _ = read_several(self._without_names(history), "history")
-            last = [one.values[-self.window_ :].reshape(self.window_, -1) for one in past]
-            scales = self.regressor_._window_scales(np.stack(last))
-            margin = radii(self._residuals, level)[:steps] * scales
-            bounds = [moved(forecast, -margin), moved(forecast, margin)]
-        return tuple(self._named(one, history) for one in (forecast, *bounds))
-
     # ---- fit -----------------------------------------------------------------------------------
 
     @property
@@ -383,33 +327,37 @@ class WindowForecaster(Saved, BaseEstimator):
             return dict(zip(history, forecast, strict=True))
         return forecast
 
-    def _forecast(self, steps: int, exog: Any, history: Any, **kwargs: Any) -> Any:
+    def _inputs(self, steps: int, exog: Any, history: Any) -> tuple:
+        """Return a history, as it is and read, its form, stamps to come, and what is known."""
         past = self._without_names(history)
         several, form = read_several(past, "history")
         n_future = -(-steps // self._fitted_horizon) * self._fitted_horizon
-        times = [
-            one.checked_times(self._step if one.index is not None else None) for one in several
-        ]
+        times = [one.checked_times(self._step_of(one)) for one in several]
         futures = [None if t is None else t.following(n_future) for t in times]
-        given = self._history if history is None else history
-        exog = in_order(exog, given, "the series")
+        exog = in_order(exog, self._history if history is None else history, "the series")
         if (exog is None) != (self._exog is None):
             raise ValueError(
                 "fit had exog; predict needs it, too, of the time steps to forecast."
                 if exog is None
                 else "predict was given exog, but fit was not."
             )
-        known_exog = None
         if exog is not None:
-            known_exog = read_exog(exog, several)
+            exog = read_exog(exog, several)
             fitted = [TimeSeries(*end) for end in self._exog]
-            check_same_columns(known_exog, fitted)
+            check_same_columns(exog, fitted)
             if history is None:
-                known_exog = [
+                exog = [
                     after_training(one, end, n_train, n_future)
-                    for one, end, n_train in zip(known_exog, fitted, self._n_train, strict=True)
+                    for one, end, n_train in zip(exog, fitted, self._n_train, strict=True)
                 ]
-        known = Known.of(known_exog, several, futures, n_future, self.time_features)
+        known = Known.of(exog, several, futures, n_future, self.time_features)
+        return past, several, form, futures, known
+
+    def _step_of(self, one: TimeSeries) -> Any:
+        return None if one.index is None else self._step
+
+    def _forecast(self, steps: int, exog: Any, history: Any, **kwargs: Any) -> Any:
+        past, several, form, _, known = self._inputs(steps, exog, history)
         containers = None if known is None else known.containers()
         return recursive_forecast(
             self.regressor_,
@@ -418,6 +366,6 @@ class WindowForecaster(Saved, BaseEstimator):
             window=self.window_,
             horizon=self._fitted_horizon,
             exog=containers[0] if form == "one" and containers is not None else containers,
-            freq=self._step if several[0].index is not None else None,
+            freq=self._step_of(several[0]),
             **kwargs,
         )

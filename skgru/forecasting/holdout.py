@@ -73,7 +73,7 @@ class Origins:
         before, beside, parts, units = [], [], [], []
         for i, one in enumerate(several):
             values = one.values.reshape(len(one), -1)
-            its_known = None if known is None else known.beside(i, one)
+            its_known = None if known is None else known.beside(i, one, None, 0)
             # of short series more: as many origins as steps, where a third of it has them
             n_held = max(round(share * len(one)), min(2 * horizon, len(one) // 3), horizon)
             cut = len(one) - n_held

@@ -80,11 +80,12 @@ class Known:
             for value, index in zip(self.values, self.indices, strict=True)
         ]
 
-    def beside(self, i: int, one: TimeSeries) -> np.ndarray:
-        """Return the channels of series i at its own time steps."""
+    def beside(self, i: int, one: TimeSeries, future: Any, n_future: int) -> np.ndarray:
+        """Return the channels of series i at its own time steps, and at those that follow."""
         name = "exog" if len(self.values) == 1 else f"exog[{i}]"
         known = TimeSeries(name, self.values[i], None, self.indices[i])
-        return known.rows_for(one.index, len(one), one, f"those of {one.name}")
+        index = one.index if future is None else one.index.append(future)
+        return known.rows_for(index, len(one) + n_future, one, f"those of {one.name}")
 
 
 def check_same_columns(exog: list[TimeSeries], fitted: list[TimeSeries]) -> None:
