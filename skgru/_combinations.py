@@ -13,6 +13,9 @@ from skgru.model.network import Architecture, Network
 from skgru.outputs import Outputs
 from skgru.sequences import short
 
+# The square of so many units, in float32, is what 47 bits of an address reach.
+MAX_UNITS = 5_931_641
+
 
 def check_combinations(estimator: Any, validation: GivenValidation, *, incremental: bool) -> None:
     """Refuse parameters that contradict each other, or the arguments of `fit`.
@@ -88,11 +91,17 @@ def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architec
     if isinstance(sizes, Integral):
         sizes = (sizes,)
     # layers have an order, which sets and dicts have not
-    ordered = isinstance(sizes, Sequence) or (isinstance(sizes, np.ndarray) and sizes.ndim == 1)
-    if not ordered or not len(sizes) or not all(map(_is_size, sizes)):
+    ordered = isinstance(sizes, Sequence) or (hasattr(sizes, "__array__") and np.ndim(sizes) == 1)
+    sizes = list(sizes) if ordered else []
+    if not sizes or not all(map(_is_size, sizes)):
         raise ValueError(
             f"hidden_layer_sizes must be one or more integers >= 1, got "
             f"{short(estimator.hidden_layer_sizes)}."
+        )
+    if max(sizes) > MAX_UNITS:
+        raise ValueError(
+            f"hidden_layer_sizes={short(estimator.hidden_layer_sizes)}: a layer of more than "
+            f"{MAX_UNITS} units has more weights than any memory holds."
         )
     sizes = tuple(int(n) for n in sizes)
     architecture = Architecture(

@@ -8,8 +8,9 @@ from inspect import signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from skgru._constraints import Interval
 from skgru.model.pooling import POOLINGS
 from skgru.training.optimizers import OPTIMIZERS
 from skgru.training.schedules import SCHEDULES
@@ -262,7 +263,7 @@ PARAMETERS = {
     as many as `n_channels` if that is not 1.""",
     ),
     "n_jobs": Parameter(
-        [Integral, None],
+        [Interval(Integral, None, None, closed="neither"), None],
         """int or None
     Number of threads of `fit` and of predictions; -1 is all cores, None is 1 unless in a
     `joblib.parallel_config`. The result has the same bits for every number. Threads share the

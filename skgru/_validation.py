@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skgru.model.inference import predict
 from skgru.model.network import Network
 from skgru.model.workers import Workers, n_threads
+from skgru.outputs import one_column
 from skgru.sequences import Sequences, Targets
 
 
@@ -28,11 +28,24 @@ class GivenValidation(NamedTuple):
     groups: ArrayLike | None = None
 
     def checked_groups(self, sequences: Sequences) -> np.ndarray | None:
-        """Return the groups, one for each sequence."""
+        """Return the groups, one for each sequence.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer, or if some are missing or of several types.
+        TypeError
+            If they are no array-like.
+        """
         if self.groups is None:
             return None
-        check_consistent_length(sequences, self.groups)
-        return column_or_1d(self.groups)
+        groups = one_column(self.groups, "groups")
+        if len(groups) != len(sequences):
+            raise ValueError(
+                f"groups has {len(groups)} entries, X has {len(sequences)} sequences: inconsistent "
+                "numbers of samples."
+            )
+        return groups
 
 
 def validation_score(

@@ -20,6 +20,7 @@ from skgru.outputs import (
     factors_of,
     learn_class_weights,
     learn_labels,
+    one_column,
 )
 from skgru.persistence import unchanged_on_error
 
@@ -207,7 +208,8 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
                 "and set class_weight=dict(zip(classes, weights))."
             )
         with unchanged_on_error(self):
-            _check_partial_fit_first_call(self, classes)
+            known = None if classes is None else one_column(classes, "classes")
+            _check_partial_fit_first_call(self, known)
             return self._fit(X, y, sample_weight, incremental=True, classes=self.classes_)
 
     def _check_y(self, y: ArrayLike, fitted: Outputs | None) -> np.ndarray:

@@ -357,18 +357,10 @@ def _in_memory(frame: Any) -> Any:
 
 def _names(columns: str | Sequence[str], frame: Any, argument: str) -> list[str]:
     """Return columns as a list, all of which the frame must have."""
-    if isinstance(columns, str):
-        names = [columns]
-    elif isinstance(columns, Iterable) and not isinstance(columns, Set | Mapping | bytes):
-        names = list(columns)
-    else:
-        names = [columns]
+    names = _listed(columns, argument)
     odd = [name for name in names if not isinstance(name, str)]
     if odd:
-        raise TypeError(
-            f"{argument} must be the name of a column, or several in a list, an array, an Index or "
-            f"a Series; got {short(odd[0])}."
-        )
+        raise TypeError(_not_names(argument, odd[0]))
     absent = [name for name in names if name not in frame.columns]
     if absent:
         raise ValueError(
@@ -377,6 +369,23 @@ def _names(columns: str | Sequence[str], frame: Any, argument: str) -> list[str]
     if len(set(names)) < len(names) or not names:
         raise ValueError(f"{argument} must be one or more different columns, got {short(names)}.")
     return names
+
+
+def _listed(names: Any, argument: str) -> list[Any]:
+    """Return one name, or several in any container that has an order, as a list."""
+    if isinstance(names, str):
+        return [names]
+    ordered = isinstance(names, Iterable) and not isinstance(names, Set | Mapping | bytes)
+    if not ordered or getattr(names, "ndim", 1) == 0:
+        raise TypeError(_not_names(argument, names))
+    return names.to_pylist() if hasattr(names, "to_pylist") else list(names)
+
+
+def _not_names(argument: str, got: Any) -> str:
+    return (
+        f"{argument} must be the name of a column, or several in a list, an array, an Index or a "
+        f"Series; got {short(got)}."
+    )
 
 
 def _missing(column: Any) -> np.ndarray:
@@ -398,9 +407,11 @@ def _changes(column: Any) -> np.ndarray:
 def _prediction_names(names: str | Sequence[str], values: np.ndarray, result: Any) -> list[str]:
     """Return one name per column of predictions."""
     n_columns = values.shape[1]
-    if isinstance(names, str):
-        names = [names] if n_columns == 1 else [f"{names}{i}" for i in range(n_columns)]
-    names = [str(name) for name in names]
+    if isinstance(names, str) and n_columns > 1:
+        names = [f"{names}{i}" for i in range(n_columns)]
+    names = [str(name) for name in _listed(names, "names")]
+    if len(set(names)) < len(names):
+        raise ValueError(f"names must be different, got {short(names)}.")
     if len(names) != n_columns:
         raise ValueError(
             f"There are {n_columns} columns of predictions, but the names {short(names)}."

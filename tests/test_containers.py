@@ -374,7 +374,11 @@ def test_set_output_takes_every_form_of_x(library):
 def test_array_api_dispatch_takes_plain_arrays():
     code = """
 import numpy as np, sklearn
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skgru import GRUClassifier, GRURegressor
+from skgru.forecasting import ScaledTargetRegressor
+from skgru.preprocessing import PerSequence, PerTimestep
 sklearn.set_config(array_api_dispatch=True)
 X, y = np.zeros((4, 3, 2)), np.array([0, 1, 0, 1])
 ragged = [np.zeros((n, 2)) for n in (1, 2, 3, 1)]
@@ -385,6 +389,18 @@ for model in (GRUClassifier(2, max_iter=0), GRURegressor(2, max_iter=0)):
         model.fit(form, y, X_val=form, y_val=y)
     model.set_params(return_sequences=True).fit(X, np.arange(12).reshape(4, 3) % 2)
     model.set_params(return_sequences=False, early_stopping=True, validation_fraction=0.5).fit(X, y)
+    model.fit(X, y, groups=np.arange(4))
+for labels in (y, y.astype(str), y.astype(str).astype(object), y > 0):
+    for class_weight in (None, "balanced", {labels[0]: 2.0}):
+        model = GRUClassifier(2, class_weight=class_weight, max_iter=1).fit(X, labels)
+        model.score(X, labels), model.predict_proba(X)
+        if class_weight != "balanced":
+            model.partial_fit(X[:1], labels[:1])
+GRUClassifier(2, max_iter=1).fit(X, np.eye(4)).score(X, np.eye(4))
+for form in (X, ragged):
+    for step in (PerTimestep(StandardScaler()), PerSequence(StandardScaler())):
+        make_pipeline(step, GRUClassifier(2, max_iter=1)).fit(form, y).predict(form)
+    ScaledTargetRegressor(GRURegressor(2, max_iter=1)).fit(form, y * 1.0).score(form, y * 1.0)
 print("done")
 """
     done = run_python(code, SCIPY_ARRAY_API="1")
@@ -405,7 +421,12 @@ def test_hidden_layer_sizes_that_are_none(sizes):
     assert not hasattr(model, "n_features_in_")
 
 
-@pytest.mark.parametrize("sizes", [4, np.int64(4), [4, 3], (4, 3), np.array([4, 3]), range(3, 5)])
+@pytest.mark.parametrize(
+    "sizes",
+    [4, np.int64(4), [4, 3], (4, 3), np.array([4, 3]), range(3, 5), pd.Series([4, 3]),
+     pd.Index([4, 3]), pd.array([4, 3])],
+    ids=repr,
+)  # fmt: skip
 def test_hidden_layer_sizes(sizes):
     model = regressor(hidden_layer_sizes=sizes).fit(X3, Y)
     check_is_fitted(model, "n_parameters_")

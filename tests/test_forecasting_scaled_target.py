@@ -310,6 +310,32 @@ def test_names_of_features(wave):
         model.predict(frame[["b", "a", "c"]])
 
 
+@pytest.mark.parametrize("power", [-1060, -1000, 1000, 1023])
+@pytest.mark.parametrize("by_step", [False, True])
+def test_weights_of_any_scale_scale_y_alike(wave, power, by_step):
+    X, y = sliding_windows(wave, window=6, horizon=6)
+    weights = np.random.default_rng(0).integers(4, 8, size=len(X)) / 4
+    model = ScaledTargetRegressor(gru(alpha=0, return_sequences=by_step))
+    expected = clone(model).fit(X, y, weights)
+    found = clone(model).fit(X, y, np.ldexp(weights, power))
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+    assert found.transformer_.mean_.tolist() == expected.transformer_.mean_.tolist()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("transformer", [None, MinMaxScaler(), make_pipeline(StandardScaler())])
+def test_set_output_is_for_features_and_not_for_y(wave, library, transformer):
+    pytest.importorskip(library)
+    X, y = sliding_windows(wave, window=10, horizon=2)
+    model = ScaledTargetRegressor(make_pipeline(PerTimestep(StandardScaler()), gru()), transformer)
+    expected = clone(model).fit(X, y, gruregressor__sample_weight=np.ones(len(y)))
+    predictions, score = expected.predict(X), expected.score(X, y)
+    with config_context(transform_output=library):
+        found = clone(model).fit(X, y, gruregressor__sample_weight=np.ones(len(y)))
+        np.testing.assert_array_equal(found.predict(X), predictions)
+        assert found.score(X, y) == score
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "quantile"])
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_a_stream_predicts_in_the_units_of_y(wave, loss, horizon):

@@ -340,3 +340,65 @@ def test_messages_are_short():
         with pytest.raises(ValueError, match=start) as error:
             call()
         assert len(str(error.value)) < 400
+
+
+# ---- names in any container ----------------------------------------------------------------------
+
+NAMES = ["heat", "load"]
+CONTAINERS_OF_NAMES = {
+    "list": list,
+    "tuple": tuple,
+    "array": np.array,
+    "array of objects": lambda names: np.array(names, dtype=object),
+    "StringDType": lambda names: np.array(names, dtype=np.dtypes.StringDType()),
+    "Index": pd.Index,
+    "Series": pd.Series,
+    "category": pd.Categorical,
+    "dict values": lambda names: dict(enumerate(names)).values(),
+    "generator": lambda names: (name for name in names),
+    "polars": lambda names: pytest.importorskip("polars").Series(names),
+    "Arrow": lambda names: pytest.importorskip("pyarrow").array(names),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS_OF_NAMES)
+def test_names_of_columns_come_in_any_container(frame, name):
+    form = CONTAINERS_OF_NAMES[name]
+    expected, _ = sequences_from_frame(frame, **KEYS, columns=NAMES)
+    X, ids = sequences_from_frame(frame, form(["engine"]), "cycle", columns=form(NAMES))
+    for x, like in zip(X, expected, strict=True):
+        np.testing.assert_array_equal(x, like)
+    assert ids["engine"].tolist() == ["a", "b", "c"]
+    y = labels_from_frame(frame, form(NAMES), form(["engine"]), "cycle", per_step=True)
+    for part, like in zip(y, expected, strict=True):
+        np.testing.assert_array_equal(part, like)
+    predictions = predictions_to_frame(np.eye(3)[:, :2], frame, "engine", names=form(["no", "yes"]))
+    assert list(predictions.columns) == ["engine", "no", "yes"]
+    assert predictions["yes"].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [set(NAMES), frozenset(NAMES), dict.fromkeys(NAMES), dict.fromkeys(NAMES).keys(), b"heat",
+     np.array("heat"), None, 3, slice(0, 2), len],
+    ids=str,
+)  # fmt: skip
+def test_names_without_an_order_or_that_are_none_are_refused(frame, names):
+    calls = {
+        "columns": lambda: sequences_from_frame(frame, **KEYS, columns=names),
+        "columns ": lambda: labels_from_frame(frame, names, **KEYS),
+        "by": lambda: sequences_from_frame(frame, names, columns="heat"),
+        "names": lambda: predictions_to_frame(np.eye(3)[:, :2], frame, "engine", names=names),
+    }
+    for argument, call in calls.items():
+        with pytest.raises(TypeError, match=f"^{argument.strip()} must be the name of") as raised:
+            call()
+        assert len(str(raised.value)) < 400
+
+
+def test_the_same_name_twice_is_refused(frame):
+    with pytest.raises(ValueError, match=r"names must be different, got \['no', 'no'\]"):
+        predictions_to_frame(np.eye(3)[:, :2], frame, "engine", names=["no", "no"])
+    # labels of any type are names
+    predictions = predictions_to_frame(np.eye(3)[:, :2], frame, "engine", names=np.array([0, 1]))
+    assert list(predictions.columns) == ["engine", "0", "1"]

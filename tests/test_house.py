@@ -23,7 +23,7 @@ MAX_POSITIONAL = 6
 
 # from the bottom to the top; a module imports from its own level and from those below it
 LEVELS = [
-    {"exceptions", "kernels", "persistence"},
+    {"_constraints", "exceptions", "kernels", "persistence"},
     {"losses", "outputs", "sequences"},
     {"model"},
     {"training"},

@@ -1,8 +1,12 @@
 """Data that the estimators reject."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import small_classifier, small_regressor
+from sklearn.preprocessing import StandardScaler
+
+from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -121,3 +125,143 @@ def test_a_failed_fit_leaves_a_fitted_model_unchanged(ragged):
         np.testing.assert_array_equal(model.predict_proba(X), expected)
         assert model.loss_curve_ == loss_curve
         assert list(model.classes_) == ["down", "up"]
+
+
+# ---- labels of something else than samples -------------------------------------------------------
+
+NO_LABELS = {
+    "0-d": (np.array(1), TypeError, "is a single value"),
+    "set": ({0, 1}, TypeError, "is a set.*no order"),
+    "dict": ({0: 0, 1: 1}, TypeError, r"is a dict.*list\("),
+    "dict keys": ({0: 0, 1: 1}.keys(), TypeError, r"dict_keys.*list\("),
+    "generator": ((c for c in (0, 1)), TypeError, r"is a generator.*list\("),
+    "text": ("ab", TypeError, "is a str"),
+    "two columns": (np.eye(4), ValueError, "shape .4, 4.; expected one label per entry"),
+    "ragged": ([[0, 1], [1]], ValueError, "of arrays; expected one label per entry"),
+    "missing": ([0, 1, None, 1], ValueError, "holds a missing label: .None."),
+    "NaN": ([0, 1, np.nan, 1], ValueError, "holds a missing label: .nan."),
+    "NA": (pd.array([0, 1, None, 1], "Int64"), ValueError, "holds a missing label"),
+    "mixed": ([0, "a", 1, "b"], ValueError, "mixes labels of several types"),
+    "objects": ([{}, {}, {}, {}], ValueError, "holds labels of type dict"),
+    "complex": ([1j, 2j, 3j, 4j], ValueError, "has dtype complex128"),
+    "masked": (np.ma.MaskedArray([0, 1, 0, 1], [1, 0, 0, 0]), ValueError, "is a masked array"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_LABELS)
+@pytest.mark.parametrize("argument", ["groups", "classes"])
+def test_what_is_no_label_of_a_group_or_a_class_is_named(name, argument):
+    labels, error, message = NO_LABELS[name]
+    model = classifier(early_stopping=argument == "groups", validation_fraction=0.5)
+    before = dict(vars(model))
+    method = model.fit if argument == "groups" else model.partial_fit
+    with pytest.raises(error, match=f"{argument} .*{message}|{argument} {message}") as raised:
+        method(X3, Y2, **{argument: labels})
+    assert len(str(raised.value)) < 400
+    assert vars(model) == before
+
+
+@pytest.mark.filterwarnings("ignore:validation_fraction=:UserWarning")
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [3, 3, 1, 1], ["b", "b", "a", "a"], np.array([[3], [3], [1], [1]]),
+        [True, True, False, False], pd.Series(["b", "b", "a", "a"], dtype="category"),
+        pd.array([3, 3, 1, 1], "Int64"),
+        np.array(["2021", "2021", "2020", "2020"], "M8[Y]"), [0.5, 0.5, 0.1, 0.1],
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_groups_of_any_labels_hold_out_the_same_samples(groups):
+    how = {"early_stopping": True, "validation_fraction": 0.5}
+    expected = classifier(**how).fit(X3 + np.arange(4).reshape(4, 1, 1), Y2, groups=[1, 1, 0, 0])
+    found = classifier(**how).fit(X3 + np.arange(4).reshape(4, 1, 1), Y2, groups=groups)
+    assert found.validation_scores_ == expected.validation_scores_
+
+
+def test_other_numbers_of_groups_are_named():
+    model = classifier(early_stopping=True, validation_fraction=0.5)
+    with pytest.raises(ValueError, match="groups has 3 entries, X has 4 sequences"):
+        model.fit(X3, Y2, groups=[0, 1, 1])
+    with pytest.raises(ValueError, match="groups names one group, .'ward'.; .* needs two or more"):
+        model.fit(X3, Y2, groups=["ward"] * 4)
+
+
+# ---- parameters ----------------------------------------------------------------------------------
+
+COUNTS = [
+    "hidden_layer_sizes", "batch_size", "bptt_steps", "warmup_updates", "max_iter", "max_fun",
+    "n_iter_no_change", "n_channels", "n_jobs",
+]  # fmt: skip
+AMOUNTS = [
+    "alpha", "learning_rate_init", "power_t", "tol", "epsilon", "momentum", "max_grad_norm",
+    "validation_fraction",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTS + AMOUNTS)
+@pytest.mark.parametrize(
+    "value", [True, np.True_, np.array(1), {1}, {1: 1}, "1", 1j, [None]], ids=repr
+)
+def test_what_is_no_number_is_none_in_parameters(name, value):
+    for make in (classifier, regressor):
+        model = make(**{name: value})
+        with pytest.raises(ValueError, match=f"'?{name}'? (parameter|must be)") as raised:
+            model.fit(X3, Y2)
+        assert len(str(raised.value)) < 400
+        assert not hasattr(model, "n_features_in_")
+
+
+@pytest.mark.parametrize("make", [PerTimestep, PerSequence])
+def test_n_channels_of_transformers_is_no_boolean(make):
+    with pytest.raises(ValueError, match="'n_channels' parameter"):
+        make(StandardScaler(), n_channels=True).fit(X3)
+    with pytest.raises(ValueError, match="'size' parameter"):
+        Patches(True).fit(X3)
+
+
+def test_too_many_units_are_named():
+    for sizes in (10**7, 10**30, [4, 10**30], np.array([2**40])):
+        with pytest.raises(ValueError, match="hidden_layer_sizes=.*more weights than any memory"):
+            regressor(hidden_layer_sizes=sizes).fit(X3, Y2)
+
+
+@pytest.mark.parametrize(
+    ("quantiles", "error", "message"),
+    [
+        ({0.1, 0.9}, TypeError, "quantiles is a set"),
+        ({0.1: 1}, TypeError, "quantiles is a dict"),
+        ({0.1: 1}.keys(), TypeError, "quantiles is a dict_keys"),
+        (np.array(0.5), TypeError, "quantiles is a single value"),
+        (["0.1", "0.9"], ValueError, "quantiles has dtype"),
+        ([True], ValueError, "quantiles must be one or more numbers between 0 and 1, got .True"),
+        ([[0.1, 0.9]], ValueError, "quantiles must be one or more numbers"),
+        ([[0.1], [0.1, 0.9]], ValueError, "quantiles must be one or more numbers"),
+        ([0.1, None], ValueError, "quantiles must be one or more numbers"),
+        ([0.1, np.nan], ValueError, "quantiles must be one or more numbers"),
+        ([], ValueError, "quantiles must be one or more numbers"),
+        ([0.0, 0.5], ValueError, "quantiles must be one or more numbers"),
+        ("0.5", ValueError, "'quantiles' parameter"),
+        ((q for q in (0.1, 0.9)), ValueError, "'quantiles' parameter"),
+    ],
+    ids=str,
+)
+def test_quantiles_that_are_none_are_named(quantiles, error, message):
+    with pytest.raises(error, match=message):
+        regressor(loss="quantile", quantiles=quantiles).fit(X3, Y2)
+
+
+def test_quantiles_in_any_container():
+    expected = regressor(loss="quantile", quantiles=(0.1, 0.9)).fit(X3, Y2).predict(X3)
+    for form in (list, np.array, pd.Series, pd.Index):
+        quantiles = form([0.1, 0.9])
+        model = regressor(loss="quantile", quantiles=quantiles, warm_start=True).fit(X3, Y2)
+        np.testing.assert_array_equal(model.predict(X3), expected)
+        model.fit(X3, Y2)
+
+
+def test_a_penalty_that_overflows_is_named():
+    for dtype, alpha in (("float32", 1e25), ("float64", 1e200)):
+        for solver in ("adam", "lbfgs"):
+            with pytest.raises(ValueError, match=f"alpha={alpha:.2g}".replace("+", r"\+")):
+                regressor(alpha=alpha, dtype=dtype, solver=solver).fit(X3, np.array(Y2) * 9.0)

@@ -106,13 +106,20 @@ PARAMETERS = {
     "dtype": ["float32", "float64"],
     "alpha": [0.0, 1.0, -1.0],
     "dropout": [0.0, 0.5],
-    "learning_rate_init": [1e-3, 1e3],
+    "learning_rate_init": [1e-3, 1e3, True],
+    "learning_rate": ["cosine", "invscaling"],
+    "power_t": [0.5, 1, 300.0],
 }
 OF_REGRESSOR = {
     "loss": ["squared_error", "quantile", "poisson", "huber"],
     "quantiles": [(0.5,), (0.1, 0.9), (), (2.0,)],
 }
-OF_CLASSIFIER = {"class_weight": [None, "balanced", {0: 1.0, 1: 2.0}]}
+OF_CLASSIFIER = {
+    "class_weight": [
+        None, "balanced", {0: 1.0, 1: 2.0}, {0: 1e-300}, {0: 1e300, 1: 1e-300}, {0: -1.0},
+        {0: np.nan}, {0: "2"}, {"a": 1.0}, {},
+    ],
+}  # fmt: skip
 
 
 @st.composite

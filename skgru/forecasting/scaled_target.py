@@ -16,6 +16,7 @@ from skgru.forecasting.targets import Rows, check_increasing, read_rows
 from skgru.metrics import flatten_steps
 from skgru.outputs import Outputs, Quantiles
 from skgru.persistence import unchanged_on_error
+from skgru.sequences import without_scale
 from skgru.streaming import PipelineStream, Stream, stream
 from skgru.training.callbacks import FitTasks, with_callbacks
 
@@ -197,13 +198,17 @@ class ScaledTargetRegressor(RegressorAround):
         if transformer is None:
             poisson = getattr(innermost(self.regressor), "loss", None) == "poisson"
             transformer = StandardScaler(with_mean=not poisson)
-        weights = {}
-        if sample_weight is not None and has_fit_parameter(transformer, "sample_weight"):
-            weights["sample_weight"] = rows.weights(sample_weight)[rows.known]
         known = rows.values[rows.known]
         if not len(known):
             raise ValueError("All targets in y are missing (NaN or None).")
-        self.transformer_ = clone(transformer).fit(known, **weights)
+        weights = {}
+        if sample_weight is not None and has_fit_parameter(transformer, "sample_weight"):
+            # StandardScaler takes columns for constant if the sum of the weights is large
+            weights["sample_weight"], _ = without_scale(rows.weights(sample_weight)[rows.known])
+        transformer = clone(transformer)
+        if hasattr(transformer, "set_output"):  # of y: whatever is set for features
+            transformer.set_output(transform="default")
+        self.transformer_ = transformer.fit(known, **weights)
         check_increasing(self.transformer_, known)
 
     def _scaled(self, rows: Rows) -> np.ndarray | list[np.ndarray]:

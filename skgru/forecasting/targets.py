@@ -1,5 +1,6 @@
 """Targets as rows, whatever their form, and what may transform them."""
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -52,11 +53,14 @@ class Rows:
 
     def weights(self, sample_weight: ArrayLike) -> np.ndarray:
         """Return a weight for each row, given one for each sample or for each row."""
+        if isinstance(sample_weight, Number):
+            return np.full(len(self.values), float(sample_weight))
+        items = read(sample_weight, "sample_weight")
+        is_list = isinstance(items, list)
+        weights = numbers(np.concatenate(items) if is_list else items, "sample_weight")
         if not self.by_step:
-            return _check_sample_weight(sample_weight, self.values)
-        items = ragged_items(sample_weight, "sample_weight")
-        weights = np.concatenate(items) if items is not None else np.asarray(sample_weight)
-        if items is not None or weights.ndim > 1 or len(weights) == len(self.values):
+            return _check_sample_weight(weights, self.values)
+        if is_list or weights.ndim > 1 or len(weights) == len(self.values):
             return weights.reshape(len(self.values))
         if self.ends is None:
             return np.repeat(weights, self.shape[1])

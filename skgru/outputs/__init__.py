@@ -10,7 +10,14 @@ from typing import Any
 
 from skgru.outputs.base import Outputs
 from skgru.outputs.class_weights import factors_of, learn_class_weights
-from skgru.outputs.labels import Labels, Multilabel, check_kind, check_labels, learn_labels
+from skgru.outputs.labels import (
+    Labels,
+    Multilabel,
+    check_kind,
+    check_labels,
+    learn_labels,
+    one_column,
+)
 from skgru.outputs.numbers import Numbers, Quantiles, check_numbers, learn_numbers
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "learn_class_weights",
     "learn_labels",
     "learn_numbers",
+    "one_column",
 ]
 
 KINDS = {cls.kind: cls for cls in (Labels, Multilabel, Numbers, Quantiles)}

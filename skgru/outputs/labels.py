@@ -16,7 +16,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skgru.losses import Elementwise, Loss, log_loss
 from skgru.outputs.base import Outputs
-from skgru.sequences import short
+from skgru.sequences import known_labels, missing_values, read, short
 
 # logit of the highest probability that float64 tells apart from 1
 HIGHEST_LOGIT = 36.0
@@ -152,6 +152,8 @@ class Multilabel(Outputs):
 
     def score(self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None) -> float:
         """Return the share of rows with all labels right."""
+        # of integers, as scikit-learn makes sparse matrices, which not all dtypes can have
+        y = _indicator(y, "score").astype(np.intp)
         return _accuracy(y, predictions, weights)
 
 
@@ -226,7 +228,43 @@ def _indicator(y: ArrayLike, caller: str) -> np.ndarray:
     return y
 
 
-def _check_one_type(y: np.ndarray) -> None:
+def one_column(data: ArrayLike, name: str) -> np.ndarray:
+    """Read labels of something else than samples: classes, or groups.
+
+    Parameters
+    ----------
+    data : array-like of shape (n,) or (n, 1)
+    name : str
+        Of the labels, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If labels are missing or of several types, or if there are several columns.
+    TypeError
+        If the data are no array-like.
+    """
+    labels = read(data, name)
+    if isinstance(labels, list) or (labels.ndim > 1 and labels.size != len(labels)):
+        shape = "of arrays" if isinstance(labels, list) else f"of shape {labels.shape}"
+        raise ValueError(f"{name} is {shape}; expected one label per entry, of shape (n,).")
+    labels = labels.ravel()
+    if labels.dtype.kind in "cV":
+        raise ValueError(f"{name} has dtype {labels.dtype}, of which there are no labels.")
+    missing = missing_values(labels)
+    if missing.any():
+        raise ValueError(f"{name} holds a missing label: {short(labels[missing][:1])}.")
+    if labels.dtype == object and not all(isinstance(label, str) for label in labels):
+        labels = known_labels(labels, ...)
+    _check_one_type(labels, name)
+    return labels
+
+
+def _check_one_type(y: np.ndarray, name: str = "y") -> None:
     """Raise for objects that have no common type, or one of which there are no labels."""
     if y.dtype != object:
         return
@@ -234,14 +272,14 @@ def _check_one_type(y: np.ndarray) -> None:
     if len(examples) > 1:
         named = [f"{short(value)} ({cls.__name__})" for cls, value in examples.items()]
         raise ValueError(
-            f"y mixes labels of several types, such as {', '.join(named[:2])}; make them all of "
-            "one, for instance strings."
+            f"{name} mixes labels of several types, such as {', '.join(named[:2])}; make them all "
+            "of one, for instance strings."
         )
     if not all(issubclass(cls, str) for cls in examples):
         cls, value = next(iter(examples.items()), (None, None))
         raise ValueError(
-            f"y holds labels of type {cls.__name__}, such as {short(value)}; labels are strings, "
-            "integers or booleans."
+            f"{name} holds labels of type {cls.__name__}, such as {short(value)}; labels are "
+            "strings, integers or booleans."
         )
 
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Loss, Pinball
 from skgru.outputs.base import Outputs
-from skgru.sequences import numbers
+from skgru.sequences import numbers, read, short
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +79,11 @@ class Quantiles(Outputs):
     @classmethod
     def of(cls, n_targets: int, quantiles: ArrayLike) -> Self:
         """Check the quantiles."""
-        given = np.asarray(quantiles, dtype=float)
+        given = read(quantiles, "quantiles")
+        given = numbers(given, "quantiles") if isinstance(given, np.ndarray) else np.empty(0)
         if given.ndim != 1 or not len(given) or not ((given > 0) & (given < 1)).all():
             raise ValueError(
-                f"quantiles must be one or more numbers between 0 and 1, got {quantiles!r}."
+                f"quantiles must be one or more numbers between 0 and 1, got {short(quantiles)}."
             )
         return cls(n_targets, tuple(given.tolist()))
 

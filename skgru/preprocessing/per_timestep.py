@@ -8,10 +8,11 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import _fit_context, clone
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skgru._constraints import Interval
 from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences
 from skgru.training.callbacks import one_task

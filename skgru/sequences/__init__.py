@@ -2,9 +2,10 @@
 
 from skgru.sequences.containers import numbers, read, short
 from skgru.sequences.forms import Sequences, check_sequences, ragged_items
+from skgru.sequences.labels import known_labels, missing_values
 from skgru.sequences.names import check_features
 from skgru.sequences.packing import Packed, Span
-from skgru.sequences.targets import Aligned, Targets, align
+from skgru.sequences.targets import Aligned, Targets, align, without_scale
 
 __all__ = [
     "Aligned",
@@ -15,8 +16,11 @@ __all__ = [
     "align",
     "check_features",
     "check_sequences",
+    "known_labels",
+    "missing_values",
     "numbers",
     "ragged_items",
     "read",
     "short",
+    "without_scale",
 ]

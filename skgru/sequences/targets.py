@@ -92,9 +92,9 @@ class Aligned:
         factors : ndarray of shape (n_known,) or float
             Of the weights, such as those of the classes.
         """
-        weights, (factors, exponent) = self.weights.copy(), _without_scale(factors)
+        weights, (factors, exponent) = self.weights.copy(), without_scale(factors)
         weights[self.known] *= factors
-        weights, rest = _without_scale(weights)
+        weights, rest = without_scale(weights)
         exponent += rest + self.exponent
         if self.sequences is None:
             return Targets(numbers, weights, None, exponent)
@@ -127,7 +127,7 @@ def align(
     """
     if not by_step:
         rows = _rows_of_sequences(y, sequences)
-        weights, exponent = _without_scale(sequence_weights(sample_weight, sequences))
+        weights, exponent = without_scale(sequence_weights(sample_weight, sequences))
         return Aligned(rows, weights, exponent, slice(None), None)
     rows = sequences.rows_by_step(y, "y", masked_as_missing=True)
     weights = step_weights(sample_weight, sequences)
@@ -135,7 +135,7 @@ def align(
     if missing.all():
         raise ValueError("All labels in y are missing (NaN or None).")
     weights[missing] = 0
-    weights, exponent = _without_scale(weights)
+    weights, exponent = without_scale(weights)
     return Aligned(known_labels(rows, ~missing), weights, exponent, ~missing, sequences)
 
 
@@ -230,7 +230,19 @@ def _checked_weights(weights: np.ndarray | Number | None, n_rows: int) -> np.nda
     )
 
 
-def _without_scale(weights: np.ndarray | float) -> tuple[np.ndarray, int]:
-    """Take a power of two out of weights, which is exact; return its exponent, too."""
+def without_scale(weights: np.ndarray | float) -> tuple[np.ndarray, int]:
+    """Take a power of two out of weights, which is exact.
+
+    Parameters
+    ----------
+    weights : ndarray or float
+
+    Returns
+    -------
+    weights : ndarray
+        The largest is between 1 and 2.
+    exponent : int
+        Of the power of two; ``np.ldexp(weights, exponent)`` are the given weights.
+    """
     exponent = int(np.frexp(np.max(weights))[1]) - 1
     return np.ldexp(weights, -exponent), exponent

@@ -67,15 +67,22 @@ class Objective:
 
     @quiet_overflow
     def check_penalty(self, n_samples: int) -> None:
-        """Raise ValueError if weights are so small that the penalty leaves nothing of the data.
+        """Raise ValueError if the penalty is so large that nothing is left of the data.
 
         Parameters
         ----------
         n_samples : int
             Samples per update.
         """
-        limit = 1 / float(np.finfo(self.network.dtype).eps)
-        if self.alpha / n_samples <= limit < self._decay(n_samples * self.mean_weight):
+        info = np.finfo(self.network.dtype)
+        with_weights_of_1 = self.alpha / n_samples
+        if with_weights_of_1 > float(info.max) ** 0.5:
+            raise ValueError(
+                f"alpha={self.alpha:.2g} is too large for {self.network.dtype}: the norm of the "
+                "penalty's gradient would overflow."
+            )
+        limit = 1 / float(info.eps)
+        if with_weights_of_1 <= limit < self._decay(n_samples * self.mean_weight):
             mean = np.ldexp(self.mean_weight, self.targets.exponent)
             raise ValueError(
                 f"The weights of the training samples have a mean of {mean:.2g}. The penalty "

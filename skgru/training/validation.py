@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from skgru.sequences import Targets
+from skgru.sequences import Targets, short
 
 # Level of the test whether an epoch validates worse than the best one.
 SIGNIFICANCE = 0.05
@@ -122,7 +122,8 @@ def hold_out(
     Raises
     ------
     ValueError
-        If fewer than two samples of positive weight are left to validate on.
+        If fewer than two samples of positive weight are left to validate on, or if there is
+        only one group.
 
     Warns
     -----
@@ -145,6 +146,11 @@ def hold_out(
             )
         training, held_out = train_test_split(everyone, test_size=fraction, shuffle=False)
     elif groups is not None:
+        if len(np.unique(groups)) < 2:
+            raise ValueError(
+                f"groups names one group, {short(groups[:1])}; early stopping holds out whole "
+                "groups, and needs two or more."
+            )
         splitter = GroupShuffleSplit(1, test_size=fraction, random_state=random_state)
         training, held_out = next(splitter.split(everyone, codes, groups))
     else:

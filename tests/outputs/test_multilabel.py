@@ -53,3 +53,13 @@ def test_multioutput_with_several_classes_each():
     y = np.column_stack([X[:, -1].argmax(axis=1), np.digitize(X[:, -1, 0], [-0.5, 0.5])])
     model = MultiOutputClassifier(GRUClassifier(8, max_iter=60, random_state=0)).fit(X, y)
     assert np.mean(model.predict(X) == y) > 0.9
+
+
+@pytest.mark.parametrize("dtype", ["float16", ">f8", "longdouble", "uint8", "bool", "object"])
+def test_an_indicator_of_every_dtype_is_scored(sums, dtype):
+    X, Y = sums
+    y = np.array([v[-1] > 0 for v in Y])
+    model = GRUClassifier(8, max_iter=2, random_state=0).fit(X, y.astype(dtype))
+    assert model.score(X, y.astype(dtype)) == (y == model.predict(X)).all(axis=1).mean()
+    with pytest.raises(ValueError, match="must be a multilabel indicator of 0 and 1"):
+        model.score(X, 2 * y)
