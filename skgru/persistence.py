@@ -22,6 +22,8 @@ SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.GRUClassifier",
     "skgru.GRURegressor",
     "skgru.forecasting.ScaledTargetRegressor",
+    "skgru.forecasting.WindowForecaster",
+    "skgru.forecasting.WindowScaledRegressor",
     "skgru.metrics.StepScorer",
     "skgru.preprocessing.Patches",
     "skgru.preprocessing.PerSequence",

@@ -18,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 import skgru
 from skgru import GRUClassifier, GRURegressor
-from skgru.forecasting import ScaledTargetRegressor
+from skgru.forecasting import ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor
+from skgru.forecasting.around import RegressorAround
 from skgru.metrics import StepScorer
 from skgru.persistence import CHECKSUM, SKOPS_TRUSTED_TYPES, VERSION, VersionWarning, checksum
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
@@ -449,10 +450,11 @@ def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
 
 def test_the_list_for_skops_names_every_type_of_a_saved_model():
     estimators = {GRUClassifier, GRURegressor, PerTimestep, PerSequence, Patches}
-    types = estimators | {ScaledTargetRegressor, StepScorer}
+    around = {ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor}
+    types = estimators | around | {StepScorer}
     assert {f"{cls.__module__}.{cls.__qualname__}" for cls in types} == set(SKOPS_TRUSTED_TYPES)
     # no other class of skgru is saved
-    bases = {skgru.persistence.Saved, skgru.base.BaseGRU, SequenceTransformer}
+    bases = {skgru.persistence.Saved, skgru.base.BaseGRU, SequenceTransformer, RegressorAround}
     found, classes = set(), [skgru.persistence.Saved]
     while classes:
         cls = classes.pop()

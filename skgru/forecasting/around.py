@@ -17,6 +17,12 @@ from skgru.training.callbacks import CallbackSupport, FitTasks
 class RegressorAround(RegressorMixin, MetaEstimatorMixin, CallbackSupport, Saved, BaseEstimator):
     """Base class of estimators that change y around a regressor, and undo it in predictions."""
 
+    def _begin_fit(self, X: Any, y: ArrayLike, params: dict[str, Any]) -> FitTasks:
+        """Tell callbacks that the fit begins, of which that of the regressor is a part."""
+        tasks, weights = FitTasks(of_parts=True), named(params, "sample_weight")
+        tasks.begin_fit(self, 1, X, y, None if weights is None else {"sample_weight": weights})
+        return tasks
+
     def _fit_regressor(self, tasks: FitTasks, X: Any, y: ArrayLike, params: dict[str, Any]) -> Any:
         """Return a fitted clone of the regressor; callbacks see its fit as a part of this one."""
         regressor = clone(self.regressor)

@@ -120,6 +120,9 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     >>> forecast, lower, upper = forecaster.predict_interval(2, level=0.8)
     """
 
+    # where users import it from, and what saved models name
+    __module__ = "skgru.forecasting"
+
     _parameter_constraints: ClassVar[dict] = {
         "regressor": [HasMethods(["fit", "predict"]), None],
         "window": [Interval(Integral, 1, None, closed="left"), None],

@@ -18,7 +18,7 @@ from skgru.outputs import Outputs, Quantiles
 from skgru.persistence import unchanged_on_error
 from skgru.sequences import without_scale
 from skgru.streaming import PipelineStream, Stream, stream
-from skgru.training.callbacks import FitTasks, with_callbacks
+from skgru.training.callbacks import with_callbacks
 
 
 class ScaledTargetRegressor(RegressorAround):
@@ -125,13 +125,12 @@ class ScaledTargetRegressor(RegressorAround):
             )
         if sample_weight is not None:
             fit_params["sample_weight"] = sample_weight
-        tasks, weights = FitTasks(of_parts=True), named(fit_params, "sample_weight")
-        tasks.begin_fit(self, 1, X, y, None if weights is None else {"sample_weight": weights})
+        tasks = self._begin_fit(X, y, fit_params)
         with unchanged_on_error(self):
             self._by_step = bool(getattr(innermost(self.regressor), "return_sequences", False))
             rows = self._rows(X, y, "y")
             self._n_targets = rows.values.shape[1]
-            self._fit_transformer(rows, weights)
+            self._fit_transformer(rows, named(fit_params, "sample_weight"))
             transformed = dict(fit_params)
             for name, value in fit_params.items():
                 if value is not None and name.split("__")[-1] == "y_val":

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.utils import InputTags, check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
@@ -18,6 +18,7 @@ from skgru.forecasting.window_stream import WindowStream
 from skgru.outputs import Outputs
 from skgru.persistence import unchanged_on_error
 from skgru.sequences import check_features, check_sequences, short
+from skgru.training.callbacks import with_callbacks
 
 
 class WindowScaledRegressor(RegressorAround):
@@ -102,6 +103,9 @@ class WindowScaledRegressor(RegressorAround):
     array([290. , 297. , 302.7])
     """
 
+    # where users import it from, and what saved models name
+    __module__ = "skgru.forecasting"
+
     _parameter_constraints: ClassVar[dict] = {
         "regressor": [HasMethods(["fit", "predict"])],
         "center": [StrOptions(set(CENTERS)), None],
@@ -119,6 +123,7 @@ class WindowScaledRegressor(RegressorAround):
         self.season_length = season_length
         self.target_channels = target_channels
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **fit_params: Any
@@ -162,6 +167,7 @@ class WindowScaledRegressor(RegressorAround):
             raise ValueError("center='season' needs season_length=, the time steps of a season.")
         if sample_weight is not None:
             fit_params["sample_weight"] = sample_weight
+        tasks = self._begin_fit(X, y, fit_params)
         with unchanged_on_error(self):
             self._fitted_to = (self.center, self.scale, self.season_length)
             windows = self._read(X, "X", reset=True)
@@ -175,9 +181,10 @@ class WindowScaledRegressor(RegressorAround):
             self.horizon_ = None
             scaled_y = self._scaled_targets(windows, y, "y")
             scaled = {**fit_params, **self._scaled_validation(fit_params)}
-            self.regressor_ = clone(self.regressor).fit(
-                self._scaled_windows(windows), scaled_y, **self._routed("fit", scaled)
+            self.regressor_ = self._fit_regressor(
+                tasks, self._scaled_windows(windows), scaled_y, scaled
             )
+        tasks.end_fit()
         return self
 
     def predict(self, X: Any, **predict_params: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.forecasting import ScaledTargetRegressor
+from skgru.forecasting import ScaledTargetRegressor, WindowScaledRegressor, sliding_windows
 from skgru.preprocessing import Patches, PerSequence, PerTimestep
 
 callback = pytest.importorskip(
@@ -201,3 +201,20 @@ def test_a_monitor_of_a_scaled_target_scores_in_the_units_of_y(ragged):
     (entry,) = [e for e in monitor.get_logs().data if e["estimator_name"] != "GRURegressor"]
     expected = -np.average(np.abs(model.predict(X) - y), weights=weights)
     assert entry["neg_mean_absolute_error"] == pytest.approx(expected)
+
+
+def test_progress_around_windows():
+    """Every warning is an error: the regressor is followed as a part of the fit around it."""
+    X, y = sliding_windows(np.sin(np.arange(40.0)), window=6)
+
+    class Begins(Recorder):
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            """There is no fitted estimator yet after a part."""
+
+    recorder = Begins()
+    gru = GRURegressor(3, max_iter=2, random_state=0)
+    model = WindowScaledRegressor(gru).set_callbacks(recorder).fit(X, y)
+    plain = WindowScaledRegressor(gru).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+    tasks = [call[1] for call in recorder.calls if call[0] == "begin"]
+    assert tasks == ["fit", "fit-regressor"]
