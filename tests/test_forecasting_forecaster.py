@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import run_snippets
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
@@ -417,6 +418,10 @@ def test_a_failed_fit_changes_nothing():
     with pytest.raises(ValueError, match="nan"):
         forecaster.set_params(center="last").fit(np.full(100, np.nan))
     np.testing.assert_array_equal(forecaster.predict(), before)
+    # nor do parameters change what is fitted
+    forecaster.set_params(horizon=5, window=3, strategy="recursive", time_features=["hour"])
+    np.testing.assert_array_equal(forecaster.predict(), before)
+    forecaster = ridge(horizon=3)
     series = waves()
     forecaster.fit(series)
     series[:] = 0  # what is kept is a copy
@@ -425,3 +430,30 @@ def test_a_failed_fit_changes_nothing():
         ridge(strategy="both").fit(waves())
     with pytest.raises(ValueError, match="steps == 0"):
         forecaster.predict(0)
+
+
+# ---- docs/forecasting.rst ------------------------------------------------------------------------
+
+
+def test_the_page_from_a_file_to_a_forecast(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    series = monthly(waves(144, noise=0.5))
+    series.to_csv("sales.csv")
+    docs = run_snippets("forecasting.rst", "From a CSV file to a forecast")
+    assert docs["error"] < 0.5 * docs["naive"]
+    assert 0.5 <= docs["covered"] <= 1
+    assert docs["next_year"].index[0] == series.index[-1] + pd.offsets.MonthBegin()
+    assert len(docs["next_year"]) == 12
+
+
+def test_the_page_on_many_series_and_on_what_is_known():
+    docs = run_snippets("forecasting.rst", "Many series")
+    expected = 9e4 + 1e4 * np.sin(2 * np.pi * np.arange(250, 264) / 7)
+    assert np.abs(docs["two_weeks"] - expected).max() < 2e3
+    expected = 9e4 + 1e4 * np.sin(2 * np.pi * np.arange(200, 214) / 7)
+    assert np.abs(docs["earlier"] - expected).max() < 2e3
+    docs = run_snippets("forecasting.rst", "What is known in advance")
+    forecast, days = docs["forecast"], docs["days"]
+    assert forecast.index.equals(days[400:414])
+    expected = 100 + 20.0 * (days.day_of_week >= 5) - 50 * docs["holiday"]
+    assert np.abs(forecast - expected[400:414]).mean() < 10

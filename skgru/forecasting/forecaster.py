@@ -197,8 +197,10 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             self._step = steps[0] if all(s == steps[0] for s in steps) else self.freq
             self._choose_lengths([len(one) for one in several])
             known = Known.of(known_exog, several, [None] * len(several), 0, self.time_features)
-            self._keep(series, several, known_exog)
+            self._keep(series, several, form, known_exog)
             self.center_, self._residuals = self.center, None
+            self._time_features = self.time_features
+            vars(self).pop("holdout_errors_", None)
             if self.holdout:
                 self._compare(several, known)
             elif self.center == "auto":
@@ -247,27 +249,26 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
 
     # ---- fit -----------------------------------------------------------------------------------
 
-    @property
-    def _fitted_horizon(self) -> int:
-        return self.horizon_ if self.strategy == "direct" else 1
-
     def _choose_lengths(self, lengths: list[int]) -> None:
         self.season_length_ = self.season_length or usual_season(self._step)
         season = self.season_length_ if self.season_length_ > 1 else None
         self.horizon_ = self.horizon or min(season or 1, 60)
         self.window_ = self.window or usual_window(season, min(lengths), self.horizon_)
+        self._fitted_horizon = self.horizon_ if self.strategy == "direct" else 1
 
-    def _keep(self, series: Any, several: list[TimeSeries], exog: list[TimeSeries] | None) -> None:
+    def _keep(
+        self, series: Any, several: list[TimeSeries], form: str, exog: list[TimeSeries] | None
+    ) -> None:
         """Keep the end of the series, to forecast from."""
         n_kept = max(self.window_, KEPT)
         if isinstance(series, Mapping):
             self._history = {name: tail(one, n_kept) for name, one in series.items()}
-        elif len(several) > 1 or read_several(series, "series")[1] != "one":
-            self._history = [tail(one, n_kept) for one in series]
-            if isinstance(series, np.ndarray) and series.ndim == 3:
-                self._history = np.stack(self._history)
-        else:
+        elif form == "one":
             self._history = tail(series, n_kept)
+        else:
+            self._history = [tail(one, n_kept) for one in series]
+            if form == "array" and series.ndim == 3:
+                self._history = np.stack(self._history)
         self._n_train = [len(one) for one in several]
         self._exog = None
         if exog is not None:
@@ -353,7 +354,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
                     after_training(one, end, n_train, n_future)
                     for one, end, n_train in zip(exog, fitted, self._n_train, strict=True)
                 ]
-        known = Known.of(exog, several, futures, n_future, self.time_features)
+        known = Known.of(exog, several, futures, n_future, self._time_features)
         return past, several, form, futures, known
 
     def _step_of(self, one: TimeSeries) -> Any:

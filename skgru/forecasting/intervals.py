@@ -54,7 +54,9 @@ class IntervalsMixin:
                 f"with horizon={steps}."
             )
         forecast = self._forecast(steps, exog, history)
-        columns = quantile_columns(self.regressor_, level) if self.strategy == "direct" else None
+        columns = None
+        if self._fitted_horizon == self.horizon_:
+            columns = quantile_columns(self.regressor_, level)
         if columns is not None:
             quantiles = self._forecast(steps, exog, history, return_quantiles=True)
             n_quantiles = len(outputs_of(self.regressor_).quantiles)
@@ -108,7 +110,7 @@ class IntervalsMixin:
         """
         steps = self._steps(steps)
         check_scalar(n_paths, "n_paths", Integral, min_val=1)
-        if self.strategy != "recursive" or self._residuals is None:
+        if self._fitted_horizon > 1 or self._residuals is None:
             raise ValueError(
                 "Sample paths are of one-step forecasts and their errors on a held-out part: fit "
                 "with strategy='recursive' and holdout=0.2."
