@@ -25,6 +25,7 @@ SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.forecasting.WindowForecaster",
     "skgru.forecasting.WindowScaledRegressor",
     "skgru.metrics.StepScorer",
+    "skgru.preprocessing.FillGaps",
     "skgru.preprocessing.Patches",
     "skgru.preprocessing.PerSequence",
     "skgru.preprocessing.PerTimestep",

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -161,6 +161,7 @@ def test_long_names_do_not_make_long_messages():
 TRANSFORMERS = {
     "PerTimestep": lambda: PerTimestep(StandardScaler()),
     "PerSequence": lambda: PerSequence(StandardScaler()),
+    "FillGaps": lambda: FillGaps(),
     "Patches": lambda: Patches(size=1, stride=1),
 }
 

@@ -22,7 +22,7 @@ from skgru.forecasting import ScaledTargetRegressor, WindowForecaster, WindowSca
 from skgru.forecasting.around import RegressorAround
 from skgru.metrics import StepScorer
 from skgru.persistence import CHECKSUM, SKOPS_TRUSTED_TYPES, VERSION, VersionWarning, checksum
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 from skgru.preprocessing.base import SequenceTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -94,7 +94,9 @@ def test_another_process_continues_training(windows, tmp_path):
 
 @pytest.mark.parametrize("other", ["0.0.1", "99.0"])
 @pytest.mark.parametrize(
-    "model", [GRUClassifier(3), GRURegressor(3), PerTimestep(StandardScaler())], ids=str
+    "model",
+    [GRUClassifier(3), GRURegressor(3), PerTimestep(StandardScaler()), FillGaps("mean")],
+    ids=str,
 )
 def test_another_version_warns(monkeypatch, model, other):
     saved = pickle.dumps(model)
@@ -449,7 +451,7 @@ def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
 
 
 def test_the_list_for_skops_names_every_type_of_a_saved_model():
-    estimators = {GRUClassifier, GRURegressor, PerTimestep, PerSequence, Patches}
+    estimators = {GRUClassifier, GRURegressor, FillGaps, PerTimestep, PerSequence, Patches}
     around = {ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor}
     types = estimators | around | {StepScorer}
     assert {f"{cls.__module__}.{cls.__qualname__}" for cls in types} == set(SKOPS_TRUSTED_TYPES)

@@ -22,7 +22,7 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.exceptions import GradientWarning
 from skgru.forecasting import ScaledTargetRegressor
 from skgru.kernels import kernels_for
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 from skgru.streaming import stream as stream_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:X has .* channels and only:UserWarning")  # patches
@@ -338,6 +338,7 @@ def test_a_stream_is_safe_to_share_between_threads():
 # ---- pipelines ---------------------------------------------------------------------------------
 
 LONG = np.random.default_rng(0).normal(2, 3, size=(N, 19, D))
+FORWARD = {"bidirectional": False, "max_iter": 1, "random_state": 0}
 PIPELINES = {
     "scaled": [PerTimestep(StandardScaler())],
     "one-hot": [PerTimestep(OneHotEncoder(handle_unknown="ignore"))],
@@ -351,6 +352,8 @@ PIPELINES = {
         *(Patches(5, 2), PerTimestep(StandardScaler())),
     ],
     "patches of patches": [Patches(3, 2), Patches(4, 1)],
+    "gaps": [FillGaps("forward", add_elapsed=True), Patches(3, 2)],
+    "gaps in patches": [Patches(3, 2), FillGaps("forward"), PerTimestep(StandardScaler())],
 }
 every_pipeline = pytest.mark.parametrize("steps", PIPELINES.values(), ids=PIPELINES)
 
@@ -569,6 +572,79 @@ def test_missing_values_are_imputed():
     stream = stream_of(model, N)
     for t in range(X.shape[1]):
         assert_same(stream.step(X[:, t]), model.predict(X[:, : t + 1]))
+
+
+WITH_GAPS = np.where(np.random.default_rng(3).random(LONG.shape) < 0.4, np.nan, LONG)
+
+
+@pytest.mark.parametrize("method", ["forward", "mean"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda gaps: [gaps],
+        lambda gaps: [gaps, PerTimestep(StandardScaler()), Patches(4, 2)],
+        lambda gaps: [PerTimestep(StandardScaler()), Patches(3, 2), gaps],
+    ],
+    ids=["alone", "before patches", "after patches"],
+)
+def test_gaps_are_filled(steps, method, dtype):
+    X = WITH_GAPS.astype(dtype)
+    X[0, :4] = np.nan  # nothing is observed at first
+    X[1, 12:] = np.nan  # and nothing at last, which in a list is no padding
+    gaps = FillGaps(method, add_indicator=True, add_elapsed=True)
+    model = make_pipeline(
+        *steps(gaps), GRURegressor(4, bidirectional=False, max_iter=1, random_state=0)
+    )
+    model = quietly_fitted(model, [*X], LONG[:, -1, 0])
+    stream, alone = stream_of(model, N), stream_of(model)
+    for t in range(X.shape[1]):
+        want = model.predict([*X[:, : t + 1]])
+        assert_same(stream.step(X[:, t]), want)
+        assert_same(alone.step(X[1, t]), want[1])
+        if t == 6:  # goes on from a state
+            moved = stream_of(model, N)
+            moved.state = stream.state
+            stream = moved
+    stream.reset([0, 2])
+    np.testing.assert_array_equal(stream.state.any(axis=1), [n not in (0, 2) for n in range(N)])
+    so_far = [[*x, x_t] for x, x_t in zip(X, X[:, 0], strict=True)]
+    so_far[0], so_far[2] = so_far[0][-1:], so_far[2][-1:]
+    assert_same(stream.step(X[:, 0]), model.predict(list(map(np.array, so_far))))
+
+
+def test_the_state_of_gaps():
+    model = make_pipeline(FillGaps("forward", add_elapsed=True), GRUClassifier(5, **FORWARD))
+    quietly_fitted(model, WITH_GAPS, Y["three classes"])
+    stream = stream_of(model, 2)
+    width = stream.state.shape[1] - 3 * D
+    nan = np.nan
+    for x_t in ([[nan, 2, 3], [1, nan, nan]], [[nan, nan, 4], [nan, nan, nan]]):
+        stream.step(x_t)
+    before = stream.state
+    held, seen, elapsed = np.split(before[:, width:], 3, axis=1)
+    np.testing.assert_array_equal(held, [[0, 2, 4], [1, 0, 0]])
+    np.testing.assert_array_equal(seen, [[0, 1, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(elapsed, [[2, 2, 1], [2, 2, 2]])
+    for column, value in ((width + D, 0.5), (width + D, 2), (-1, -1), (-1, 0.5)):
+        wrong = before.copy()
+        wrong[1, column] = value
+        with pytest.raises(ValueError, match="The last 6 columns of state must hold 0 or 1"):
+            stream.state = wrong
+    with pytest.raises(ValueError, match="x_t contains infinity"):
+        stream.step([[1, 2, 3], [1, 2, np.inf]])
+    np.testing.assert_array_equal(stream.state, before)
+    # what a later step refuses leaves the last observed values, too
+    with pytest.raises(ValueError, match="too large for float32"):
+        stream.step([[1, 2, 3], [1, 2, 1e300]])
+    np.testing.assert_array_equal(stream.state, before)
+
+
+def test_interpolation_looks_ahead():
+    model = make_pipeline(FillGaps(), GRUClassifier(5, **FORWARD))
+    quietly_fitted(model, WITH_GAPS, Y["three classes"])
+    with pytest.raises(ValueError, match="'fillgaps'.*looks ahead.*method='forward' or 'mean'"):
+        stream_of(model)
 
 
 def test_pipelines_that_cannot_be_streamed():

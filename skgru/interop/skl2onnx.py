@@ -20,7 +20,7 @@ from skgru.interop.onnx import (
 from skgru.interop.onnx_patches import add_patches
 from skgru.interop.scaling import undo_of_target
 from skgru.outputs import Quantiles
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 from skgru.preprocessing.patches import n_patches
 from skgru.regressor import GRURegressor
 
@@ -33,8 +33,9 @@ def register_skl2onnx() -> None:
     first transformer or estimator was fitted on. An optional second input of type
     `Int64TensorType([None])` is the number of time steps of each sequence, as with `lengths=True`
     in `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep` or
-    `Patches`, which replaces time steps by patches. `PerSequence` cannot be converted, nor a
-    `ScaledTargetRegressor` whose transformer does more than to scale and shift the target.
+    `Patches`, which replaces time steps by patches. `PerSequence` and `FillGaps` cannot be
+    converted, nor a `ScaledTargetRegressor` whose transformer does more than to scale and shift
+    the target.
 
     Classifiers support skl2onnx's options `zipmap` (True, False or "columns") and
     `output_class_labels`. Multilabel indicators and `return_sequences` need `zipmap=False`. The
@@ -89,8 +90,10 @@ def register_skl2onnx() -> None:
         _convert_target,
         parser=_parse_target,
     )
-    # its types are requested before the converter runs, which raises
-    update_registered_converter(PerSequence, "SkgruPerSequence", _refuse_sequences, _convert)
+    # types are requested before the converter runs, which raises
+    for refused in (PerSequence, FillGaps):
+        alias = f"Skgru{refused.__name__}"
+        update_registered_converter(refused, alias, _refuse_sequences, _convert)
 
 
 # ---- the estimators ----------------------------------------------------------------------------
@@ -267,8 +270,9 @@ def _convert_patches(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _refuse_sequences(operator: Any) -> None:
+    name = type(operator.raw_operator).__name__
     raise NotImplementedError(
-        "PerSequence has no form in ONNX: what it computes of whole sequences may be any function. "
+        f"{name} has no form in ONNX: what it computes takes the sequence as a whole. "
         "Apply it before the graph, and convert the steps of the pipeline that follow."
     )
 

@@ -49,9 +49,13 @@ class SequenceTransformer(
     def _learn_X(self, X: Any) -> Sequences:
         """Validate X in `fit`, and record its features."""
         sequences = self._check_X(X, self.n_channels)
+        self._record(X, sequences)
+        return sequences
+
+    def _record(self, X: Any, sequences: Sequences) -> None:
+        """Record the features of X, which `_check_X` has validated."""
         check_features(self, X, sequences, reset=True)
         self._n_channels_in = sequences.n_channels
-        return sequences
 
     def _check_X(self, X: Any, n_channels: int) -> Sequences:
         return check_sequences(X, n_channels=n_channels, allow_nan=True, caller=type(self).__name__)

@@ -335,8 +335,10 @@ def _check_finite(sequences: Sequences, allow_nan: bool, caller: str) -> None:
     sample = np.searchsorted(sequences.starts, row, side="right") - 1
     isnan = np.isnan(values[row, channel])
     what = "NaN" if isnan else f"infinity or a value too large for {values.dtype}"
+    remedy = " Fill gaps with skgru.preprocessing.FillGaps." if isnan else ""
     raise ValueError(
         f"Input X contains {what}: X[{sample}], time step {row - sequences.starts[sample]}, "
         f"channel {channel}. {caller} needs finite values; only a three-dimensional X may be "
         "padded, with time steps that are NaN in all channels at the end of a sequence."
+        f"{remedy}"
     )

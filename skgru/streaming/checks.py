@@ -32,12 +32,14 @@ def memory_for(n_streams: int) -> Iterator[None]:
         ) from error
 
 
-def check_state(state: ArrayLike, shape: tuple[int, int], dtype: DTypeLike) -> np.ndarray:
+def check_state(
+    state: ArrayLike, shape: tuple[int, int], dtype: DTypeLike, *, allow_nan: bool = False
+) -> np.ndarray:
     """Validate states that are set from outside."""
     with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused
         state = check_array(
             state, dtype=dtype, order="C", ensure_2d=False, allow_nd=True, input_name="state",
-            estimator="Stream",
+            estimator="Stream", ensure_all_finite="allow-nan" if allow_nan else True,
         )  # fmt: skip
     if state.shape != shape:
         raise ValueError(f"state has shape {state.shape}; expected {shape}.")

@@ -14,7 +14,7 @@ from skgru.streaming.checks import check_finite, check_state, memory_for, to_flo
 from skgru.streaming.streams import Stream
 
 if TYPE_CHECKING:
-    from skgru.preprocessing import Patches, PerTimestep
+    from skgru.preprocessing import FillGaps, Patches, PerTimestep
 
 
 def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
@@ -24,8 +24,9 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
     ----------
     estimator : GRUClassifier, GRURegressor, Pipeline or a search
         Fitted. The steps of a `Pipeline` before the estimator must be
-        :class:`~skgru.preprocessing.PerTimestep` or :class:`~skgru.preprocessing.Patches`; None
-        and "passthrough" are skipped. Of a search, such as
+        :class:`~skgru.preprocessing.PerTimestep`, :class:`~skgru.preprocessing.Patches`, or
+        :class:`~skgru.preprocessing.FillGaps` with the method "forward" or "mean"; None and
+        "passthrough" are skipped. Of a search, such as
         :class:`~sklearn.model_selection.GridSearchCV`, it is the best estimator.
     n_streams : int, default=1
         Number of sequences that advance together.
@@ -43,8 +44,8 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
     TypeError
         If a step of the pipeline needs the whole sequence, or the estimator is none of these.
     ValueError
-        If the estimator is `bidirectional`, or `n_streams` is no positive integer or too large
-        for the memory.
+        If the estimator is `bidirectional`, if a `FillGaps` interpolates, or if `n_streams` is no
+        positive integer or too large for the memory.
 
     See Also
     --------
@@ -72,7 +73,7 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
     True
     """
     # the estimators import this module, and do without these
-    from skgru.preprocessing import Patches, PerTimestep
+    from skgru.preprocessing import FillGaps, Patches, PerTimestep
 
     steps, estimator = _take_apart(estimator)
     if not hasattr(estimator, "stream"):
@@ -81,20 +82,29 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
             "stream takes a GRUClassifier, a GRURegressor, a Pipeline that ends in one, or a "
             f"search, with refit=True, around them; got {type(estimator).__name__}{behind}."
         )
+    streams = {PerTimestep: PerTimestepStream, Patches: PatchesStream, FillGaps: FillGapsStream}
+    made = []
     for name, step in steps:
-        if not isinstance(step, Patches | PerTimestep):
+        of_step = next((made_of for cls, made_of in streams.items() if isinstance(step, cls)), None)
+        if of_step is None:
             raise TypeError(
                 f"Step {name!r} of the pipeline, a {type(step).__name__}, does not take one time "
-                "step after the other; PerTimestep and Patches do. Fit the pipeline with "
+                "step after the other; PerTimestep, Patches and FillGaps do. Fit the pipeline with "
                 "PerTimestep around a transformer of rows. What needs whole sequences cannot be "
                 "streamed: apply it first, and stream the steps that follow."
             )
         check_is_fitted(step)
+        if isinstance(step, FillGaps) and step.method == "interpolate":
+            raise ValueError(
+                f"Step {name!r} of the pipeline, a FillGaps with method='interpolate', looks ahead "
+                "to the next observed value, which a stream does not have yet. Fit the pipeline "
+                "with method='forward' or 'mean'."
+            )
+        made.append((of_step, step))
     result = estimator.stream(n_streams)
     with memory_for(n_streams):
-        for _, step in reversed(steps):
-            made = PerTimestepStream if isinstance(step, PerTimestep) else PatchesStream
-            result = made(step, result)
+        for of_step, step in reversed(made):
+            result = of_step(step, result)
     return result
 
 
@@ -214,7 +224,9 @@ class PipelineStream:
 
         A row is 0 before the first step. It holds the state of the network (see `Stream.state`)
         and, for each step of `Patches`, the patch that the sequence is in and the number of its
-        time steps so far.
+        time steps so far; for each step of `FillGaps`, the last observed value of each channel,
+        whether there was one (1 or 0), and the elapsed steps of the next time step if it is
+        missing.
 
         Reading returns a copy. Set it to continue from the states of another time, or of another
         stream of the same model.
@@ -254,7 +266,50 @@ class PerTimestepStream(PipelineStream):
         return predict(rows if np.ndim(x_t) == 2 else rows[0])
 
 
-class PatchesStream(PipelineStream):
+class StatefulStream(PipelineStream):
+    """Base class of the streams of steps that keep a state of their own, beside what follows."""
+
+    _allow_nan = False  # in the own state
+
+    def __init__(self, following: Stream | PipelineStream, n_channels: int):
+        super().__init__(following, n_channels)
+        state = following.state
+        self._width, self._dtype = state.shape[1], state.dtype
+
+    def _own_state(self) -> list[np.ndarray]:
+        """Return the columns of the own state, as arrays of shape (n_streams, k)."""
+        raise NotImplementedError
+
+    def _set_own_state(self, own: np.ndarray) -> None:
+        """Take the columns of the own state."""
+        raise NotImplementedError
+
+    def _check_own_state(self, own: np.ndarray) -> None:
+        """Raise ValueError if columns set from outside are no own state."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> np.ndarray:  # noqa: D102 (as of its base)
+        columns = [self._following.state, *self._own_state()]
+        return np.hstack(columns, dtype=np.result_type(*columns[:2]))
+
+    @state.setter
+    def state(self, state: ArrayLike) -> None:
+        own = self.state
+        state = check_state(state, own.shape, own.dtype, allow_nan=self._allow_nan)
+        self._check_own_state(state[:, self._width :])
+        self._following.state = state[:, : self._width]
+        self._set_own_state(state[:, self._width :])
+
+    def _set_state(self, state: np.ndarray) -> None:
+        following = np.ascontiguousarray(state[:, : self._width], dtype=self._dtype)
+        self._following._set_state(following)
+        self._set_own_state(state[:, self._width :])
+
+    state.__doc__ = PipelineStream.state.__doc__
+
+
+class PatchesStream(StatefulStream):
     """Time steps that fill patches.
 
     Parameters
@@ -271,9 +326,8 @@ class PatchesStream(PipelineStream):
         super().__init__(following, step._n_channels_in)
         self._size, self._stride = step.size_, step.stride_
         # a transformer in between may compute in float64
-        to_network, state = isinstance(following, Stream), following.state
-        dtype = state.dtype if to_network else np.float64
-        self._width, self._dtype = state.shape[1], state.dtype
+        to_network = isinstance(following, Stream)
+        dtype = self._dtype if to_network else np.float64
         # the patch of each stream, of whose steps the newest fills the rest, and how many it has
         self._patches = np.zeros((self.n_streams, self._size, self.n_channels), dtype)
         self._n_steps = np.zeros(self.n_streams, dtype=np.intp)
@@ -307,33 +361,70 @@ class PatchesStream(PipelineStream):
         patches = np.where(rest[:, :, np.newaxis], rows[:, np.newaxis], patches)
         return patches, n_steps + 1
 
-    @property
-    def state(self) -> np.ndarray:  # noqa: D102 (as of its base)
-        following, patches = self._following.state, self._patches.reshape(self.n_streams, -1)
-        dtype = np.result_type(following, patches)
-        return np.hstack([following, patches, self._n_steps[:, np.newaxis]], dtype=dtype)
+    def _own_state(self) -> list[np.ndarray]:
+        return [self._patches.reshape(self.n_streams, -1), self._n_steps[:, np.newaxis]]
 
-    @state.setter
-    def state(self, state: ArrayLike) -> None:
-        own = self.state
-        state = check_state(state, own.shape, own.dtype)
-        if not np.isin(state[:, -1], np.arange(self._size + 1)).all():
+    def _set_own_state(self, own: np.ndarray) -> None:
+        patches = own[:, :-1].reshape(self._patches.shape)
+        self._patches = patches.astype(self._patches.dtype)
+        self._n_steps = own[:, -1].astype(np.intp)
+
+    def _check_own_state(self, own: np.ndarray) -> None:
+        if not np.isin(own[:, -1], np.arange(self._size + 1)).all():
             raise ValueError(
                 "The last column of state, the number of time steps in the patch, must hold "
                 f"integers from 0 to {self._size}."
             )
-        self._following.state = state[:, : self._width]
-        self._set_patches(state)
 
-    def _set_state(self, state: np.ndarray) -> None:
-        following = np.ascontiguousarray(state[:, : self._width], dtype=self._dtype)
-        self._following._set_state(following)
-        self._set_patches(state)
 
-    def _set_patches(self, state: np.ndarray) -> None:
-        """Take the columns that follow the state of the network."""
-        patches = state[:, self._width : -1].reshape(self._patches.shape)
-        self._patches = patches.astype(self._patches.dtype)
-        self._n_steps = state[:, -1].astype(np.intp)
+class FillGapsStream(StatefulStream):
+    """Time steps whose gaps are filled from the steps before.
 
-    state.__doc__ = PipelineStream.state.__doc__
+    Parameters
+    ----------
+    step : FillGaps
+        Fitted, with a method that does not look ahead.
+    following : Stream or PipelineStream
+        Takes the filled steps.
+    """
+
+    __doc__ = PipelineStream.__doc__
+
+    def __init__(self, step: "FillGaps", following: Stream | PipelineStream):
+        super().__init__(following, step._n_channels_in)
+        self._step = deepcopy(step)
+        shape = self.n_streams, self.n_channels
+        # last observed values, which channels have one, and the elapsed steps of the next step
+        # if it is missing
+        self._held, self._seen = np.zeros(shape), np.zeros(shape, dtype=bool)
+        self._elapsed = np.zeros(shape, dtype=np.intp)
+
+    def _advance(self, x_t: ArrayLike, predict: Callable[[np.ndarray], Any]) -> Any:
+        rows = self._rows(x_t)
+        missing = np.isnan(rows)
+        held = self._seen & (self._step.method == "forward")
+        filled = np.where(held, self._held, self._step.means_).astype(rows.dtype)
+        filled = np.where(missing, filled, rows)
+        elapsed = np.where(missing, self._elapsed, 0)
+        x = self._step._with_appended(filled, missing, elapsed)
+        predictions = predict(x if np.ndim(x_t) == 2 else x[0])
+        # the states change together, after all steps have taken theirs
+        self._held = np.where(missing, self._held, rows).astype(np.float64)
+        self._seen, self._elapsed = self._seen | ~missing, elapsed + 1
+        return predictions
+
+    def _own_state(self) -> list[np.ndarray]:
+        return [self._held, self._seen, self._elapsed]
+
+    def _set_own_state(self, own: np.ndarray) -> None:
+        held, seen, elapsed = np.split(own, 3, axis=1)
+        self._held, self._seen = held.astype(np.float64), seen.astype(bool)
+        self._elapsed = elapsed.astype(np.intp)
+
+    def _check_own_state(self, own: np.ndarray) -> None:
+        _, seen, elapsed = np.split(own, 3, axis=1)
+        if not (np.isin(seen, (0, 1)).all() and (elapsed >= 0).all() and not (elapsed % 1).any()):
+            raise ValueError(
+                f"The last {2 * self.n_channels} columns of state must hold 0 or 1, for whether a "
+                "channel was observed, and then integers of at least 0, its elapsed steps."
+            )

@@ -12,7 +12,7 @@ from skgru import GRUClassifier, GRURegressor
 from skgru.datasets import load_japanese_vowels, load_sunspots
 from skgru.forecasting import ScaledTargetRegressor, sliding_windows
 from skgru.interop import register_skl2onnx
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -237,10 +237,11 @@ def test_patches_of_tables():
 
 def test_what_is_computed_of_whole_sequences(ragged):
     X, y = ragged
-    for transformer in (StandardScaler(), np.tanh):
-        pipeline = make_pipeline(PerSequence(transformer), gru()).fit(X, y)
+    for step in (PerSequence(StandardScaler()), PerSequence(np.tanh), FillGaps("mean")):
+        pipeline = make_pipeline(step, gru()).fit(X, y)
         for lengths in (False, True):
-            with pytest.raises(NotImplementedError, match="PerSequence has no form in ONNX"):
+            message = f"{type(step).__name__} has no form in ONNX.* Apply it before the graph"
+            with pytest.raises(NotImplementedError, match=message):
                 convert(pipeline, [None, None, 2], lengths=lengths)
 
 

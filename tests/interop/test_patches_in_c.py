@@ -12,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.interop import to_c
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -123,8 +123,10 @@ def test_what_is_refused():
         pipeline = make_pipeline(*steps_before, model).fit(X, Y)
         with pytest.raises(ValueError, match=f"Patches as the last step .* a {name} follows it"):
             to_c(pipeline)
-    pipeline = make_pipeline(PerSequence(StandardScaler()), patches, model).fit(X, Y)
-    with pytest.raises(TypeError, match="PerTimestep and Patches only, got PerSequence"):
-        to_c(pipeline)
+    for step in (PerSequence(StandardScaler()), FillGaps("mean")):
+        pipeline = make_pipeline(step, patches, model).fit(X, Y)
+        message = f"PerTimestep and Patches only, got {type(step).__name__}"
+        with pytest.raises(TypeError, match=message):
+            to_c(pipeline)
     with pytest.raises(NotFittedError):
         to_c(make_pipeline(Patches(), model))

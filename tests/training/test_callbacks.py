@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.forecasting import ScaledTargetRegressor, WindowScaledRegressor, sliding_windows
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 
 callback = pytest.importorskip(
     "sklearn.callback", reason="callbacks come with scikit-learn 1.9", exc_type=ImportError
@@ -137,7 +137,7 @@ def test_callbacks_in_a_pipeline_and_a_search(ragged):
 
 @pytest.mark.parametrize(
     "transformer",
-    [PerTimestep(StandardScaler()), PerSequence(StandardScaler()), Patches(2)],
+    [PerTimestep(StandardScaler()), PerSequence(StandardScaler()), Patches(2), FillGaps()],
     ids=lambda transformer: type(transformer).__name__,
 )
 def test_a_transformer_is_one_task(ragged, transformer):
