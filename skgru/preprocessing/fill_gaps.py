@@ -164,7 +164,7 @@ class FillGaps(SequenceTransformer):
                 f"estimator that reads it needs n_channels={self._n_channels_out}. Pass a list of "
                 "arrays (n_timesteps, n_channels), whose channels the estimator sees itself.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=1,
             )
         return self
 
