@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from forecasting_helpers import Autoregression, Failing, Without
 from helpers import run_snippets
+from sklearn.linear_model import Ridge
 from sklearn.metrics import median_absolute_error
 
-from skgru.forecasting import NaiveForecaster, backtest
+from skgru.forecasting import NaiveForecaster, WindowForecaster, backtest
 
 RNG = np.random.default_rng(0)
 WALK = 100 + RNG.normal(size=60).cumsum()
@@ -337,6 +338,30 @@ def test_an_error_says_where_it_came_from(n_jobs):
     assert error.__notes__[0] in [f"This was in the backtest of 'mine' at {t}." for t in origins]
 
 
+# ---- with WindowForecaster -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("with_exog", [True, False])
+def test_forecasts_of_a_window_forecaster_by_hand(refit, with_exog):
+    exog = DATED.shift(-1).fillna(0.0).rename("known")
+    series = DATED + 3 * exog
+    forecaster = WindowForecaster(Ridge(), window=7, horizon=3, season_length=1)
+    given = exog if with_exog else None
+    results = backtest(
+        forecaster, series, initial=40, horizon=3, step=8, refit=refit, exog=given, level=0.8,
+        baselines=False,
+    )  # fmt: skip
+    forecasts = results.forecasts
+    for n in (40, 48, 56):
+        fitted = forecaster.fit(series[: n if refit else 40], exog=given)
+        beside = {} if refit else {"history": series[:n]}
+        expected = fitted.predict_interval(3, level=0.8, exog=given, **beside)
+        got = forecasts[forecasts.origin == DAYS[n - 1]]
+        for name, values in zip(("forecast", "lower", "upper"), expected, strict=True):
+            np.testing.assert_allclose(got[name], values, rtol=1e-10)
+
+
 # ---- the page ------------------------------------------------------------------------------------
 
 
@@ -345,5 +370,5 @@ def test_code_of_the_docs():
     docs = run_snippets("backtesting.rst", "A first table")
     plt.close(docs["display"].figure_)
     errors = docs["results"].errors().set_index("model")
-    assert docs["by_horizon"].shape == (5 * 12, 5)
+    assert docs["by_horizon"].shape == (5 * 12, 7)
     assert errors.MASE["ridge"] < errors.MASE["GRU"] < 0.5 < 1 < errors.MASE["seasonal naive"]
