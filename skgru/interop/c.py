@@ -147,8 +147,9 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     n_outputs, links, functions = prediction_statements(model._outputs)
     scaling = {}
     if scalers:
-        transformers, n_columns = [step.transformer_ for step in scalers], scalers[0]._n_channels_in
-        scaling |= _named("", affine(transformers, "transform", n_columns, "to_c"))
+        what = " and ".join(type(scaler.transformer_).__name__ for scaler in scalers)
+        transforms = [scaler._transform_rows for scaler in scalers]
+        scaling |= _named("", affine(transforms, what, scalers[0]._n_channels_in, "to_c"))
     if target is not None:
         scaling |= _named("target_", undo_of_target(target, n_outputs, "to_c"))
         links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")

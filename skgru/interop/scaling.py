@@ -1,6 +1,7 @@
 """Shift and factor of transformers that scale and shift each column."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ SCALES_TARGET = TransformedTargetRegressor | ScaledTargetRegressor
 
 
 def affine(
-    transformers: list[Any], method: str, n_columns: int, caller: str
+    transforms: list[Callable[[np.ndarray], Any]], what: str, n_columns: int, caller: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return shift and factor of each column, such that x is transformed to (x - shift) * factor.
 
@@ -22,9 +23,10 @@ def affine(
 
     Parameters
     ----------
-    transformers : list of transformer
-        Fitted, in the order of their application.
-    method : {"transform", "inverse_transform"}
+    transforms : list of callable
+        In the order of their application.
+    what : str
+        Names of their transformers, for messages.
     n_columns : int
     caller : str
         Name of the exporter, for messages.
@@ -34,7 +36,6 @@ def affine(
     ValueError
         If the transformers do more, or refuse the values.
     """
-    what = " and ".join(type(transformer).__name__ for transformer in transformers)
     shape, random = (64, n_columns), np.random.RandomState(0)
     values = random.normal(size=shape) * 10.0 ** random.uniform(-6, 6, shape)
     values[0], values[1] = 0, 1
@@ -42,8 +43,8 @@ def affine(
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some transformers warn of values that no model sees
         try:
-            for transformer in transformers:
-                scaled = getattr(transformer, method)(scaled)
+            for transform in transforms:
+                scaled = transform(scaled)
             scaled = np.asarray(scaled, dtype=float)
         except (TypeError, ValueError) as error:
             raise ValueError(
@@ -88,5 +89,6 @@ def undo_of_target(
     check_is_fitted(model, "regressor_")
     own = isinstance(model, ScaledTargetRegressor)
     n_targets = model._n_targets if own else n_predictions
-    both = affine([model.transformer_], "inverse_transform", n_targets, caller)
+    undo, what = model.transformer_.inverse_transform, type(model.transformer_).__name__
+    both = affine([undo], what, n_targets, caller)
     return tuple(np.repeat(one, n_predictions // n_targets) for one in both)

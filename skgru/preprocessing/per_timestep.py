@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
 from skgru.preprocessing.base import SequenceTransformer, unique_names
-from skgru.sequences import Sequences
+from skgru.sequences import Sequences, check_rows, columns_of_rows, numbers, rows_like
+from skgru.sequences.rows import first_like_numbers
 from skgru.training.callbacks import one_task
 
 # Time steps that `fit` transforms together, to find out whether they depend on each other.
@@ -62,12 +63,20 @@ class PerTimestep(SequenceTransformer):
     See Also
     --------
     PerSequence : Transforms each sequence by itself.
+    FillGaps : Fills missing values from those around them in the same sequence.
     Patches : Reads each sequence in overlapping patches.
 
     Notes
     -----
     NaN within a sequence reaches the transformer (a `SimpleImputer`, say); steps that are NaN in
     every channel at the end of a sequence of a three-dimensional X are padding and stay.
+
+    Values may also be strings, or categories of data frames, for an `OneHotEncoder` or an
+    `OrdinalEncoder`; None and NaN beside them are missing values. A list of data frames of pandas
+    or polars reaches the transformer as one data frame, with its names and dtypes, so that a
+    `ColumnTransformer` selects channels by name. A channel must hold strings or numbers, in all
+    sequences and in `fit` and `transform` alike. Strings that are numbers, such as "1.5", are
+    refused unless a transformer of categories takes them.
 
     Examples
     --------
@@ -80,10 +89,21 @@ class PerTimestep(SequenceTransformer):
     [2, 1]
     >>> np.concatenate(scaled).mean(axis=0)
     array([0., 0.])
+
+    Characters, and other strings:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> first, second = PerTimestep(OneHotEncoder()).fit_transform([["a", "c", "a"], ["b"]])
+    >>> first
+    array([[1., 0., 0.],
+           [0., 0., 1.],
+           [1., 0., 0.]])
     """
 
     # where users import it from, and what saved models name
     __module__ = "skgru.preprocessing"
+
+    _columns = None  # of arrays of numbers, and in models saved before there were others
 
     _parameter_constraints: ClassVar[dict] = {
         "transformer": [HasMethods(["fit", "transform"])],
@@ -114,29 +134,20 @@ class PerTimestep(SequenceTransformer):
         Raises
         ------
         ValueError
-            If the transformer changes the number of rows, or if what it makes of a time step
-            depends on other steps.
+            If the transformer changes the number of rows, if what it makes of a time step depends
+            on other steps, if a channel holds strings beside numbers, or if it holds numbers as
+            strings and no transformer of categories takes them.
         """
-        sequences = self._learn_X(X)
-        self.transformer_ = clone(self.transformer).fit(sequences.values)
-        self._n_channels_out = self._check_alone(sequences.values[-CHECKED_STEPS:]).shape[1]
+        sequences = self._check_X(X, self.n_channels)
+        rows = sequences.values
+        columns = columns_of_rows(rows)
+        _refuse_numbers_in_strings(rows, self.transformer)
+        transformer = clone(self.transformer).fit(rows)
+        n_channels_out = _check_alone(transformer, rows[-CHECKED_STEPS:]).shape[1]
+        self._record(X, sequences)
+        self.transformer_, self._columns = transformer, columns
+        self._n_channels_out = n_channels_out
         return self
-
-    def _check_alone(self, steps: np.ndarray) -> np.ndarray:
-        """Transform the last of some time steps, and check that the others make no difference."""
-        transform = self.transformer_.transform
-        beside, alone, again = (_as_rows(transform(x), x) for x in (steps, steps[-1:], steps[-1:]))
-        if alone.dtype.kind not in "biuf" or not np.array_equal(alone, again, equal_nan=True):
-            return alone  # what is no number, or random at every call, cannot be compared
-        tolerance = 1e-3 * float(np.fmax.reduce(np.abs(alone), axis=None, initial=0))
-        if not np.allclose(beside[-1:], alone, rtol=1e-3, atol=tolerance, equal_nan=True):
-            raise ValueError(
-                f"{type(self.transformer).__name__} gives a time step other values beside other "
-                "steps than alone. PerTimestep passes it the steps of all sequences as one table, "
-                "so that sequences would mix. Use PerSequence for differences, moving averages "
-                "and all else that looks at other steps."
-            )
-        return alone
 
     def transform(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Transform every time step.
@@ -152,9 +163,29 @@ class PerTimestep(SequenceTransformer):
             Of the form of X: (n_samples, n_timesteps, k) for three dimensions, (n_samples,
             n_timesteps * k) for two, a list of (n_timesteps_i, k) arrays for a list; k is the
             number of columns that the transformer returns.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` has not been called.
+        ValueError
+            If X has other channels than that of `fit`, or strings where it had numbers.
         """
         sequences = self._check_channels(X)
-        return _in_form_of_x(sequences, self.transformer_.transform(sequences.values))
+        return _in_form_of_x(sequences, self._transform_rows(sequences.values))
+
+    def _check_X(self, X: Any, n_channels: int) -> Sequences:
+        return check_rows(X, n_channels=n_channels, caller=type(self).__name__)
+
+    def _transform_rows(self, rows: Any) -> np.ndarray:
+        """Transform rows that `check_rows` has returned, or arrays like them."""
+        rows = rows_like(rows, self._columns, type(self).__name__)
+        result = self.transformer_.transform(rows)
+        result = result.toarray() if issparse(result) else np.asarray(result)
+        # of numbers beside strings, which a transformer has dropped or replaced
+        if result.dtype == object and not any(isinstance(value, str) for value in result.flat):
+            return numbers(result, f"what {type(self.transformer_).__name__} returned")
+        return result
 
     @available_if(_transformer_has("inverse_transform"))
     def inverse_transform(self, X: Any) -> np.ndarray | list[np.ndarray]:
@@ -171,7 +202,7 @@ class PerTimestep(SequenceTransformer):
             Of the form of X.
         """
         check_is_fitted(self)
-        sequences = self._check_X(X, self._n_channels_out)
+        sequences = super()._check_X(X, self._n_channels_out)
         return _in_form_of_x(sequences, self.transformer_.inverse_transform(sequences.values))
 
     @available_if(_transformer_has("get_feature_names_out"))
@@ -199,8 +230,46 @@ class PerTimestep(SequenceTransformer):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = get_tags(self.transformer).input_tags.allow_nan
+        of_rows = get_tags(self.transformer).input_tags
+        for name in ("allow_nan", "categorical", "string"):
+            setattr(tags.input_tags, name, getattr(of_rows, name))
         return tags
+
+
+def _refuse_numbers_in_strings(rows: Any, transformer: Any) -> None:
+    """Raise ValueError for strings such as "1.5", which transformers of numbers would parse."""
+    name = first_like_numbers(rows)
+    if name is None:
+        return
+    nested = [transformer, *transformer.get_params().values()]
+    for one in nested:
+        if hasattr(one, "__sklearn_tags__") and not isinstance(one, type):
+            tags = get_tags(one).input_tags
+            if tags.categorical or tags.string:
+                return
+    raise ValueError(
+        f"{name} holds numbers as strings or categories, and {type(transformer).__name__} may take "
+        "them for quantities. Convert them to numbers, or encode them with OneHotEncoder or "
+        "OrdinalEncoder."
+    )
+
+
+def _check_alone(transformer: Any, steps: Any) -> np.ndarray:
+    """Transform the last of some time steps, and check that the others make no difference."""
+    beside, alone, again = (
+        _as_rows(transformer.transform(rows), rows) for rows in (steps, steps[-1:], steps[-1:])
+    )
+    if alone.dtype.kind not in "biuf" or not np.array_equal(alone, again, equal_nan=True):
+        return alone  # what is no number, or random at every call, cannot be compared
+    tolerance = 1e-3 * float(np.fmax.reduce(np.abs(alone), axis=None, initial=0))
+    if not np.allclose(beside[-1:], alone, rtol=1e-3, atol=tolerance, equal_nan=True):
+        raise ValueError(
+            f"{type(transformer).__name__} gives a time step other values beside other steps than "
+            "alone. PerTimestep passes it the steps of all sequences as one table, so that "
+            "sequences would mix. Use PerSequence for differences, moving averages and all else "
+            "that looks at other steps."
+        )
+    return alone
 
 
 def _as_rows(result: Any, steps: np.ndarray) -> np.ndarray:

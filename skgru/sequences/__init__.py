@@ -5,6 +5,7 @@ from skgru.sequences.forms import Sequences, check_sequences, ragged_items
 from skgru.sequences.labels import known_labels, missing_values
 from skgru.sequences.names import check_features
 from skgru.sequences.packing import Packed, Span
+from skgru.sequences.rows import check_rows, columns_of_rows, rows_like
 from skgru.sequences.targets import Aligned, Targets, align, without_scale
 
 __all__ = [
@@ -15,12 +16,15 @@ __all__ = [
     "Targets",
     "align",
     "check_features",
+    "check_rows",
     "check_sequences",
+    "columns_of_rows",
     "known_labels",
     "missing_values",
     "numbers",
     "ragged_items",
     "read",
+    "rows_like",
     "short",
     "without_scale",
 ]

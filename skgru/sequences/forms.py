@@ -1,5 +1,6 @@
 """Validate X in any of its forms and convert it to `Sequences`; give results the form of X."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from numpy.typing import DTypeLike
 from sklearn.utils.validation import check_array
 
 from skgru.sequences.containers import joined, numbers, read
-from skgru.sequences.labels import padding_of
+from skgru.sequences.labels import missing_values, padding_of
 from skgru.sequences.names import check_columns, check_order_of_columns
 from skgru.sequences.packing import Span
 
@@ -208,22 +209,43 @@ def check_sequences(
     TypeError
         If X is sparse or holds objects that are not numbers.
     """
-    read_x = read(X, "X")
+    sequences = sequences_of(X, read(X, "X"), n_channels=n_channels, dtype=dtype, caller=caller)
+    check_finite(sequences, allow_nan, caller)
+    return sequences
+
+
+def sequences_of(
+    X: Any,
+    read_x: np.ndarray | list[np.ndarray],
+    *,
+    n_channels: int,
+    dtype: DTypeLike | None,
+    caller: str,
+) -> Sequences:
+    """Convert what `read` has made of X, without looking at the values.
+
+    With ``dtype=object``, values stay as they are: strings beside numbers, say. Other parameters
+    and errors are those of `check_sequences`.
+    """
+    as_values = _objects if dtype is object else numbers
     if isinstance(read_x, list):
         check_columns(X)
-        array, lengths = _from_items(read_x, n_channels)
+        array, lengths = _from_items(read_x, n_channels, as_values)
         sequences = Sequences(_converted(array, dtype, caller), lengths, lengths.max(), "list")
     else:
         if read_x.ndim not in (2, 3):
             raise ValueError(_dimensions_message(read_x))
-        array = _converted(numbers(read_x, "X"), dtype, caller)
+        array = _converted(as_values(read_x, "X"), dtype, caller)
         if array.ndim == 2:
             check_order_of_columns(X, n_channels)
             sequences = _from_table(array, n_channels)
         else:
             sequences = _from_array(array)
-    _check_finite(sequences, allow_nan, caller)
     return sequences
+
+
+def _objects(array: np.ndarray, name: str) -> np.ndarray:
+    return array.astype(object)
 
 
 def _dimensions_message(X: np.ndarray) -> str:
@@ -246,7 +268,7 @@ def _converted(X: np.ndarray, dtype: DTypeLike | None, caller: str) -> np.ndarra
     )
     if dtype is None:
         dtype = X.dtype if X.dtype.kind == "f" else np.float64
-    # what is too large for the dtype becomes infinite, and is named by _check_finite
+    # what is too large for the dtype becomes infinite, and is named by check_finite
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(X, dtype=dtype)
 
@@ -260,7 +282,9 @@ def ragged_items(X: Any, name: str) -> list[np.ndarray] | None:
     return items if isinstance(items, list) else None
 
 
-def _from_items(items: list[np.ndarray], n_channels: int) -> tuple[np.ndarray, np.ndarray]:
+def _from_items(
+    items: list[np.ndarray], n_channels: int, as_values: Callable[[np.ndarray, str], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Concatenate separate sequences."""
     for i, item in enumerate(items):
         if item.ndim not in (1, 2):
@@ -278,7 +302,7 @@ def _from_items(items: list[np.ndarray], n_channels: int) -> tuple[np.ndarray, n
             f"Stack rows of n_timesteps * n_channels values, np.stack(X), or give arrays of shape "
             f"(n_timesteps, {n_channels})."
         )
-    columns = [numbers(item, f"X[{i}]").reshape(len(item), -1) for i, item in enumerate(items)]
+    columns = [as_values(item, f"X[{i}]").reshape(len(item), -1) for i, item in enumerate(items)]
     lengths = np.array([len(item) for item in columns], dtype=np.intp)
     widths = np.array([item.shape[1] for item in columns])
     usual = np.unique_counts(widths)
@@ -313,10 +337,10 @@ def _from_array(X: np.ndarray) -> Sequences:
         raise ValueError(
             f"X has shape {X.shape}; at least one sample, time step and channel are needed."
         )
-    if not np.isnan(X[:, -1]).all(axis=1).any():  # the usual case: no padding, no copy
+    if not missing_values(X[:, -1]).all(axis=1).any():  # the usual case: no padding, no copy
         lengths = np.full(n_samples, n_timesteps, dtype=np.intp)
         return Sequences(X.reshape(-1, n_channels), lengths, n_timesteps, "array")
-    present = ~np.isnan(X).all(axis=2)
+    present = ~missing_values(X).all(axis=2)
     empty = np.flatnonzero(~present.any(axis=1))
     if len(empty):
         raise ValueError(f"X[{empty[0]}] is empty: all of its time steps are NaN.")
@@ -325,7 +349,7 @@ def _from_array(X: np.ndarray) -> Sequences:
     return Sequences(values, lengths, n_timesteps, "array")
 
 
-def _check_finite(sequences: Sequences, allow_nan: bool, caller: str) -> None:
+def check_finite(sequences: Sequences, allow_nan: bool, caller: str) -> None:
     """Raise for the first value that is not finite, and say where it stands."""
     values = sequences.values
     bad = np.isinf(values) if allow_nan else ~np.isfinite(values)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skgru.sequences.rows import STRINGS, as_row
 from skgru.streaming.checks import check_finite, check_state, memory_for, to_floats
 from skgru.streaming.streams import Stream
 
@@ -209,14 +209,17 @@ class PipelineStream:
     def _rows(self, x_t: ArrayLike) -> np.ndarray:
         """Return x_t as numbers of shape (n_streams, n_channels), none of them infinite."""
         x = np.asarray(x_t)
-        x = x if x.dtype.kind == "f" else to_floats(x_t)
+        x = self._in_shape(x if x.dtype.kind == "f" else to_floats(x_t))
+        check_finite(x, allow_nan=True)
+        return x
+
+    def _in_shape(self, x: np.ndarray) -> np.ndarray:
+        """Return a time step in the shape (n_streams, n_channels)."""
         expected = self.n_streams, self.n_channels
         if x.shape != expected and not (self.n_streams == 1 and x.shape == expected[1:]):
             one = f" or {expected[1:]}" if self.n_streams == 1 else ""
             raise ValueError(f"x_t has shape {x.shape}; expected {expected}{one}.")
-        x = x.reshape(expected)
-        check_finite(x, allow_nan=True)
-        return x
+        return x.reshape(expected)
 
     @property
     def state(self) -> np.ndarray:
@@ -258,11 +261,20 @@ class PerTimestepStream(PipelineStream):
 
     def __init__(self, step: "PerTimestep", following: Stream | PipelineStream):
         super().__init__(following, step._n_channels_in)
-        self._transformer = deepcopy(step.transformer_)
+        self._step = deepcopy(step)
+
+    def _rows(self, x_t: ArrayLike) -> np.ndarray:
+        columns = self._step._columns
+        if columns is None or STRINGS not in columns[2]:
+            return super()._rows(x_t)
+        x = self._in_shape(as_row(x_t, columns))
+        for channel, kind in enumerate(columns[2]):
+            if kind != STRINGS:
+                check_finite(to_floats(x[:, [channel]]), allow_nan=True)
+        return x
 
     def _advance(self, x_t: ArrayLike, predict: Callable[[np.ndarray], Any]) -> Any:
-        rows = self._transformer.transform(self._rows(x_t))
-        rows = rows.toarray() if issparse(rows) else np.asarray(rows)
+        rows = self._step._transform_rows(self._rows(x_t))
         return predict(rows if np.ndim(x_t) == 2 else rows[0])
 
 
