@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import small_classifier, small_regressor
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.forecasting import NaiveForecaster, WindowForecaster, WindowScaledRegressor
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -216,8 +218,23 @@ def test_what_is_no_number_is_none_in_parameters(name, value):
 def test_n_channels_of_transformers_is_no_boolean(make):
     with pytest.raises(ValueError, match="'n_channels' parameter"):
         make(StandardScaler(), n_channels=True).fit(X3)
-    with pytest.raises(ValueError, match="'size' parameter"):
-        Patches(True).fit(X3)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (Patches(), "size"), (Patches(), "stride"), (Patches(), "n_channels"),
+        (FillGaps(), "n_channels"), (WindowForecaster(), "window"), (WindowForecaster(), "horizon"),
+        (WindowForecaster(), "holdout"), (NaiveForecaster(), "season_length"),
+        (WindowScaledRegressor(regressor()), "season_length"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)  # fmt: skip
+def test_numbers_of_other_estimators_are_no_booleans(estimator, name):
+    cls = type(estimator).__name__
+    for value in (True, np.True_, "1"):
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of {cls}"):
+            clone(estimator).set_params(**{name: value}).fit(X3, Y2)
 
 
 def test_too_many_units_are_named():

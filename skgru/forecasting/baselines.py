@@ -7,9 +7,10 @@ import numpy as np
 from scipy.special import ndtri
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skgru._constraints import Interval
 from skgru.forecasting.recursive import in_form
 from skgru.forecasting.series import TimeSeries, check_finite, read_several
 

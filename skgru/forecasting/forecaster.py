@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skgru._constraints import Interval
 from skgru.forecasting.holdout import Origins
 from skgru.forecasting.intervals import IntervalsMixin
 from skgru.forecasting.known import Known, after_training, check_same_columns, end_of, in_order

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils import InputTags, check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skgru._constraints import Interval
 from skgru.forecasting.around import RegressorAround, named
 from skgru.forecasting.levels import CENTERS, Normalization
 from skgru.forecasting.predictions import innermost

@@ -7,8 +7,9 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from skgru._constraints import Interval
 from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences, short
 from skgru.sequences.names import columns_of
