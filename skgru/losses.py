@@ -81,7 +81,9 @@ class Multinomial:
         Each class counts one sample more than it has, so that an absent one stays possible.
         """
         counts = np.bincount(y[:, 0].astype(np.intp), weights, minlength=self._loss.n_classes)
-        logits = np.log(counts + weights.mean())
+        counts += weights.mean()
+        # shares have the same bits for any power of two in the weights; logarithms of counts do not
+        logits = np.log(counts / counts.sum())
         return logits - logits.mean()
 
 

@@ -15,6 +15,7 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(24, 4, 2))
 NUMBERS = X.sum(axis=(1, 2))
 LABELS = np.array(["a", "b"])[(NUMBERS > 0).astype(int)]
+THREE = np.array(["a", "b", "c"])[np.digitize(NUMBERS, [-1, 1])]
 WEIGHTS = rng.uniform(0.5, 2, size=24)
 # the largest, of which the sum is infinite, and the smallest, which have few digits or one
 POWERS = [-1074, -1060, -1022, -130, -30, 30, 130, 1000, 1022]
@@ -26,7 +27,7 @@ LOSSES = [
 
 
 def model(y, **parameters):
-    make = small_classifier if y is LABELS else small_regressor
+    make = small_classifier if y.dtype.kind == "U" else small_regressor
     return make(
         **{"hidden_layer_sizes": 3, "max_iter": 2, "alpha": 0, "batch_size": 8, **parameters}
     )
@@ -43,7 +44,7 @@ def assert_equal(one, other):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_without_penalty_the_scale_does_not_matter(power, solver, dtype):
     weights = np.where(np.arange(24) % 3, 1.0, 1.5 if power > -1074 else 1.0)
-    for y in (LABELS, NUMBERS):
+    for y in (LABELS, THREE, NUMBERS):
         expected = model(y, solver=solver, dtype=dtype).fit(X, y, weights)
         scaled = np.ldexp(weights, power)
         assert_equal(model(y, solver=solver, dtype=dtype).fit(X, y, scaled), expected)
@@ -55,6 +56,17 @@ def test_without_penalty_the_scale_does_not_matter(power, solver, dtype):
             with pytest.raises(ValueError, match="sum of the weights is infinite"):
                 gradient_flow(expected, X, y, np.ldexp(weights, 1022))
     assert np.isfinite(expected.predict(X)).all()
+
+
+def test_a_weight_of_two_is_a_sample_twice_to_the_last_bit():
+    """L-BFGS would multiply a difference of one bit."""
+    weights = 1 + np.arange(24) % 3
+    twice = np.repeat(np.arange(24), weights)
+    for y in (LABELS, THREE, NUMBERS):
+        parameters = {"solver": "lbfgs", "dtype": "float64", "alpha": 0.1, "max_iter": 30}
+        found = model(y, **parameters).fit(X, y, weights)
+        expected = model(y, **parameters).fit(X[twice], y[twice])
+        np.testing.assert_array_equal(found._network.parameters, expected._network.parameters)
 
 
 @pytest.mark.parametrize("parameters", LOSSES, ids=lambda p: p["loss"])
