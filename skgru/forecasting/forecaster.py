@@ -278,7 +278,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     def _wrapped(self, center: str | None, X: np.ndarray, y: np.ndarray) -> Any:
         regressor = self.regressor
         if regressor is None:
-            regressor = default_regressor(self.random_state)
+            regressor = default_regressor(len(X), self.random_state)
         return around_windows(
             regressor, X, y, center=center, scale=self.scale, season_length=self.season_length_,
             n_targets=(1 if y.ndim == 1 else y.shape[1]) // self._fitted_horizon,

@@ -31,14 +31,22 @@ def usual_window(season: int | None, n_timesteps: int, horizon: int) -> int:
     return max(min(3 * season if season else 24, MAX_WINDOW, longest), 1)
 
 
-def default_regressor(random_state: Any) -> ScaledTargetRegressor:
+def default_regressor(n_windows: int, random_state: Any) -> ScaledTargetRegressor:
     """Return a network behind scaled channels and targets, fitted to absolute errors.
 
     Parameters
     ----------
+    n_windows : int
+        The more there are, the less penalty the weights need.
     random_state : int, RandomState instance or None
     """
-    gru = GRURegressor(32, loss="absolute_error", max_iter=40, random_state=random_state)
+    gru = GRURegressor(
+        32,
+        loss="absolute_error",
+        alpha=0.03 * min(1, 500 / n_windows),
+        max_iter=40,
+        random_state=random_state,
+    )
     return ScaledTargetRegressor(make_pipeline(PerTimestep(StandardScaler()), gru))
 
 
