@@ -444,6 +444,8 @@ def test_the_page_from_a_file_to_a_forecast(tmp_path, monkeypatch):
     assert 0.5 <= docs["covered"] <= 1
     assert docs["next_year"].index[0] == series.index[-1] + pd.offsets.MonthBegin()
     assert len(docs["next_year"]) == 12
+    mase = docs["results"].errors().set_index("model")["MASE"]
+    assert mase["WindowForecaster"] < 0.5 * mase["seasonal naive"]
 
 
 def test_the_page_on_many_series_and_on_what_is_known():
