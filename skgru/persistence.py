@@ -21,6 +21,7 @@ VERSION, CHECKSUM = "_skgru_version", "_skgru_checksum"
 SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.GRUClassifier",
     "skgru.GRURegressor",
+    "skgru.forecasting.NaiveForecaster",
     "skgru.forecasting.ScaledTargetRegressor",
     "skgru.forecasting.WindowForecaster",
     "skgru.forecasting.WindowScaledRegressor",

@@ -1,5 +1,7 @@
 """backtest: what a forecaster sees, what is forecast, and the errors."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -336,6 +338,26 @@ def test_an_error_says_where_it_came_from(n_jobs):
     error = refused("steps == 5, must be <= 3", forecaster={"mine": Failing()}, n_jobs=n_jobs)
     # of several processes, the one that fails first
     assert error.__notes__[0] in [f"This was in the backtest of 'mine' at {t}." for t in origins]
+
+
+def test_results_can_be_saved():
+    results = backtest(NaiveForecaster(), DATED, initial=40, horizon=5)
+    loaded = pickle.loads(pickle.dumps(results))
+    pd.testing.assert_frame_equal(loaded.errors(), results.errors())
+    pd.testing.assert_frame_equal(loaded.forecasts, results.forecasts)
+
+
+def test_columns_of_a_forecast_in_another_order_are_refused():
+    class Turned:
+        def fit(self, series):
+            self.series = series
+
+        def predict(self, steps):
+            last = self.series.iloc[-steps:, ::-1]
+            return last.set_axis(last.index + pd.Timedelta(days=steps))
+
+    frame = pd.DataFrame({"a": DATED, "b": 2 * DATED})
+    refused(r"has the columns \['b', 'a'\]; expected", series=frame, forecaster=Turned())
 
 
 # ---- with WindowForecaster -----------------------------------------------------------------------

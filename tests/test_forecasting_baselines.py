@@ -1,5 +1,7 @@
 """NaiveForecaster."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,3 +87,19 @@ def test_what_is_refused():
         NaiveForecaster().fit(Y).predict_interval(1, level=1.0)
     with pytest.raises(ValueError, match="steps == 0"):
         NaiveForecaster().fit(Y).predict(0)
+
+
+def test_what_was_fitted_does_not_change():
+    values = Y.copy()
+    forecaster = NaiveForecaster().fit(values)
+    values[-1] = -999
+    forecaster.set_params(method="seasonal", season_length=5)
+    np.testing.assert_array_equal(forecaster.predict(2), [7, 7])
+
+
+def test_it_can_be_saved():
+    series = pd.Series(Y, pd.date_range("2024-01-01", periods=len(Y)), name="load")
+    forecaster = NaiveForecaster("drift").fit([series, series + 1])
+    loaded = pickle.loads(pickle.dumps(forecaster))
+    for got, expected in zip(loaded.predict(3), forecaster.predict(3), strict=True):
+        pd.testing.assert_series_equal(got, expected)

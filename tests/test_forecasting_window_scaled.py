@@ -368,6 +368,23 @@ def test_a_stream_predicts_from_the_last_window(growing, horizon):
         model.stream(0)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e20])
+def test_values_whose_squares_leave_float32(growing, size):
+    X, y = sliding_windows(growing[:, 0], WINDOW)
+    expected = scaled(Ridge(), scale="series").fit(X, y).predict(X)
+    X, y = sliding_windows((growing[:, 0] * size).astype(np.float32), WINDOW)
+    got = scaled(Ridge(), scale="series").fit(X, y).predict(X)
+    np.testing.assert_allclose(got / size, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_streams", [10**11, 10**18, 10**30, 0, True])
+def test_numbers_of_streams_that_cannot_be(growing, n_streams):
+    X, y = sliding_windows(growing[:, 0], WINDOW)
+    model = scaled(Ridge()).fit(X, y)
+    with pytest.raises(ValueError, match="n_streams"):
+        model.stream(n_streams)
+
+
 def test_streams_of_tables_begin_one_by_one(growing):
     X, y = sliding_windows(growing[:, 0], WINDOW)
     model = scaled(Ridge()).fit(X, y)

@@ -18,7 +18,12 @@ from sklearn.preprocessing import StandardScaler
 
 import skgru
 from skgru import GRUClassifier, GRURegressor
-from skgru.forecasting import ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor
+from skgru.forecasting import (
+    NaiveForecaster,
+    ScaledTargetRegressor,
+    WindowForecaster,
+    WindowScaledRegressor,
+)
 from skgru.forecasting.around import RegressorAround
 from skgru.metrics import StepScorer
 from skgru.persistence import CHECKSUM, SKOPS_TRUSTED_TYPES, VERSION, VersionWarning, checksum
@@ -452,7 +457,7 @@ def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
 
 def test_the_list_for_skops_names_every_type_of_a_saved_model():
     estimators = {GRUClassifier, GRURegressor, FillGaps, PerTimestep, PerSequence, Patches}
-    around = {ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor}
+    around = {NaiveForecaster, ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor}
     types = estimators | around | {StepScorer}
     assert {f"{cls.__module__}.{cls.__qualname__}" for cls in types} == set(SKOPS_TRUSTED_TYPES)
     # no other class of skgru is saved

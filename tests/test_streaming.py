@@ -7,6 +7,7 @@ import threading
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import run_python, run_snippets
 from sklearn.base import clone
@@ -737,3 +738,19 @@ def test_the_snippets_of_the_page():
     names = run_snippets("streaming.rst", "Pipelines")
     # with the numbers of the scaler, and by its method
     np.testing.assert_allclose(names["p"], names["pipeline"].predict_proba(names["X"][:1])[0])
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [(), (PerTimestep(StandardScaler()),), (Patches(2, 1),)])
+def test_a_step_has_no_names(steps):
+    """Columns in another order would be read as other channels."""
+    X = np.random.default_rng(0).normal(size=(8, 5, 2))
+    model = make_pipeline(*steps, GRURegressor(3, bidirectional=False, max_iter=1, random_state=0))
+    model.fit([pd.DataFrame(x, columns=["a", "b"]) for x in X], X[:, -1, 0])
+    one = stream_of(model)
+    with pytest.raises(ValueError, match=r"columns \['b', 'a'\], and a stream reads channels by"):
+        one.step(pd.DataFrame(X[0, :1], columns=["a", "b"])[["b", "a"]])
+    expected = stream_of(model).step(X[0, :1])
+    np.testing.assert_array_equal(one.step(pd.DataFrame(X[0, :1])), expected)

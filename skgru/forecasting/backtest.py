@@ -389,6 +389,10 @@ def _check_one(item: Any, panel: Panel, i: int, origin: int, horizon: int, name:
     if form != "one" or one.values.size != np.prod(shape) or len(one) != horizon:
         raise ValueError(f"{name} has shape {one.values.shape}; expected {shape}.")
     check_finite(one.values, name, one.index)
+    if one.columns is not None and like.columns is not None and one.columns != like.columns:
+        raise ValueError(
+            f"{name} has the columns {short(one.columns)}; expected {short(like.columns)}."
+        )
     if one.index is not None and panel.stamps is not None:
         expected = panel.stamps[origin : origin + horizon]
         if not one.index.equals(expected):

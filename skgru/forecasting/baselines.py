@@ -1,5 +1,6 @@
 """Forecasts without learning, which any other forecast should beat."""
 
+from copy import deepcopy
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -13,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from skgru._constraints import Interval
 from skgru.forecasting.recursive import in_form
 from skgru.forecasting.series import TimeSeries, check_finite, read_several
+from skgru.persistence import Saved
 
 
-class NaiveForecaster(BaseEstimator):
+class NaiveForecaster(Saved, BaseEstimator):
     """Forecast by the last value, the last season, or the line from the first to the last value.
 
     Parameters
@@ -49,6 +51,9 @@ class NaiveForecaster(BaseEstimator):
     array([2., 4., 2.])
     """
 
+    # where users import it from, and what saved models name
+    __module__ = "skgru.forecasting"
+
     _parameter_constraints: ClassVar[dict] = {
         "method": [StrOptions({"last", "seasonal", "drift"})],
         "season_length": [Interval(Integral, 1, None, closed="left")],
@@ -79,9 +84,10 @@ class NaiveForecaster(BaseEstimator):
         ValueError
             If a series is invalid, or too short for the method.
         """
-        several, form = read_several(series, "series")
-        self._check_lengths(several)
-        self._fitted = several, form
+        lag = self.season_length if self.method == "seasonal" else 1
+        several, _ = read_several(series, "series")
+        _check_lengths(several, self.method, lag)
+        self._fitted_to, self._history = (self.method, lag), deepcopy(series)
         return self
 
     def predict(self, steps: int, exog: Any = None, history: Any = None) -> Any:
@@ -141,56 +147,53 @@ class NaiveForecaster(BaseEstimator):
 
     def _forecasts(self, steps: int, history: Any, deviations: list[float]) -> list[Any]:
         """Return forecasts that many standard deviations away from the expected ones."""
-        check_is_fitted(self, "_fitted")
+        check_is_fitted(self, "_history")
         check_scalar(steps, "steps", Integral, min_val=1)
-        several, form = self._fitted
-        if history is not None:
-            several, form = read_several(history, "history")
-            self._check_lengths(several)
+        method, lag = self._fitted_to
+        several, form = read_several(self._history if history is None else history, "history")
+        _check_lengths(several, method, lag)
         times = [one.checked_times(None) for one in several]
         futures = [None if t is None else t.following(steps) for t in times]
-        expected = np.stack([self._expected(one.values, steps) for one in several])
+        expected = np.stack([_expected(one.values, steps, method, lag) for one in several])
         spread = 0.0
         if any(deviations):
-            spread = np.stack([self._spread(one, steps) for one in several])
+            spread = np.stack([_spread(one, steps, method, lag) for one in several])
         made = [(expected + d * spread).astype(expected.dtype) for d in deviations]
         return [in_form(one, several, futures, form, None) for one in made]
 
-    def _check_lengths(self, several: list[TimeSeries]) -> None:
-        least = {"last": 1, "seasonal": self.season_length, "drift": 2}[self.method]
-        for one in several:
-            check_finite(one.values, one.name, one.index)
-            if len(one) < least:
-                raise ValueError(
-                    f"{one.name} has {len(one)} time steps; method={self.method!r} needs at least "
-                    f"{least}."
-                )
 
-    def _expected(self, values: np.ndarray, steps: int) -> np.ndarray:
-        ahead = np.arange(steps)
-        if self.method != "drift":
-            return values[len(values) - self._lag + ahead % self._lag]
-        slope = (values[-1] - values[0]) / (len(values) - 1)
-        return values[-1] + np.multiply.outer(ahead + 1, slope).astype(values.dtype)
-
-    def _spread(self, one: TimeSeries, steps: int) -> np.ndarray:
-        """Return the standard deviation of each time step to forecast."""
-        drift = self.method == "drift"
-        residuals = one.values[self._lag :] - one.values[: -self._lag]
-        if len(residuals) <= drift:
+def _check_lengths(several: list[TimeSeries], method: str, lag: int) -> None:
+    least = 2 if method == "drift" else lag
+    for one in several:
+        check_finite(one.values, one.name, one.index)
+        if len(one) < least:
             raise ValueError(
-                f"{one.name} has {len(one)} time steps; an interval of method={self.method!r} "
-                f"needs at least {self._lag + drift + 1}."
+                f"{one.name} has {len(one)} time steps; method={method!r} needs at least {least}."
             )
-        if drift:
-            residuals = residuals - residuals.mean(axis=0)
-        variance = (residuals**2).sum(axis=0) / (len(residuals) - drift)
-        ahead = np.arange(1, steps + 1)
-        growth = (ahead - 1) // self._lag + 1
-        if drift:
-            growth = ahead * (1 + ahead / (len(one) - 1))
-        return np.sqrt(np.multiply.outer(growth, variance))
 
-    @property
-    def _lag(self) -> int:
-        return self.season_length if self.method == "seasonal" else 1
+
+def _expected(values: np.ndarray, steps: int, method: str, lag: int) -> np.ndarray:
+    ahead = np.arange(steps)
+    if method != "drift":
+        return values[len(values) - lag + ahead % lag]
+    slope = (values[-1] - values[0]) / (len(values) - 1)
+    return values[-1] + np.multiply.outer(ahead + 1, slope).astype(values.dtype)
+
+
+def _spread(one: TimeSeries, steps: int, method: str, lag: int) -> np.ndarray:
+    """Return the standard deviation of each time step to forecast."""
+    drift = method == "drift"
+    residuals = one.values[lag:] - one.values[:-lag]
+    if len(residuals) <= drift:
+        raise ValueError(
+            f"{one.name} has {len(one)} time steps; an interval of method={method!r} needs at "
+            f"least {lag + drift + 1}."
+        )
+    if drift:
+        residuals = residuals - residuals.mean(axis=0)
+    variance = (residuals**2).sum(axis=0) / (len(residuals) - drift)
+    ahead = np.arange(1, steps + 1)
+    growth = (ahead - 1) // lag + 1
+    if drift:
+        growth = ahead * (1 + ahead / (len(one) - 1))
+    return np.sqrt(np.multiply.outer(growth, variance))

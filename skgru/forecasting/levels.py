@@ -74,8 +74,11 @@ class Normalization:
         windows, weights = windows[weights > 0], weights[weights > 0]
         centered = self.centered(windows)
         if self.scale == "series":
-            squares = np.mean(centered**2, axis=1)
-            scale = np.sqrt(np.average(squares, axis=0, weights=weights))
+            of_windows = _root_mean_square(centered)
+            largest = of_windows.max(axis=0)
+            unit = np.where(largest > 0, largest, 1.0)
+            mean_square = np.average((of_windows / unit) ** 2, axis=0, weights=weights)
+            scale = unit * np.sqrt(mean_square)
             return np.where(scale > _rounding(windows).max(axis=0), scale, 1.0)
         scale, size = _root_mean_square(centered), np.abs(windows).mean(axis=1)
         varies = scale > _rounding(windows)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -201,31 +202,30 @@ def _read(given: Any, name: str) -> TimeSeries:
 
 
 def _read_pandas(given: Any, name: str) -> TimeSeries:
-    pd = pandas()
     frame = given.to_frame() if given.ndim == 1 else given
     columns = [
         _column(frame.iloc[:, i], f"{name}", frame.columns[i]) for i in range(frame.shape[1])
     ]
     values = _side_by_side(columns, len(given))
     if given.ndim == 2:
+        columns = list(given.columns)
+        return TimeSeries(name, values, columns, given.index, partial(_frame, given.columns))
+    return TimeSeries(name, values[:, 0], None, given.index, partial(_series, given.name))
 
-        def wrap(forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
-            names = given.columns
-            if quantiles is not None:
-                pairs = [(*np.atleast_1d(np.array(n, dtype=object)), q) for n in names
-                         for q in quantiles]  # fmt: skip
-                levels = [*names.names, "quantile"]
-                names = pd.MultiIndex.from_tuples(pairs, names=levels)
-            return pd.DataFrame(forecast.reshape(len(forecast), -1), index=index, columns=names)
 
-        return TimeSeries(name, values, list(given.columns), given.index, wrap)
+def _frame(names: Any, forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
+    pd = pandas()
+    if quantiles is not None:
+        pairs = [(*np.atleast_1d(np.array(n, dtype=object)), q) for n in names for q in quantiles]
+        names = pd.MultiIndex.from_tuples(pairs, names=[*names.names, "quantile"])
+    return pd.DataFrame(forecast.reshape(len(forecast), -1), index=index, columns=names)
 
-    def wrap(forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
-        if quantiles is None:
-            return pd.Series(forecast, index=index, name=given.name)
-        return pd.DataFrame(forecast, index=index, columns=pd.Index(quantiles, name="quantile"))
 
-    return TimeSeries(name, values[:, 0], None, given.index, wrap)
+def _series(name: Any, forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
+    pd = pandas()
+    if quantiles is None:
+        return pd.Series(forecast, index=index, name=name)
+    return pd.DataFrame(forecast, index=index, columns=pd.Index(quantiles, name="quantile"))
 
 
 def _column(column: Any, name: str, label: Any) -> np.ndarray:
@@ -260,15 +260,8 @@ def _read_with_narwhals(given: Any, name: str) -> TimeSeries:
             f"{name}.collect() reads it."
         )
     if isinstance(frame, nw.Series):
-        backend = nw.get_native_namespace(frame)
-
-        def wrap(forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
-            if quantiles is None:
-                return nw.new_series(frame.name, forecast, backend=backend).to_native()
-            named = {str(q): np.ascontiguousarray(forecast[:, i]) for i, q in enumerate(quantiles)}
-            return nw.from_dict(named, backend=backend).to_native()
-
-        return TimeSeries(name, _narwhals_column(frame, name), None, None, wrap)
+        values = _narwhals_column(frame, name)
+        return TimeSeries(name, values, None, None, partial(_narwhals_series, given))
     if not isinstance(frame, nw.DataFrame):
         return TimeSeries(name, _numbers(given, name))
     dates = [c for c in frame.columns if frame[c].dtype in (nw.Date, nw.Datetime)]
@@ -279,28 +272,43 @@ def _read_with_narwhals(given: Any, name: str) -> TimeSeries:
         )
     columns = [c for c in frame.columns if c not in dates]
     values = _side_by_side([_narwhals_column(frame[c], name) for c in columns], len(frame))
-    backend = nw.get_native_namespace(frame)
     index = _dates(frame[dates[0]], name) if dates else None
+    return TimeSeries(name, values, columns, index, partial(_narwhals_frame, given, columns))
 
-    def wrap(forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
-        made = {}
-        for column in frame.columns:
-            if column in dates:
-                made[column] = _as_dates(index, frame[column], backend)
-                continue
-            i = columns.index(column)
-            if quantiles is None:
-                made[column] = np.ascontiguousarray(forecast[:, i])
-                continue
-            for j, quantile in enumerate(quantiles):
-                made[f"{column}_{quantile}"] = np.ascontiguousarray(forecast[:, i, j])
-        series = [
-            value if isinstance(value, nw.Series) else nw.new_series(key, value, backend=backend)
-            for key, value in made.items()
-        ]
-        return series[0].to_frame().with_columns(*series[1:]).to_native()
 
-    return TimeSeries(name, values, columns, index, wrap)
+def _narwhals_series(given: Any, forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
+    import narwhals as nw
+
+    like = nw.from_native(given, series_only=True)
+    backend = nw.get_native_namespace(like)
+    if quantiles is None:
+        return nw.new_series(like.name, forecast, backend=backend).to_native()
+    named = {str(q): np.ascontiguousarray(forecast[:, i]) for i, q in enumerate(quantiles)}
+    return nw.from_dict(named, backend=backend).to_native()
+
+
+def _narwhals_frame(
+    given: Any, columns: list, forecast: np.ndarray, index: Any, quantiles: tuple | None
+) -> Any:
+    import narwhals as nw
+
+    like = nw.from_native(given, eager_only=True)
+    backend, made = nw.get_native_namespace(like), {}
+    for column in like.columns:
+        if column not in columns:
+            made[column] = _as_dates(index, like[column], backend)
+            continue
+        i = columns.index(column)
+        if quantiles is None:
+            made[column] = np.ascontiguousarray(forecast[:, i])
+            continue
+        for j, quantile in enumerate(quantiles):
+            made[f"{column}_{quantile}"] = np.ascontiguousarray(forecast[:, i, j])
+    series = [
+        value if isinstance(value, nw.Series) else nw.new_series(key, value, backend=backend)
+        for key, value in made.items()
+    ]
+    return series[0].to_frame().with_columns(*series[1:]).to_native()
 
 
 def _narwhals_column(column: Any, name: str) -> np.ndarray:

@@ -1,13 +1,13 @@
 """WindowStream: predictions from the last window of series that come in."""
 
-from numbers import Integral
+import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skgru.streaming import PipelineStream, Stream
-from skgru.streaming.checks import check_finite, check_state
+from skgru.streaming.checks import check_finite, check_n_streams, check_state, memory_for
 
 
 class WindowStream(PipelineStream):
@@ -37,16 +37,18 @@ class WindowStream(PipelineStream):
     Raises
     ------
     ValueError
-        If `n_streams` is no positive integer.
+        If `n_streams` is no positive integer or too large for the memory.
     """
 
     def __init__(self, model: Any, window: int, n_channels: int, n_streams: int):
-        if not isinstance(n_streams, Integral) or n_streams < 1:
-            raise ValueError(f"n_streams must be an integer >= 1, got {n_streams!r}.")
+        n_streams = check_n_streams(n_streams)
         self.n_channels = n_channels
         self._model = model
-        self._windows = np.zeros((int(n_streams), window, n_channels))
-        self._n_steps = np.zeros(int(n_streams), dtype=np.intp)
+        with memory_for(n_streams):
+            if n_streams > sys.maxsize // (8 * window * n_channels):
+                raise MemoryError  # for which NumPy has another error
+            self._windows = np.zeros((n_streams, window, n_channels))
+            self._n_steps = np.zeros(n_streams, dtype=np.intp)
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self)

@@ -106,16 +106,21 @@ def rows_like(values: Any, fitted: Columns | None, caller: str) -> Any:
     library, labels, kinds = fitted or (None, None, [NUMBERS] * values.shape[1])
     holds_numbers = _holds_numbers(values) if is_frame else values.dtype != object
     compared = () if holds_numbers and STRINGS not in kinds else _columns(values)
+    missing = []
     for j, (column, kind) in enumerate(zip(compared, kinds, strict=False)):
         name = _name(values, j)
         own = _kind(column, name)
+        if own is None and kind == STRINGS:
+            missing.append(j)
         if None not in (own, kind) and own != kind:
             raise ValueError(
                 f"{name} holds {own}, but {kind} when {caller} was fitted. Convert its values, or "
                 "fit again."
             )
     if library is not None:
-        return values if is_frame else _as_frame(values, library, labels, kinds)
+        if is_frame:
+            return _missing_strings(values, missing)
+        return _as_frame(values, library, labels, kinds)
     array = read(values, "X")
     if fitted is not None:
         return array.astype(object)
@@ -268,6 +273,21 @@ def _joined_series(parts: list[Any], name: str) -> Any:
     if len(dtypes) > 1 and not all(getattr(dtype, "kind", "O") in "biuf" for dtype in dtypes):
         parts = [part.astype(object) for part in parts]
     return pandas.concat(parts, ignore_index=True)
+
+
+def _missing_strings(frame: Any, positions: list[int]) -> Any:
+    """Give columns that hold nothing the dtype of strings: transformers of these look at it."""
+    if not positions:
+        return frame
+    if _library(frame) == "polars":
+        import polars
+
+        names = [frame.columns[j] for j in positions]
+        return frame.with_columns(polars.col(names).cast(polars.String))
+    frame = frame.copy(deep=False)
+    for j in positions:
+        frame.isetitem(j, frame.iloc[:, j].astype(object))
+    return frame
 
 
 def _named(values: np.ndarray, frames: list[Any]) -> Any:

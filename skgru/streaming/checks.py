@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils import check_array
 
 from skgru.sequences import short
+from skgru.sequences.names import columns_of
 
 
 def check_n_streams(n_streams: int) -> int:
@@ -63,8 +64,19 @@ def indices(streams: int | Iterable[int] | None) -> Any:
     return streams if isinstance(streams, Integral) else list(streams)
 
 
+def refuse_names(x_t: ArrayLike) -> None:
+    """Raise ValueError if a time step has names: a stream knows channels by their position."""
+    names = columns_of(x_t)
+    if names is not None and any(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"x_t is a data frame with the columns {short(names)}, and a stream reads channels by "
+            "their position. Pass them in the order of fit: x_t[columns].to_numpy()."
+        )
+
+
 def to_floats(x_t: ArrayLike) -> np.ndarray:
     """Convert numbers of another type to float64, as `predict` does."""
+    refuse_names(x_t)
     x = np.asarray(x_t)
     if x.dtype.kind not in "biuf":
         x = check_array(

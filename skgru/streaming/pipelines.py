@@ -208,8 +208,8 @@ class PipelineStream:
 
     def _rows(self, x_t: ArrayLike) -> np.ndarray:
         """Return x_t as numbers of shape (n_streams, n_channels), none of them infinite."""
-        x = np.asarray(x_t)
-        x = self._in_shape(x if x.dtype.kind == "f" else to_floats(x_t))
+        as_it_is = isinstance(x_t, np.ndarray) and x_t.dtype.kind == "f"
+        x = self._in_shape(x_t if as_it_is else to_floats(x_t))
         check_finite(x, allow_nan=True)
         return x
 

@@ -253,6 +253,19 @@ def test_numbers_and_strings_of_one_array():
 
 
 @libraries
+def test_a_column_of_strings_that_are_all_missing(library):
+    frame = pd.DataFrame if library == "pandas" else pytest.importorskip("polars").DataFrame
+    step = PerTimestep(OneHotEncoder(handle_unknown="ignore"))
+    step.fit([frame({"a": ["x", "y", None], "b": ["u", "v", "u"]})])
+    missing = [np.nan, np.nan] if library == "pandas" else [None, None]
+    alone = step.transform([frame({"a": missing, "b": ["u", "v"]})])[0]
+    beside = step.transform(
+        [frame({"a": missing, "b": ["u", "v"]}), frame({"a": ["x", "y"], "b": ["u", "v"]})]
+    )[0]
+    np.testing.assert_array_equal(alone, beside)
+
+
+@libraries
 def test_a_model_of_frames_in_a_stream(library):
     frames = frames_of(library)
     model = make_pipeline(
