@@ -252,7 +252,7 @@ def test_errors_of_exog(shop):
         (ValueError, "fit had exog; predict needs it, too", {}),
         (ValueError, "has no row for 2023-04-25", {"exog": frame[:479]}),
         (ValueError, r"exog has the columns \['price', 'holiday'\]", {"exog": frame.iloc[:, ::-1]}),
-        (ValueError, "exog has 1 channels, but fit had the columns", {"exog": np.ones((484, 1))}),
+        (ValueError, "exog has 1 channel, but fit had the columns", {"exog": np.ones((484, 1))}),
         (ValueError, "exog has 9 time steps; expected 14, those to forecast, or 484",
          {"exog": np.ones((9, 2))}),
         (ValueError, "exog holds dates with a time zone, that of history dates without",
@@ -430,6 +430,127 @@ def test_a_failed_fit_changes_nothing():
         ridge(strategy="both").fit(waves())
     with pytest.raises(ValueError, match="steps == 0"):
         forecaster.predict(0)
+
+
+# ---- several arrays, short pasts, other channels, gaps, stamps of exog ---------------------------
+
+
+def daily(n_timesteps=100, **kwargs):
+    index = pd.date_range("2024-01-01", periods=n_timesteps, **{"freq": "D", **kwargs})
+    return pd.Series(np.sin(np.arange(n_timesteps) / 3), index)
+
+
+def small(**parameters):
+    return WindowForecaster(
+        Ridge(), **{"window": 5, "horizon": 2, "center": "last", "season_length": 1, **parameters}
+    )
+
+
+def test_intervals_of_several_arrays():
+    one, other = waves(100), waves(80, seed=1)
+    panel = np.stack([one, 2 * one])
+    several = small().fit([one, other])
+    expected = [several.predict_interval(history=each) for each in (one, other)]
+    for given in (None, [one, other]):
+        for got, single in zip(several.predict_interval(history=given), zip(*expected, strict=True),
+                               strict=True):  # fmt: skip
+            np.testing.assert_allclose(got, np.stack(single))
+    named = small().fit({"a": one, "b": other}).predict_interval(1)
+    for got, single in zip(named, zip(*expected, strict=True), strict=True):
+        np.testing.assert_allclose([got["a"], got["b"]], np.stack(single)[:, :1])
+    stacked = small().fit(panel[:, :, np.newaxis]).predict_interval()
+    assert [one.shape for one in stacked] == [(2, 2, 1)] * 3
+
+
+def test_a_season_longer_than_the_part_before():
+    weeks = pd.Series(waves(60), pd.date_range("2024-01-07", periods=60, freq="W"))
+    forecaster = WindowForecaster(Ridge(), horizon=4).fit(weeks)
+    assert forecaster.season_length_ == 52
+    # errors are then relative to the change over a week
+    again = WindowForecaster(Ridge(), horizon=4, window=20, season_length=1).fit(weeks)
+    assert forecaster.holdout_errors_ == again.holdout_errors_
+
+
+def test_channels_of_a_history_are_those_of_fit():
+    frame = pd.DataFrame({"a": daily(), "b": 2 * daily()})
+    forecaster = small().fit(frame)
+    for history, message in [
+        (frame[["b", "a"]], r"history has the columns \['b', 'a'\], but fit had the columns \['a'"),
+        (frame.rename(columns={"a": "c"}), r"history has the columns \['c', 'b'\]"),
+        (frame["a"], r"history has 1 channel, but fit had the columns \['a', 'b'\]"),
+        (np.ones((9, 3)), r"history has 3 channels, but fit had the columns \['a', 'b'\]"),
+    ]:
+        for predict in (forecaster.predict, forecaster.predict_interval):
+            with pytest.raises(ValueError, match=message):
+                predict(2, history=history)
+    expected = forecaster.predict(2)
+    pd.testing.assert_frame_equal(forecaster.predict(2, history=frame), expected)
+    plain = forecaster.predict(2, history=frame.to_numpy())
+    np.testing.assert_allclose(plain, expected)
+    saved = pickle.loads(pickle.dumps(forecaster))
+    with pytest.raises(ValueError, match="history has the columns"):
+        saved.predict(2, history=frame[["b", "a"]])
+
+
+def test_sample_paths_need_a_window_without_gaps():
+    series = daily()
+    forecaster = small(strategy="recursive").fit(series)
+    for history, message in [
+        (series.drop(series.index[-3]), "history has a gap"),
+        (series[-4:], r"history has 4 time steps; window=5 needs at least 5"),
+        ([series, series.drop(series.index[-3])], r"The last window of history\[1\] has a gap"),
+    ]:
+        for forecast in (forecaster.predict, lambda n, **kw: forecaster.sample_paths(n, 3, **kw)):
+            with pytest.raises(ValueError, match=message):
+                forecast(2, history=history)
+    assert forecaster.sample_paths(2, 3, history=series[-5:]).shape == (3, 2)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_exog_in_finer_steps_than_the_series(strategy):
+    days = pd.date_range("2015-01-01", "2022-12-31", freq="D")
+    exog = pd.Series(np.random.default_rng(0).normal(size=len(days)), days, name="exog")
+    months = pd.date_range("2015-01-01", "2022-10-01", freq="MS")
+    series = 100 + 10 * exog[months].rename("sales")
+    forecaster = small(window=12, strategy=strategy, center="mean", scale=None).fit(series, exog)
+    coming = exog[["2022-11-01", "2022-12-01"]]
+    expected = forecaster.predict(2, exog=exog)
+    assert np.abs(expected - (100 + 10 * coming)).max() < 2
+    for ahead in (exog["2021-09-01":], coming, coming.to_numpy(), exog["2022-11-01":]):
+        pd.testing.assert_series_equal(forecaster.predict(2, exog=ahead), expected)
+    if strategy == "direct":
+        return
+    paths = forecaster.sample_paths(2, 200, exog=coming, random_state=0)
+    np.testing.assert_allclose(paths.mean(axis=0), expected, atol=1)
+
+
+def test_sample_paths_with_exog_and_an_early_gap():
+    series, exog = daily(), daily(104).to_frame("exog")
+    series = series.drop(series.index[60])
+    forecaster = small(strategy="recursive", freq="D").fit(series, exog)
+    whole = forecaster.sample_paths(2, 3, exog=exog, random_state=0)
+    ahead = forecaster.sample_paths(2, 3, exog=exog[100:], random_state=0)
+    np.testing.assert_array_equal(ahead, whole)
+
+
+def test_time_features_are_of_the_zone_of_the_series():
+    hours = pd.date_range("2024-03-01", "2024-04-03", freq="h", tz="Europe/Berlin")
+    load = pd.Series(100.0 + 20 * ((hours.hour >= 8) & (hours.hour < 18)), hours)
+    exog = pd.Series(np.random.default_rng(0).normal(size=len(hours)), hours)
+    utc = exog.tz_convert("UTC")
+    newest = FunctionTransformer(lambda X: X[:, -1, 1:])  # of the time to forecast alone
+    tree = make_pipeline(newest, HistGradientBoostingRegressor(max_iter=20, random_state=0))
+    forecaster = WindowForecaster(tree, window=2, horizon=1, strategy="recursive", holdout=0,
+                                  center=None, scale=None, time_features=["hour"])  # fmt: skip
+    before = hours < "2024-03-31"
+    forecaster.fit(load[before], exog)
+    expected = forecaster.predict(50, exog=exog)
+    for in_fit, ahead in ((exog, utc), (utc, exog), (utc, utc[~before])):
+        got = forecaster.fit(load[before], in_fit).predict(50, exog=ahead)
+        pd.testing.assert_series_equal(got, expected)
+        again = forecaster.predict(50, exog=ahead if len(ahead) > 99 else utc, history=load[before])
+        pd.testing.assert_series_equal(again, expected)
+    assert np.abs(expected - load[~before][:50]).max() < 3
 
 
 # ---- docs/forecasting.rst ------------------------------------------------------------------------

@@ -13,13 +13,21 @@ from sklearn.utils.validation import check_is_fitted
 from skgru._constraints import Interval
 from skgru.forecasting.holdout import Origins
 from skgru.forecasting.intervals import IntervalsMixin
-from skgru.forecasting.known import Known, after_training, check_same_columns, end_of, in_order
+from skgru.forecasting.known import (
+    Known,
+    after_training,
+    check_same_channels,
+    end_of,
+    in_order,
+    read_known,
+    without_names,
+)
 from skgru.forecasting.levels import CENTERS
 from skgru.forecasting.recipe import around_windows, default_regressor, usual_window
-from skgru.forecasting.recursive import recursive_forecast
+from skgru.forecasting.recursive import check_history, check_window, recursive_forecast
 from skgru.forecasting.series import TimeSeries, read_several, tail
 from skgru.forecasting.time_features import usual_season
-from skgru.forecasting.windows import read_exog, sliding_windows
+from skgru.forecasting.windows import sliding_windows
 from skgru.persistence import Saved, unchanged_on_error
 
 KEPT = 64  # time steps of a series that are kept at least, of which its frequency can be told
@@ -79,7 +87,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         As stated or chosen.
     holdout_errors_ : dict of str to float
         With center="auto", for each one the mean absolute error on the held-out part, relative
-        to the mean absolute change over a season in the part before.
+        to the mean absolute change over a season in the part before; over a time step, if that
+        part is no longer than a season.
 
     See Also
     --------
@@ -190,10 +199,10 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             are asked for without dates.
         """
         with unchanged_on_error(self):
-            given = list(series.values()) if isinstance(series, Mapping) else series
+            given = without_names(series, "series")
             several, form = read_several(given, "series")
             exog = in_order(exog, series, "the series")
-            known_exog = None if exog is None else read_exog(exog, several)
+            known_exog = None if exog is None else read_known(exog, several)
             steps = [t and t.step for t in (one.checked_times(self.freq) for one in several)]
             self._step = steps[0] if all(s == steps[0] for s in steps) else self.freq
             self._choose_lengths([len(one) for one in several])
@@ -271,6 +280,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             if form == "array" and series.ndim == 3:
                 self._history = np.stack(self._history)
         self._n_train = [len(one) for one in several]
+        self._columns = next((one.columns for one in several if one.columns is not None), None)
+        self._n_channels = several[0].values[0].size
         self._exog = None
         if exog is not None:
             self._exog = [end_of(e, one, n_kept) for e, one in zip(exog, several, strict=True)]
@@ -322,8 +333,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
 
     def _without_names(self, history: Any) -> Any:
         """Return a history, None that in `fit`, as one series or a list."""
-        history = self._history if history is None else history
-        return list(history.values()) if isinstance(history, Mapping) else history
+        return without_names(self._history if history is None else history, "history")
 
     def _named(self, forecast: Any, history: Any) -> Any:
         """Return forecasts by name, if the history has names."""
@@ -337,7 +347,9 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         past = self._without_names(history)
         several, form = read_several(past, "history")
         n_future = -(-steps // self._fitted_horizon) * self._fitted_horizon
-        times = [one.checked_times(self._step_of(one)) for one in several]
+        check_same_channels(several, self._columns, self._n_channels)
+        check_window(self.window_, several)
+        times = [check_history(one, self.window_, self._step_of(one)) for one in several]
         futures = [None if t is None else t.following(n_future) for t in times]
         exog = in_order(exog, self._history if history is None else history, "the series")
         if (exog is None) != (self._exog is None):
@@ -347,9 +359,10 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
                 else "predict was given exog, but fit was not."
             )
         if exog is not None:
-            exog = read_exog(exog, several)
+            exog = read_known(exog, several)
             fitted = [TimeSeries(*end) for end in self._exog]
-            check_same_columns(exog, fitted)
+            like = fitted[0]
+            check_same_channels(exog, like.columns, like.values[0].size)
             if history is None:
                 exog = [
                     after_training(one, end, n_train, n_future)

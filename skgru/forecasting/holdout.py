@@ -28,7 +28,8 @@ class Origins:
     exog : ndarray of shape (n_origins, window + horizon, n_exog) or None
         Beside both.
     units : ndarray of shape (n_origins, 1, n_channels)
-        Mean absolute change over a season, in the part before of the same series.
+        Mean absolute change over a season, in the part before of the same series; over a time
+        step where that part is no longer than a season.
     fitted_horizon : int
         Time steps that a regressor predicts at once.
     """
@@ -53,7 +54,7 @@ class Origins:
         share: float,
         freq: Any,
     ) -> "Origins":
-        """Hold out the last part of each series that is long enough.
+        """Hold out the last part of each series that is long enough, gaps left out.
 
         Parameters
         ----------
@@ -77,7 +78,12 @@ class Origins:
             # of short series more: as many origins as steps, where a third of it has them
             n_held = max(round(share * len(one)), min(2 * horizon, len(one) // 3), horizon)
             cut = len(one) - n_held
-            is_long = cut >= window + horizon
+            times = one.checked_times(freq)
+            stretches = [slice(0, len(one))] if times is None else times.stretches()
+            is_long = all(
+                max(min(s.stop, stop) - max(s.start, start) for s in stretches) >= window + horizon
+                for start, stop in ((0, cut), (cut - window, len(one)))
+            )
             cut = cut if is_long else len(one)
             before.append(_container(one.values[:cut], one, slice(cut)))
             beside.append(None if known is None else its_known[:cut])
@@ -90,15 +96,16 @@ class Origins:
             )
             parts.append((seen.reshape(len(seen), window, -1),
                           follow.reshape(len(seen), horizon, -1)))  # fmt: skip
-            change = np.abs(values[season_length:cut] - values[: cut - season_length])
-            unit = change.mean(axis=0) if len(change) else np.zeros(values.shape[1])
+            lag = season_length if season_length < cut else 1
+            unit = np.abs(values[lag:cut] - values[: cut - lag]).mean(axis=0)
             units.append(np.tile(np.where(unit > 0, unit, 1.0), (len(seen), 1)))
         if not parts:
             shortest = round(max((window + horizon) / (1 - share), window + 2 * horizon)) + 1
             raise ValueError(
                 f"All series are too short to hold out {share:.0%} with window={window} and "
-                f"horizon={horizon}: about {shortest} time steps are needed. Choose a smaller "
-                "window or horizon; or holdout=0, without intervals, and state center."
+                f"horizon={horizon}: about {shortest} time steps are needed, {window + horizon} of "
+                "them without a gap in either part. Choose a smaller window or horizon; or "
+                "holdout=0, without intervals, and state center."
             )
         seen, follow = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         n_channels = units[0].shape[1]

@@ -177,6 +177,8 @@ def moved(forecast: Any, by: np.ndarray) -> Any:
         As `recursive_forecast` returns it.
     by : ndarray of shape (n_series, steps, n_channels)
     """
+    if isinstance(forecast, np.ndarray):  # of one series, or of several
+        return forecast + by.reshape(forecast.shape)
     return _in_form_of(forecast, lambda i, values: values + by[i].reshape(values.shape))
 
 

@@ -1,15 +1,16 @@
 """What is known in advance of series: exog as given, and time features, beside each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from skgru.forecasting.series import TimeSeries
 from skgru.forecasting.time_features import time_features
-from skgru.forecasting.times import pandas
-from skgru.sequences import short
+from skgru.forecasting.times import locate, pandas
+from skgru.forecasting.windows import read_exog
+from skgru.sequences import read, short
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +89,30 @@ class Known:
         return known.rows_for(index, len(one) + n_future, one, f"those of {one.name}")
 
 
-def check_same_columns(exog: list[TimeSeries], fitted: list[TimeSeries]) -> None:
-    """Raise ValueError if exog has other channels than in `fit`, or another order of columns."""
-    one, like = exog[0], fitted[0]
-    widths = [e.values.reshape(len(e), -1).shape[1] for e in (one, like)]
-    names = [None if e.columns is None else list(e.columns) for e in (one, like)]
-    if widths[0] != widths[1] or (None not in names and names[0] != names[1]):
-        what = [f"{w} channels" if n is None else f"the columns {short(n)}"
-                for w, n in zip(widths, names, strict=True)]  # fmt: skip
-        raise ValueError(f"exog has {what[0]}, but fit had {what[1]}; expected the same, in order.")
+def check_same_channels(
+    several: list[TimeSeries], fitted_columns: list | None, n_fitted: int
+) -> None:
+    """Raise ValueError if series have other channels than in `fit`, or another order of columns.
+
+    Parameters
+    ----------
+    several : list of TimeSeries
+    fitted_columns : list or None
+        Names of the channels in `fit`, if they had some.
+    n_fitted : int
+        Number of them.
+    """
+    for one in several:
+        n_channels = one.values[0].size
+        names = one.columns, fitted_columns
+        if n_channels != n_fitted or (None not in names and names[0] != names[1]):
+            has, expected = (
+                f"{n} channel{'s' * (n > 1)}" if c is None else f"the columns {short(c)}"
+                for n, c in zip((n_channels, n_fitted), names, strict=True)
+            )
+            raise ValueError(
+                f"{one.name} has {has}, but fit had {expected}; expected the same, in order."
+            )
 
 
 def after_training(given: TimeSeries, tail: TimeSeries, n_train: int, n_future: int) -> TimeSeries:
@@ -107,7 +123,7 @@ def after_training(given: TimeSeries, tail: TimeSeries, n_train: int, n_future: 
     given : TimeSeries
         Of the time steps to forecast, or of those of training, too.
     tail : TimeSeries
-        The last rows in `fit`.
+        Beside the last time steps in `fit`.
     n_train : int
         Time steps of the series in `fit`.
     n_future : int
@@ -138,14 +154,61 @@ def in_order(exog: Any, series: Any, name: str) -> Any:
     missing = [key for key in series if key not in exog]
     if missing:
         raise ValueError(f"exog has no {missing[0]!r}, which is one of the names of {name}.")
-    return [exog[key] for key in series]
+    return without_names({key: exog[key] for key in series}, "exog")
+
+
+def without_names(given: Any, name: str) -> Any:
+    """Return series by name as a list, and others as they are.
+
+    Parameters
+    ----------
+    given : array-like, or a list or dict of several
+    name : str
+        For messages.
+    """
+    if not isinstance(given, Mapping):
+        return given
+    return [_not_a_list(one, f"{name}[{key!r}]") for key, one in given.items()]
+
+
+def _not_a_list(one: Any, name: str) -> Any:
+    """Return a series of lists as an array: a list of such series would be one of them."""
+    if one is None or np.isscalar(one):
+        raise TypeError(f"{name} is {short(one)}; expected a series.")
+    if not isinstance(one, list | tuple):
+        return one
+    try:
+        return np.asarray(read(one, name, masked_as_missing=True))
+    except ValueError as error:
+        raise ValueError(
+            f"{name} is ragged; expected one value for each time step and channel."
+        ) from error
+
+
+def read_known(exog: Any, several: list[TimeSeries]) -> list[TimeSeries]:
+    """Read exog of each series, with time stamps in the time zone of the series, if both have one.
+
+    Parameters
+    ----------
+    exog : array-like, or several
+    several : list of TimeSeries
+    """
+    known = []
+    for beside, one in zip(read_exog(exog, several), several, strict=True):
+        zones = [getattr(each.index, "tz", None) for each in (beside, one)]
+        if None not in zones:  # time features are of local time
+            beside = replace(beside, index=beside.index.tz_convert(zones[1]))
+        known.append(beside)
+    return known
 
 
 def end_of(exog: TimeSeries, one: TimeSeries, n_steps: int) -> tuple:
-    """Return the last rows of exog up to the end of a series, as arguments of a TimeSeries."""
-    end = len(exog)
-    if exog.index is not None and one.index is not None:
-        end = int(np.searchsorted(exog.index, one.index[-1], side="right"))
-    rows = slice(max(end - n_steps, 0), end)
-    index = None if exog.index is None else exog.index[rows]
+    """Return exog beside the last time steps of a series, as arguments of a TimeSeries."""
+    rows, index = slice(-n_steps, None), None
+    if one.index is not None:
+        index = one.index[-n_steps:]
+        if exog.index is not None:
+            rows = locate(index, exog.index, exog.name, one.name)
+    elif exog.index is not None:
+        index = exog.index[rows]
     return exog.name, exog.values[rows].copy(), exog.columns, index

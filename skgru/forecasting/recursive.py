@@ -124,7 +124,7 @@ def recursive_forecast(
     if horizon is not None:
         check_scalar(horizon, "horizon", Integral, min_val=1)
     several, form = read_several(history, "history")
-    window = _check_window(window, several)
+    window = check_window(window, several)
     channels = several[0].values.shape[1:]
     predictions = Predictions.of(regressor, horizon, int(np.prod(channels, dtype=int)))
     if return_quantiles and predictions.quantiles is None:
@@ -134,7 +134,7 @@ def recursive_forecast(
         )
     horizon = predictions.horizon
     n_future = -(-steps // horizon) * horizon
-    times = [_check_history(one, window, freq) for one in several]
+    times = [check_history(one, window, freq) for one in several]
     futures = [None if t is None else t.following(n_future) for t in times]
     known = None
     if exog is not None:
@@ -160,7 +160,8 @@ def recursive_forecast(
                     else None)  # fmt: skip
 
 
-def _check_window(window: int | None, several: list[TimeSeries]) -> int:
+def check_window(window: int | None, several: list[TimeSeries]) -> int:
+    """Return the window, of which no history must be shorter; None is the whole history."""
     if window is None:
         lengths = {len(one) for one in several}
         if len(lengths) > 1:
@@ -178,7 +179,7 @@ def _check_window(window: int | None, several: list[TimeSeries]) -> int:
     return int(window)
 
 
-def _check_history(one: TimeSeries, window: int, freq: Any) -> Times | None:
+def check_history(one: TimeSeries, window: int, freq: Any) -> Times | None:
     """Return the time stamps of a history, whose last window must be without a gap."""
     check_finite(one.values, one.name, one.index)
     times = one.checked_times(freq)
