@@ -72,7 +72,8 @@ def backtest(
     exog : array-like, default=None
         Channels that are known in advance, as `sliding_windows` takes them: rows for every time
         step of the series. ``fit`` gets those of the time steps before the origin and ``predict``
-        those to forecast; with `history`, those of the history and then those to forecast.
+        those to forecast; with `history`, those of the history and then those to forecast. For a
+        `WindowForecaster`, `horizon` is then to be a multiple of its own, as it looks so far.
     metrics : sequence of str or callable, default=None
         "mae", "rmse", "mase" and "rmsse"; with a `level` also "pinball" (mean of the pinball losses
         of the two bounds) and "coverage" (share of values in their intervals). A callable is
