@@ -87,11 +87,13 @@ def test_defaults_come_from_the_frequency():
 @pytest.mark.parametrize(
     ("freq", "season"),
     [("h", 24), ("2h", 12), ("5h", 1), ("30min", 48), ("D", 7), ("B", 5), ("W", 52), ("W-WED", 52),
-     ("MS", 12), ("ME", 12), ("2MS", 6), ("QS", 4), ("QE-FEB", 4), ("YS", 1), ("s", 1)],
+     ("MS", 12), ("ME", 12), ("2MS", 6), ("QS", 4), ("QE-FEB", 4), ("BQE", 4), ("BQS-FEB", 4),
+     ("2BQE", 2), ("BME", 12), ("CBMS", 12), ("WOM-1MON", 12), ("min", 1440), ("C", 5), ("2D", 1),
+     ("14D", 1), ("YS", 1), ("s", 1)],
 )  # fmt: skip
 def test_usual_seasons(freq, season):
     assert usual_season(pd.tseries.frequencies.to_offset(freq)) == season
-    assert usual_season(None) == usual_season(3) == 1
+    assert usual_season(None) == usual_season(3) == usual_season(pd.DateOffset(months=1)) == 1
 
 
 def test_a_short_series_gets_a_short_window():
@@ -551,6 +553,62 @@ def test_time_features_are_of_the_zone_of_the_series():
         again = forecaster.predict(50, exog=ahead if len(ahead) > 99 else utc, history=load[before])
         pd.testing.assert_series_equal(again, expected)
     assert np.abs(expected - load[~before][:50]).max() < 3
+
+
+def test_lists_by_name_are_several_series():
+    one, other = waves(100), waves(100, seed=1)
+    arrays, lists = {"a": one, "b": other}, {"a": one.tolist(), "b": other.tolist()}
+    exog = {"b": np.arange(102.0), "a": np.arange(102.0) ** 2}
+    of_arrays, of_lists = (small().fit(each) for each in (arrays, lists))
+    expected = of_arrays.predict_interval()
+    for history in (None, lists):
+        for got, like in zip(of_lists.predict_interval(history=history), expected, strict=True):
+            assert list(got) == ["a", "b"]
+            np.testing.assert_array_equal([*got.values()], [*like.values()])
+    exog_lists = {name: each.tolist() for name, each in exog.items()}
+    in_fit = [{name: each[:100] for name, each in given.items()} for given in (exog, exog_lists)]
+    expected = small().fit(arrays, exog=in_fit[0]).predict(exog=exog)
+    got = small().fit(lists, exog=in_fit[1]).predict(exog=exog_lists)
+    np.testing.assert_array_equal([*got.values()], [*expected.values()])
+    with pytest.raises(TypeError, match=r"series\['a'\] is 1.0; expected a series"):
+        small().fit({"a": 1.0, "b": 2.0})
+    with pytest.raises(ValueError, match=r"series\['a'\] is ragged; expected one value for each"):
+        small().fit({"a": [[1.0], [1.0, 2.0]]})
+
+
+def test_gaps_in_the_held_out_part():
+    days = daily(120)
+    gaps = days.drop(days.index[[92, 105]])
+    parameters = {"window": 20, "freq": "D"}
+    forecaster = small(**parameters).fit([days, gaps])
+    # the series with gaps is of the training set alone
+    alone = small(**parameters).fit(days)
+    assert len(forecaster._residuals) == len(alone._residuals)
+    with pytest.raises(ValueError, match="22 of them without a gap in either part") as error:
+        small(**parameters).fit(gaps)
+    assert len(str(error.value)) < 400
+    early = days.drop(days.index[15:90:15])  # no stretch in the part before
+    with pytest.raises(ValueError, match="22 of them without a gap in either part"):
+        small(**parameters).fit(early)
+    assert len(small(**parameters, holdout=0).fit(early).predict()) == 2
+
+
+def test_exog_with_dates_after_an_array():
+    series, exog = daily(), np.random.default_rng(0).normal(size=110)
+    dated = pd.Series(exog, pd.date_range("2024-01-01", periods=110))
+    forecaster = small().fit(series, exog=exog[:100])
+    expected = forecaster.predict(2, exog=exog[100:102])
+    for ahead in (dated, dated[100:102], dated[80:], exog[:102]):
+        pd.testing.assert_series_equal(forecaster.predict(2, exog=ahead), expected)
+    with pytest.raises(ValueError, match="exog has no row for 2024-04-10"):
+        forecaster.predict(2, exog=dated[101:103])
+
+
+def test_no_time_features():
+    expected = small().fit(daily()).predict()
+    for none in ([], ()):
+        forecaster = small(time_features=none).fit(daily())
+        pd.testing.assert_series_equal(forecaster.predict(), expected)
 
 
 # ---- docs/forecasting.rst ------------------------------------------------------------------------

@@ -57,8 +57,9 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         Whether the regressor predicts the whole horizon at once, or one time step, which becomes
         the newest observation for the next.
     season_length : int, default=None
-        Time steps of a season. None takes the usual one of the frequency of time stamps: 24 hours,
-        7 days, 52 weeks, 12 months or 4 quarters; 1, which is no season, of others and of arrays.
+        Time steps of a season. None takes the usual one of the frequency of time stamps: a day of
+        minutes or hours, 7 days, 5 business days, 52 weeks, 12 months or 4 quarters. Steps of
+        several units, such as 30 minutes, divide it. Others and arrays have 1, which is no season.
     time_features : sequence of str, default=None
         Time features, as sine and cosine: some of "minute", "hour", "weekday", "day",
         "day_of_year", "month" and "quarter", in local time. They are known in advance, as `exog`
@@ -206,10 +207,10 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             steps = [t and t.step for t in (one.checked_times(self.freq) for one in several)]
             self._step = steps[0] if all(s == steps[0] for s in steps) else self.freq
             self._choose_lengths([len(one) for one in several])
-            known = Known.of(known_exog, several, [None] * len(several), 0, self.time_features)
+            self._time_features = self.time_features or None
+            known = Known.of(known_exog, several, [None] * len(several), 0, self._time_features)
             self._keep(series, several, form, known_exog)
             self.center_, self._residuals = self.center, None
-            self._time_features = self.time_features
             vars(self).pop("holdout_errors_", None)
             if self.holdout:
                 self._compare(several, known)

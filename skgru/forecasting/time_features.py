@@ -19,8 +19,9 @@ CYCLES: dict[str, tuple[str, int, float]] = {
     "quarter": ("quarter", 1, 4),
 }
 # time steps in a season, by the code of a frequency
-SEASONS = {"h": 24, "D": 7, "B": 5, "C": 5, "W": 52, "M": 12, "MS": 12, "ME": 12, "BMS": 12,
-           "BME": 12, "BM": 12, "Q": 4, "QS": 4, "QE": 4}  # fmt: skip
+SEASONS = {"min": 24 * 60, "h": 24, "D": 7, "B": 5, "C": 5, "W": 52}
+SEASONS |= dict.fromkeys(("M", "MS", "ME", "BMS", "BME", "CBMS", "CBME", "WOM", "LWOM"), 12)
+SEASONS |= dict.fromkeys(("Q", "QS", "QE", "BQS", "BQE"), 4)
 
 
 def time_features(index: Any, names: Sequence[str], series_name: str) -> np.ndarray:
@@ -74,10 +75,8 @@ def usual_season(step: Any) -> int:
     step : offset, timedelta, int or None
         What time stamps are apart.
     """
-    code = getattr(step, "freqstr", None)
-    if code is None:
+    found = re.match(r"(\d*)([A-Za-z]+)", getattr(step, "freqstr", ""))
+    if found is None:  # of an offset without a code, too: pd.DateOffset(months=1)
         return 1
-    n_steps, unit = re.fullmatch(r"(\d*)([A-Za-z]+).*", code).groups()
-    n_steps = int(n_steps or 1)
-    per_season = 24 * 60 if unit == "min" else SEASONS.get(unit, 1)
-    return max(per_season // n_steps, 1) if per_season % n_steps == 0 else 1
+    n_steps, per_season = int(found[1] or 1), SEASONS.get(found[2], 1)
+    return per_season // n_steps if per_season % n_steps == 0 else 1
