@@ -1,5 +1,6 @@
 """WindowForecaster: from series to forecasts with intervals, in the form of the series."""
 
+import io
 import pickle
 
 import numpy as np
@@ -20,6 +21,7 @@ from skgru.forecasting import (
     sliding_windows,
 )
 from skgru.forecasting.time_features import time_features, usual_season
+from skgru.persistence import SKOPS_TRUSTED_TYPES
 
 pd = pytest.importorskip("pandas")
 pytestmark = [
@@ -609,6 +611,41 @@ def test_no_time_features():
     for none in ([], ()):
         forecaster = small(time_features=none).fit(daily())
         pd.testing.assert_series_equal(forecaster.predict(), expected)
+
+
+def test_saved_models_name_no_private_class_or_function():
+    names = set()
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module, name):
+            names.add(f"{module}.{name}")
+            return super().find_class(module, name)
+
+    series, known = daily(), daily(104).to_frame()
+    tables = HistGradientBoostingRegressor(max_iter=2)
+    for regressor in (Ridge(), tables, GridSearchCV(Ridge(), {"alpha": [1]}, cv=2)):
+        forecaster = WindowForecaster(regressor, window=5, horizon=2, center="last")
+        forecaster.fit(series, exog=known)
+        loaded = Unpickler(io.BytesIO(pickle.dumps(forecaster))).load()
+        expected = forecaster.predict(4, exog=known)
+        pd.testing.assert_series_equal(loaded.predict(4, exog=known), expected)
+        # the fitted regressor flattens windows by itself, also a clone of it
+        X, y = sliding_windows(series, 5, 2, exog=known[:100])
+        again = clone(loaded.regressor_).fit(X, y)
+        np.testing.assert_allclose(again.predict(X), loaded.regressor_.predict(X))
+        again.set_params(flatten=False)  # parameters do not change what is fitted
+        np.testing.assert_allclose(again.predict(X), loaded.regressor_.predict(X))
+    assert {name for name in names if name.startswith("skgru")} <= set(SKOPS_TRUSTED_TYPES)
+
+
+def test_flattened_windows_are_tables_of_all_channels():
+    X, y = sliding_windows(daily(), 5, 2, exog=daily())
+    by_hand = make_pipeline(FunctionTransformer(lambda X: X.reshape(len(X), -1)), Ridge())
+    expected = WindowScaledRegressor(by_hand, target_channels=[0]).fit(X, y).predict(X)
+    model = WindowScaledRegressor(Ridge(), target_channels=[0], flatten=True).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), expected)
+    with pytest.raises(ValueError, match="dim 3"):
+        clone(model).set_params(flatten=False).fit(X, y)
 
 
 # ---- docs/forecasting.rst ------------------------------------------------------------------------

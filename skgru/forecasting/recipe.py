@@ -74,25 +74,14 @@ def around_windows(
     """
     if y.ndim == 2 and not get_tags(innermost(regressor)).target_tags.multi_output:
         regressor = MultiOutputRegressor(regressor)
-    if X.ndim == 3 and not _takes_channels(regressor):
-        regressor = make_pipeline(FunctionTransformer(channels_side_by_side), regressor)
     return WindowScaledRegressor(
         regressor,
         center=center,
         scale=scale,
         season_length=season_length,
         target_channels=list(range(n_targets)),
+        flatten=X.ndim == 3 and not _takes_channels(regressor),
     )
-
-
-def channels_side_by_side(X: np.ndarray) -> np.ndarray:
-    """Turn windows into rows of a table, all channels of the oldest step first.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_windows, window, n_channels)
-    """
-    return X.reshape(len(X), -1)
 
 
 def _takes_channels(estimator: Any) -> bool:

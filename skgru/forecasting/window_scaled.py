@@ -34,7 +34,7 @@ class WindowScaledRegressor(RegressorAround):
     ----------
     regressor : estimator
         Any regressor: `GRURegressor`, gradient boosting, `Ridge`, or a pipeline or a search that
-        ends in one. It is cloned, and gets windows in the form of X.
+        ends in one. It is cloned, and gets windows in the form of X, unless they are flattened.
     center : {"last", "mean", "season"} or None, default="last"
         The level of a window: its last value, its mean, or for each time step the value of the
         same season before. With "season", windows become seasonal differences, which are
@@ -48,6 +48,9 @@ class WindowScaledRegressor(RegressorAround):
     target_channels : "all" or sequence of int, default=None
         The channels of X, counted from 0, whose values y holds. The others, such as the channels
         known in advance, are passed on as they are. None is for windows of one channel.
+    flatten : bool, default=False
+        Whether the regressor gets windows as rows of a table, all channels of the oldest time step
+        first: for one that does not take three dimensions, such as `Ridge`.
 
     Attributes
     ----------
@@ -113,16 +116,25 @@ class WindowScaledRegressor(RegressorAround):
         "scale": [StrOptions({"window", "series"}), None],
         "season_length": [Interval(Integral, 1, None, closed="left"), None],
         "target_channels": [StrOptions({"all"}), "array-like", None],
+        "flatten": ["boolean"],
     }
 
     def __init__(
-        self, regressor, *, center="last", scale="window", season_length=None, target_channels=None
+        self,
+        regressor,
+        *,
+        center="last",
+        scale="window",
+        season_length=None,
+        target_channels=None,
+        flatten=False,
     ):
         self.regressor = regressor
         self.center = center
         self.scale = scale
         self.season_length = season_length
         self.target_channels = target_channels
+        self.flatten = flatten
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
@@ -179,6 +191,7 @@ class WindowScaledRegressor(RegressorAround):
             weights = _check_sample_weight(named(fit_params, "sample_weight"), targets)
             self.learned_scale_ = self._normalization.learn(targets, weights)
             self._window = windows.shape[1]
+            self._as_table = self._fitted_on_table or self.flatten
             self.horizon_ = None
             scaled_y = self._scaled_targets(windows, y, "y")
             scaled = {**fit_params, **self._scaled_validation(fit_params)}
@@ -329,7 +342,7 @@ class WindowScaledRegressor(RegressorAround):
         scaled = windows[:, -centered.shape[1] :].copy()
         scales = self._window_scales(targets)
         scaled[:, :, self.target_channels_] = centered / scales
-        return scaled[:, :, 0] if self._fitted_on_table else scaled
+        return scaled.reshape(len(scaled), -1) if self._as_table else scaled
 
     def _levels_and_scales(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what was taken out of each value that follows: (n_windows, n_values), twice."""
