@@ -62,8 +62,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         several units, such as 30 minutes, divide it. Others and arrays have 1, which is no season.
     time_features : sequence of str, default=None
         Time features, as sine and cosine: some of "minute", "hour", "weekday", "day",
-        "day_of_year", "month" and "quarter", in local time. They are known in advance, as `exog`
-        is.
+        "day_of_year", "month" and "quarter", in the local time of the series. They are known in
+        advance, as `exog` is.
     center : {"auto", "last", "mean", "season"} or None, default="auto"
         The level of a window, see `WindowScaledRegressor`. "auto" compares the first three on the
         last part of the series.
@@ -254,7 +254,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         Raises
         ------
         ValueError
-            As `recursive_forecast`.
+            As `recursive_forecast`; or if a history has other channels than the series in `fit`, or
+            in another order.
         """
         return self._named(self._forecast(self._steps(steps), exog, history), history)
 
