@@ -17,6 +17,8 @@ models = pytest.importorskip("darts.models")
 LAGS = 8
 MONTHS = pd.date_range("2015-01-01", periods=120, freq="MS")
 
+pytestmark = pytest.mark.filterwarnings("ignore:L-BFGS stopped:UserWarning")
+
 
 def gru(**parameters):
     return GRURegressor(**{"hidden_layer_sizes": 8, "solver": "lbfgs", "max_iter": 60, "tol": 1e-3,

@@ -20,6 +20,8 @@ mlforecast = pytest.importorskip("mlforecast")
 LAGS = 8
 MONTHS = pd.date_range("2015-01-01", periods=120, freq="MS")
 
+pytestmark = pytest.mark.filterwarnings("ignore:L-BFGS stopped:UserWarning")
+
 
 def gru(**parameters):
     return GRURegressor(**{"hidden_layer_sizes": 8, "solver": "lbfgs", "max_iter": 60, "tol": 1e-3,
