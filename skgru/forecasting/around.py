@@ -17,8 +17,19 @@ from skgru.training.callbacks import CallbackSupport, FitTasks
 class RegressorAround(RegressorMixin, MetaEstimatorMixin, CallbackSupport, Saved, BaseEstimator):
     """Base class of estimators that change y around a regressor, and undo it in predictions."""
 
-    def _begin_fit(self, X: Any, y: ArrayLike, params: dict[str, Any]) -> FitTasks:
-        """Tell callbacks that the fit begins, of which that of the regressor is a part."""
+    def _begin_fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, params: dict[str, Any]
+    ) -> FitTasks:
+        """Begin a fit for callbacks, of which that of the regressor is a part.
+
+        Weights join the other parameters of `fit`.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        if sample_weight is not None:
+            params["sample_weight"] = sample_weight
         tasks, weights = FitTasks(of_parts=True), named(params, "sample_weight")
         tasks.begin_fit(self, 1, X, y, None if weights is None else {"sample_weight": weights})
         return tasks

@@ -219,13 +219,11 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
                     "center='auto' is chosen on a held-out part, but holdout=0; state center, such "
                     "as 'last'."
                 )
-            containers = None if known is None else known.containers()
-            one = form == "one" and containers is not None
             X, y = sliding_windows(
                 given,
                 self.window_,
                 self._fitted_horizon,
-                exog=containers[0] if one else containers,
+                exog=None if known is None else known.as_exog(form),
                 freq=self.freq,
             )
             self.regressor_ = self._wrapped(self.center_, X, y).fit(X, y)
@@ -378,14 +376,13 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
 
     def _forecast(self, steps: int, exog: Any, history: Any, **kwargs: Any) -> Any:
         past, several, form, _, known = self._inputs(steps, exog, history)
-        containers = None if known is None else known.containers()
         return recursive_forecast(
             self.regressor_,
             past,
             steps,
             window=self.window_,
             horizon=self._fitted_horizon,
-            exog=containers[0] if form == "one" and containers is not None else containers,
+            exog=None if known is None else known.as_exog(form),
             freq=self._step_of(several[0]),
             **kwargs,
         )

@@ -74,12 +74,13 @@ class Known:
             indices.append(index)
         return cls(values, indices)
 
-    def containers(self) -> list[Any]:
-        """Return the channels of each series in a form that `sliding_windows` takes."""
-        return [
+    def as_exog(self, form: str) -> Any:
+        """Return the channels as `sliding_windows` takes them, of series in this form."""
+        several = [
             value if index is None else pandas().DataFrame(value, index=index)
             for value, index in zip(self.values, self.indices, strict=True)
         ]
+        return several[0] if form == "one" else several
 
     def beside(self, i: int, one: TimeSeries, future: Any, n_future: int) -> np.ndarray:
         """Return the channels of series i at its own time steps, and at those that follow."""

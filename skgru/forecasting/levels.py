@@ -74,11 +74,7 @@ class Normalization:
         windows, weights = windows[weights > 0], weights[weights > 0]
         centered = self.centered(windows)
         if self.scale == "series":
-            of_windows = _root_mean_square(centered)
-            largest = of_windows.max(axis=0)
-            unit = np.where(largest > 0, largest, 1.0)
-            mean_square = np.average((of_windows / unit) ** 2, axis=0, weights=weights)
-            scale = unit * np.sqrt(mean_square)
+            (scale,) = _root_mean_square(_root_mean_square(centered)[np.newaxis], weights)
             return np.where(scale > _rounding(windows).max(axis=0), scale, 1.0)
         scale, size = _root_mean_square(centered), np.abs(windows).mean(axis=1)
         varies = scale > _rounding(windows)
@@ -102,12 +98,12 @@ class Normalization:
         return np.where(scale > _rounding(windows), scale, floor)[:, np.newaxis]
 
 
-def _root_mean_square(values: np.ndarray) -> np.ndarray:
-    """Return that of each window and target: (n_windows, n_targets)."""
+def _root_mean_square(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return that of each window and target, over the second axis: (n_windows, n_targets)."""
     # of the largest value, whose square might not be finite
     largest = np.abs(values).max(axis=1, keepdims=True)
     unit = np.where(largest > 0, largest, 1.0)
-    return unit[:, 0] * np.sqrt(np.mean((values / unit) ** 2, axis=1))
+    return unit[:, 0] * np.sqrt(np.average((values / unit) ** 2, axis=1, weights=weights))
 
 
 def _rounding(windows: np.ndarray) -> np.ndarray:

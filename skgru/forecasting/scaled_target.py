@@ -119,13 +119,7 @@ class ScaledTargetRegressor(RegressorAround):
         ValueError
             If y is not numeric, or if the transformer is not increasing or not of single columns.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        if sample_weight is not None:
-            fit_params["sample_weight"] = sample_weight
-        tasks = self._begin_fit(X, y, fit_params)
+        tasks = self._begin_fit(X, y, sample_weight, fit_params)
         with unchanged_on_error(self):
             self._by_step = bool(getattr(innermost(self.regressor), "return_sequences", False))
             rows = self._rows(X, y, "y")

@@ -167,10 +167,6 @@ class WindowScaledRegressor(RegressorAround):
             than a season; if it is not said which channels y holds; or if the columns of y are no
             multiple of them.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
         if getattr(innermost(self.regressor), "return_sequences", False):
             raise ValueError(
                 "return_sequences=True predicts at each step of a window; WindowScaledRegressor is "
@@ -178,9 +174,7 @@ class WindowScaledRegressor(RegressorAround):
             )
         if self.center == "season" and self.season_length is None:
             raise ValueError("center='season' needs season_length=, the time steps of a season.")
-        if sample_weight is not None:
-            fit_params["sample_weight"] = sample_weight
-        tasks = self._begin_fit(X, y, fit_params)
+        tasks = self._begin_fit(X, y, sample_weight, fit_params)
         with unchanged_on_error(self):
             self._fitted_to = (self.center, self.scale, self.season_length)
             windows = self._read(X, "X", reset=True)

@@ -66,14 +66,14 @@ def one_task(fit: Callable) -> Callable:
 
     @with_callbacks
     @functools.wraps(fit)
-    def told(estimator: BaseEstimator, X: Any, y: Any = None) -> Any:
+    def followed(estimator: BaseEstimator, X: Any, y: Any = None) -> Any:
         tasks = FitTasks()
         tasks.begin_fit(estimator, 0, X, y)
         fit(estimator, X, y)
         tasks.end_fit()
         return estimator
 
-    return told
+    return followed
 
 
 class FitTasks:
