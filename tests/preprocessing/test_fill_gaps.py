@@ -13,13 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
-from sklearn.utils.estimator_checks import (
-    check_set_output_transform,
-    check_set_output_transform_pandas,
-    check_transformer_get_feature_names_out,
-    check_transformer_get_feature_names_out_pandas,
-    parametrize_with_checks,
-)
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgru import GRUClassifier
 from skgru.preprocessing import FillGaps, PerTimestep
@@ -289,18 +283,3 @@ def test_tags():
 )
 def test_check_estimator(estimator, check):
     check(estimator)
-
-
-# the checks fit on frames and transform arrays, or the other way round
-@pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_set_output_transform,
-        check_set_output_transform_pandas,
-        check_transformer_get_feature_names_out,
-        check_transformer_get_feature_names_out_pandas,
-    ],
-)
-def test_names_and_containers(check):
-    check("FillGaps", FillGaps("forward", add_indicator=True))

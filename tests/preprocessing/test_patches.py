@@ -10,13 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import (
-    check_set_output_transform,
-    check_set_output_transform_pandas,
-    check_transformer_get_feature_names_out,
-    check_transformer_get_feature_names_out_pandas,
-    parametrize_with_checks,
-)
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgru import GRUClassifier
 from skgru.preprocessing import Patches, PerTimestep
@@ -215,18 +209,3 @@ def test_what_is_refused():
 @parametrize_with_checks([Patches(), Patches(3, 2)])
 def test_check_estimator(estimator, check):
     check(estimator)
-
-
-# the checks fit on frames and transform arrays, or the other way round
-@pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_set_output_transform,
-        check_set_output_transform_pandas,
-        check_transformer_get_feature_names_out,
-        check_transformer_get_feature_names_out_pandas,
-    ],
-)
-def test_names_and_containers(check):
-    check("Patches", Patches(2, 1))

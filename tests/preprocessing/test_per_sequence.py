@@ -9,13 +9,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from sklearn.utils.estimator_checks import (
-    check_set_output_transform,
-    check_set_output_transform_pandas,
-    check_transformer_get_feature_names_out,
-    check_transformer_get_feature_names_out_pandas,
-    parametrize_with_checks,
-)
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgru.preprocessing import PerSequence
 
@@ -199,23 +193,3 @@ def cumulated(x):
 @parametrize_with_checks([PerSequence(StandardScaler()), PerSequence(cumulated)])
 def test_check_estimator(estimator, check):
     check(estimator)
-
-
-# the checks fit on frames and transform arrays, or the other way round
-@pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_set_output_transform,
-        check_set_output_transform_pandas,
-        check_transformer_get_feature_names_out,
-        check_transformer_get_feature_names_out_pandas,
-    ],
-)
-@pytest.mark.parametrize(
-    "transformer",
-    [PerSequence(StandardScaler()), PerSequence(cumulated, feature_names_out="one-to-one")],
-    ids=["transformer", "function"],
-)
-def test_names_and_containers(transformer, check):
-    check("PerSequence", transformer)
