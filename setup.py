@@ -1,7 +1,9 @@
 """Build of the kernels; everything else is declared in pyproject.toml.
 
 Each kernel module is built for float32 and float64 and for several instruction sets (see
-skgru/kernels/_instruction_sets.py); `skgru.kernels` imports those that the processor can run.
+skgru/kernels/_instruction_sets.py); `skgru.kernels` imports those that the processor can run. The
+environment variable ``SKGRU_VARIANTS``, a comma-separated list, restricts a developer's build to
+some of them.
 
 No -ffast-math: NaN and infinity keep their meaning, and denormals are not flushed in the whole
 process at load. No -march=native: a wheel runs on every machine of its architecture.
@@ -22,6 +24,23 @@ DTYPES = {"float32": "float", "float64": "double"}
 GCC_ARGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-g0"]
 
 
+def instruction_sets() -> list:
+    """Return the instruction sets to build: those of this platform, or those of SKGRU_VARIANTS."""
+    platform = "windows" if os.name == "nt" else sysconfig.get_platform()
+    rows = run_path(str(KERNELS / "_instruction_sets.py"))["INSTRUCTION_SETS"]
+    buildable = {
+        isa.name.replace("-", "_"): isa for isa in rows if re.fullmatch(isa.platforms, platform)
+    }
+    listed = os.environ.get("SKGRU_VARIANTS", "").replace("-", "_").split(",")
+    wanted = [name for name in map(str.strip, listed) if name]
+    if unknown := set(wanted) - set(buildable):
+        raise SystemExit(
+            f"SKGRU_VARIANTS names {', '.join(sorted(unknown))}; on {platform} there are "
+            f"{', '.join(buildable)}."
+        )
+    return [isa for name, isa in buildable.items() if not wanted or name in wanted]
+
+
 def kernel_modules() -> list[Extension]:
     """Make one extension per instruction set and dtype.
 
@@ -29,13 +48,10 @@ def kernel_modules() -> list[Extension]:
     """
     source = (KERNELS / "kernels.pyx").read_text(encoding="utf-8")
     included = [str(path) for path in KERNELS.rglob("*") if path.suffix in {".h", ".pxd", ".pxi"}]
-    platform = "windows" if os.name == "nt" else sysconfig.get_platform()
     folder = Path("build/variants")
     folder.mkdir(parents=True, exist_ok=True)
     extensions = []
-    for isa in run_path(str(KERNELS / "_instruction_sets.py"))["INSTRUCTION_SETS"]:
-        if not re.fullmatch(isa.platforms, platform):
-            continue
+    for isa in instruction_sets():
         for dtype, real in DTYPES.items():
             name = isa.module_name(dtype)
             copy = folder / f"{name}.pyx"
@@ -68,22 +84,24 @@ class BuildExt(build_ext):
         super().build_extensions()
 
 
-setup(
-    cmdclass={"build_ext": BuildExt},
-    ext_modules=cythonize(
-        [
-            *kernel_modules(),
-            Extension("skgru.kernels._processor", ["skgru/kernels/_processor.pyx"]),
-        ],
-        include_path=[".", str(KERNELS)],
-        build_dir="build",  # generated C stays out of the package
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
-            "freethreading_compatible": True,
-        },
-    ),
-)
+if __name__ == "__main__":  # processes that cythonize may import this file
+    setup(
+        cmdclass={"build_ext": BuildExt},
+        ext_modules=cythonize(
+            [
+                *kernel_modules(),
+                Extension("skgru.kernels._processor", ["skgru/kernels/_processor.pyx"]),
+            ],
+            include_path=[".", str(KERNELS)],
+            build_dir="build",  # generated C stays out of the package
+            nthreads=os.cpu_count(),
+            compiler_directives={
+                "language_level": 3,
+                "boundscheck": False,
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": False,
+                "freethreading_compatible": True,
+            },
+        ),
+    )

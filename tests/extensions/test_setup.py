@@ -1,0 +1,39 @@
+"""What setup.py builds."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from extension_helpers import ROOT
+
+pytest.importorskip("Cython")
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "skgru" / "kernels" / "kernels.pyx").exists(), reason="needs the source"
+)
+
+
+def variants(listed):
+    """Run setup.py's `instruction_sets` with this value of SKGRU_VARIANTS."""
+    code = (
+        "from runpy import run_path\n"
+        "print([isa.name for isa in run_path('setup.py')['instruction_sets']()])"
+    )
+    environment = {**os.environ, "SKGRU_VARIANTS": listed}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+
+def test_all_instruction_sets_are_built_unless_some_are_named():
+    assert variants("portable").stdout == "['portable']\n"
+    assert variants(" portable,").stdout == "['portable']\n"
+    assert variants("").stdout == variants("  ").stdout
+    assert "'portable'" in variants("").stdout
+
+
+def test_unknown_instruction_sets_are_refused():
+    refused = variants("portable,vax")
+    assert refused.returncode != 0
+    assert "SKGRU_VARIANTS names vax" in refused.stderr
+    assert "portable" in refused.stderr
