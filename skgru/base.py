@@ -23,7 +23,8 @@ from skgru._combinations import architecture_of, check_combinations, check_same_
 from skgru._validation import GivenValidation, validation_score
 from skgru.html_repr import network_html
 from skgru.model.inference import attention_weights, pool, predict
-from skgru.model.network import Head, Layer, Network, Parameters
+from skgru.model.network import Network
+from skgru.model.parameters import Head, Layer, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Labels, Outputs, from_state
 from skgru.persistence import Saved, defaults_of, unchanged_on_error

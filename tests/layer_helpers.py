@@ -22,6 +22,8 @@ class Problem(NamedTuple):
     mask: np.ndarray | None
     d_states: np.ndarray
     d_last: np.ndarray  # further gradient of h_last, with the cell states
+    coded: dict[str, np.ndarray]  # packed codes, and E; or nothing
+    decay: dict[str, np.ndarray]  # packed decay; or nothing
 
     @property
     def kernel_mask(self):
@@ -29,11 +31,35 @@ class Problem(NamedTuple):
         return np.empty((0, 0), self.x.dtype) if self.mask is None else self.mask
 
     @property
+    def kernel_inputs(self):
+        """Codes, E and decay, or the empty arrays that stand for none."""
+        none = np.empty((0, 0), self.x.dtype)
+        return {"codes": none.astype(np.int32), "E": none, "decay": none} | self.coded | self.decay
+
+    def of_sequences(self, name):
+        """The rows of each sequence of a packed array; None if there is none."""
+        packed = {**self.coded, **self.decay}.get(name)
+        return len(self.sequences) * [None] if packed is None else unpack(packed, self.batch_sizes)
+
+    @property
     def H(self):
         return len(self.layer["U"])
 
 
-def problem(cell, D, H, T, B, lengths="ragged", dtype="float64", *, masked=False, seed=0):
+def problem(
+    cell,
+    D,
+    H,
+    T,
+    B,
+    lengths="ragged",
+    dtype="float64",
+    *,
+    masked=False,
+    n_codes=0,
+    decays=False,
+    seed=0,
+):
     rng = np.random.default_rng(seed)
     layer = random_layer(rng, cell, D, H, dtype)
     sequences = [rng.normal(size=(n, D)).astype(dtype) for n in LENGTHS[lengths](B, T)]
@@ -43,7 +69,15 @@ def problem(cell, D, H, T, B, lengths="ragged", dtype="float64", *, masked=False
     # dropout at a rate of 0.3
     mask = ((rng.random((B, H)) > 0.3) / 0.7).astype(dtype) if masked else None
     d_states = rng.normal(size=(len(x), H)).astype(dtype)
-    return Problem(cell, sequences, x, batch_sizes, layer, h_0, mask, d_states, d_last)
+    coded, decay = {}, {}
+    if n_codes:
+        coded["codes"] = rng.integers(7, size=(len(x), n_codes), dtype=np.int32)
+        coded["E"] = (rng.normal(size=(7, layer["W"].shape[1])) / np.sqrt(H)).astype(dtype)
+    if decays:
+        decay["decay"] = rng.uniform(0.2, 1, size=(len(x), H)).astype(dtype)
+    return Problem(
+        cell, sequences, x, batch_sizes, layer, h_0, mask, d_states, d_last, coded, decay
+    )
 
 
 def run_forward(kernels, p, states=None, saved=None):
@@ -61,6 +95,7 @@ def run_forward(kernels, p, states=None, saved=None):
         *p.layer.values(),
         p.h_0,
         p.kernel_mask,
+        *p.kernel_inputs.values(),
         h_last,
         states,
         saved,
@@ -73,11 +108,15 @@ def run_backward(kernels, p, *, want_dx=True, add_to=None):
     _, states, saved = run_forward(kernels, p)
     grad = {k: np.zeros_like(v) for k, v in p.layer.items()} if add_to is None else add_to
     dx, d_h = np.full((len(p.x) * want_dx, p.x.shape[1]), np.nan, p.x.dtype), p.d_last.copy()
+    codes, E, decay = p.kernel_inputs.values()
+    dE, d_decay = np.zeros_like(E), np.full_like(decay, np.nan)
     kernels.layer_backward(
         cell_info(kernels, p.cell).index, p.x, p.batch_sizes, p.layer["W"], p.layer["U"], p.h_0,
-        p.kernel_mask, states, saved, p.d_states, d_h, dx, *grad.values(),
+        p.kernel_mask, codes, decay, states, saved, p.d_states, d_h, dx, d_decay, dE,
+        *grad.values(),
     )  # fmt: skip
-    return {**grad, "x": dx, "h_0": d_h}
+    inputs = {name: d for name, d in (("E", dE), ("decay", d_decay)) if d.size}
+    return {**grad, **inputs, "x": dx, "h_0": d_h}
 
 
 def in_float64(*arrays):
@@ -89,23 +128,33 @@ def exact_states(p):
     """Return hidden states and cell states of each sequence, by the reference in float64."""
     layer, masks = in_float64(*p.layer.values()), np.ones(len(p.h_0)) if p.mask is None else p.mask
     return [
-        reference.forward(p.cell, *in_float64(x, h), *layer, m.astype("float64"))
-        for x, h, m in zip(p.sequences, p.h_0, masks, strict=True)
+        reference.forward(p.cell, *in_float64(x, h), *layer, m.astype("float64"), **inputs)
+        for x, h, m, inputs in zip(p.sequences, p.h_0, masks, exact_inputs(p), strict=True)
+    ]
+
+
+def exact_inputs(p):
+    """Return codes, E and decay of each sequence for the reference, in float64."""
+    E = p.coded["E"].astype("float64") if p.coded else None
+    return [
+        {"codes": codes, "E": E, "decay": None if decay is None else decay.astype("float64")}
+        for codes, decay in zip(p.of_sequences("codes"), p.of_sequences("decay"), strict=True)
     ]
 
 
 def exact_gradients(p):
     """Return gradients summed over the sequences, by the reference in float64."""
     layer, masks = in_float64(*p.layer.values()), np.ones(len(p.h_0)) if p.mask is None else p.mask
-    parts = []
+    parts, inputs = [], exact_inputs(p)
     for k, d_h in enumerate(unpack(p.d_states, p.batch_sizes)):
         d = np.zeros((len(d_h), len(p.d_last[k])))
         d[:, : p.H] = d_h
         d[-1] += p.d_last[k]
         x, h_0, mask = in_float64(p.sequences[k], p.h_0[k], masks[k])
-        parts.append(reference.backward(p.cell, x, h_0, *layer, d, mask))
+        parts.append(reference.backward(p.cell, x, h_0, *layer, d, mask, **inputs[k]))
     return {
-        **{k: sum(part[k] for part in parts) for k in p.layer},
+        **{k: sum(part[k] for part in parts) for k in [*p.layer, *(["E"] if p.coded else [])]},
+        **({"decay": pack([part["decay"] for part in parts])[0]} if p.decay else {}),
         "x": pack([part["x"] for part in parts])[0],
         "h_0": np.array([part["h_0"] for part in parts]),
     }

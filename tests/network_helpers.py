@@ -1,7 +1,5 @@
 """Networks and data for tests of the model, and checks of gradients."""
 
-from itertools import chain
-
 import numpy as np
 import pytest
 import reference
@@ -11,6 +9,7 @@ from sklearn._loss.loss import HalfBinomialLoss
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Multinomial, Pinball, log_loss
 from skgru.model.buffers import Buffers
 from skgru.model.network import Architecture, Network
+from skgru.model.parameters import arrays_of
 from skgru.model.propagation import Dropout, Examples, Propagation
 from skgru.model.workers import Workers
 from skgru.sequences import Targets, check_sequences
@@ -136,8 +135,7 @@ def assert_close(net, got, want, tolerance):
 
 def arrays(net, vector):
     """Return the nonempty arrays of a flat vector."""
-    layers, query, head = net.views(vector)
-    return [a for a in (*chain(*chain(*layers)), query, *head) if a.size]
+    return [a for a in arrays_of(net.views(vector)) if a.size]
 
 
 def assert_gradient(net, gradient, value):

@@ -174,33 +174,41 @@ CELLS = {
 # ---- the layer -----------------------------------------------------------------------------------
 
 
-def _steps(name, x, h_0, W, U, b, c, mask):
+def _steps(name, x, h_0, W, U, b, c, mask, codes, E, decay):
     """Return the state after each step, its parts side by side, and the backward functions."""
     cell = CELLS[name]
     U = np.split(U, cell.n_gates, axis=1)
     state, states, backwards = np.split(h_0, cell.n_states, axis=-1), [], []
-    for x_t in x:
-        sums = np.split(x_t @ W + b, cell.n_gates, axis=-1)
+    for t, x_t in enumerate(x):
+        sums = x_t @ W + b
+        if codes is not None:
+            sums = sums + E[codes[t]].sum(axis=0)
+        if decay is not None:
+            state = [decay[t] * part for part in state]
+        sums = np.split(sums, cell.n_gates, axis=-1)
         state, backward_step = cell.step(sums, mask * state[0], U, c, *state)
         states.append(np.concatenate(state, axis=-1))
         backwards.append(backward_step)
     return np.array(states), backwards
 
 
-def forward(name, x, h_0, W, U, b, c, mask=1.0):
+def forward(name, x, h_0, W, U, b, c, mask=1.0, codes=None, E=None, decay=None):
     """Return the states (T, SH) of one sequence x (T, D) from h_0 (SH,).
 
     With S = 2 the cell state is beside the hidden state. The mask (H,) of recurrent dropout
-    multiplies h_{t-1} in the products with U, the same at every step.
+    multiplies h_{t-1} in the products with U, the same at every step. Codes (T, C) are rows of E,
+    which are added to x W; decay (T, H) multiplies both parts of the state before each step.
     """
-    return _steps(name, x, h_0, W, U, b, c, mask)[0]
+    return _steps(name, x, h_0, W, U, b, c, mask, codes, E, decay)[0]
 
 
-def backward(name, x, h_0, W, U, b, c, d_states, mask=1.0):
+def backward(name, x, h_0, W, U, b, c, d_states, mask=1.0, codes=None, E=None, decay=None):
     """Return the gradients of the loss of one sequence by name, given ∂L/∂states (T, SH)."""
     cell, H = CELLS[name], len(U)
-    grad = {name: np.zeros_like(a) for name, a in dict(x=x, W=W, U=U, b=b, c=c).items()}
-    d, backwards = np.zeros_like(h_0), _steps(name, x, h_0, W, U, b, c, mask)[1]
+    arrays = dict(x=x, W=W, U=U, b=b, c=c, E=E, decay=decay)
+    grad = {name: np.zeros_like(a) for name, a in arrays.items() if a is not None}
+    states, backwards = _steps(name, x, h_0, W, U, b, c, mask, codes, E, decay)
+    d = np.zeros_like(h_0)
     for t in reversed(range(len(x))):
         a, products, d_past, d_state = backwards[t](*np.split(d + d_states[t], cell.n_states))
         for k, (factor, d_product) in enumerate(products):
@@ -211,9 +219,31 @@ def backward(name, x, h_0, W, U, b, c, d_states, mask=1.0):
         grad["x"][t] = a @ W.T
         grad["W"] += np.outer(x[t], a)
         grad["b"] += a
+        if codes is not None:
+            for code in codes[t]:
+                grad["E"][code] += a
         d = np.concatenate(d_state)
         d[:H] += mask * d_past
+        if decay is not None:
+            before = states[t - 1] if t else h_0
+            grad["decay"][t] = (d * before).reshape(cell.n_states, H).sum(axis=0)
+            d = d * np.tile(decay[t], cell.n_states)
     return {**grad, "h_0": d}
+
+
+# ---- what the first layer reads ------------------------------------------------------------------
+
+
+def decay(x, seen, elapsed, last, mean, w_x, b_x, W_h, b_h):
+    """Return x̂ and the decay of the states of one sequence, as Che et al. 2018 write them.
+
+    x, seen (m), elapsed (δ) and last (x') have shape (T, D); x may be NaN where seen is 0, and last
+    before the first observation.
+    """
+    gamma_x = np.exp(-np.maximum(0, w_x * elapsed + b_x))
+    gamma_h = np.exp(-np.maximum(0, elapsed @ W_h + b_h))
+    filled = np.where(np.isnan(last), mean, gamma_x * last + (1 - gamma_x) * mean)
+    return np.where(seen == 1, x, filled), gamma_h
 
 
 # ---- pooling and dropout -------------------------------------------------------------------------

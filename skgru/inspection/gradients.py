@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 
 from skgru.inspection.passes import Direction, Inspected
 from skgru.model.layer import SavedLayer, backpropagate_layer
-from skgru.model.network import Layer
+from skgru.model.parameters import Layer
 from skgru.model.propagation import Examples, Propagation
 from skgru.sequences import Packed, Span, Targets
 
@@ -235,6 +235,7 @@ class _Flow:
         d_states: np.ndarray,
         d_h: np.ndarray,
         d_x: np.ndarray,
+        d_decay: np.ndarray,
         d_weights: Layer,
         **layer: Any,
     ) -> None:
@@ -274,11 +275,15 @@ class _Flow:
                     saved.mask[:n],
                     saved.states[rows],
                     saved.activations[rows],
+                    saved.codes[rows],
+                    saved.table,
+                    saved.decay[rows],
                 ),
                 batch_sizes=batch_sizes[t : t + 1],
                 d_states=d_states[rows],
                 d_h=d_h[:n],
                 d_x=d_x[rows],
+                d_decay=d_decay[rows],
                 d_weights=Layer(
                     gradient[:first_of_U],
                     gradient[first_of_U:first_of_b],

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from skgru.base import BaseGRU
 from skgru.inspection.cells import CELLS, InspectedCell, Step
 from skgru.model.layer import SavedLayer
-from skgru.model.network import Layer, Network, Parameters
+from skgru.model.network import Network
+from skgru.model.parameters import Layer, Parameters
 from skgru.model.propagation import Propagation
 from skgru.sequences import Packed, Sequences, Span
 

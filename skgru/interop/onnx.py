@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from skgru.base import BaseGRU
 from skgru.interop.poolings import exported_pooling
 from skgru.interop.standard import joined, standard_form
-from skgru.model.network import Head, Layer, Network
+from skgru.model.network import Network
+from skgru.model.parameters import Head, Layer
 from skgru.outputs import Labels, Multilabel, Numbers, Outputs, Quantiles
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[
     of time steps that are not padding has shape (n_samples, n_timesteps, 1), or is "".
     """
     arch, pooling = network.architecture, exported_pooling(network.architecture.pooling)
-    layers, query, head = network.views(network.parameters)
+    layers, query, head, _ = network.views(network.parameters)
     x = graph.add("Transpose", x, perm=[1, 0, 2])  # time-major from here on
     n_steps = graph.add("Cast", lengths, to=_type("INT32")) if lengths else ""
     states = x

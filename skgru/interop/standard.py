@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgru.model.network import Layer
+from skgru.model.parameters import Layer
 
 ONE = 40.0  # pre-activation of a gate that is 1
 

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
 from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
-from skgru.model.network import Architecture, Head, Layer, Parameters
+from skgru.model.network import Architecture
+from skgru.model.parameters import Head, Layer, Parameters
 from skgru.outputs import learn_numbers
 from skgru.regressor import GRURegressor
 from skgru.sequences import read, short
@@ -97,7 +98,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     check_is_fitted(estimator, "_network")
     network = estimator._network
     arch = network.architecture
-    layers, query, head = network.views(network.parameters)
+    layers, query, head, _ = network.views(network.parameters)
     module = SequenceModel(
         [_torch_layer(arch, directions) for directions in layers],
         nn.Linear(*head.W.shape),

@@ -8,14 +8,17 @@ The letters of the mathematics, in all files:
     T    time steps of the longest sequence
     N    rows of a packed minibatch: one per sequence and time step
     M    time steps of all sequences before they are packed
+    C    categorical channels
     D    channels: inputs of a layer
     H    units of a layer
     K    outputs of a linear layer
     G    gates of a cell, the candidate counted as one: blocks of H columns in W, U and b
     P    blocks of H numbers that a cell saves per row for the backward pass: its G gates first
     S    parts of a state: 1 for h, 2 for h and a cell state
+    V    categories of all categorical channels, with those of unknown and missing values
 
     x    inputs                         W    input weights (D, GH)
+    γ    factor of decay                E    weights of categories (V, GH)
     h    hidden state                   U    recurrent weights (H, GH)
     q    query of the attention         b    bias (GH)
     L    loss                           c    bias (H) of a candidate's own recurrent product; in
@@ -38,7 +41,7 @@ from cpython.buffer cimport (
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY, exp, sqrt
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from skgru.kernels._simd cimport (
     CACHE_LINE_BYTES,
@@ -49,6 +52,7 @@ from skgru.kernels._simd cimport (
     TransposedProduct,
     add_transposed_matmul,
     align_to_cache_line,
+    decay_factor,
     divide,
     flush_denormals,
     heaviside,
@@ -73,10 +77,12 @@ import numpy
 
 include "vectors.pxi"
 include "packing.pxi"
+include "categories.pxi"
 include "cell.pxi"
 include "layer_step.pxi"
 include "recurrence.pxi"
 include "linear.pxi"
+include "gaps.pxi"
 include "pooling.pxi"
 include "dropout.pxi"
 include "optimizers.pxi"

@@ -1,6 +1,6 @@
 """One time step of a recurrent layer: its packed weights, and the forward pass of n sequences.
 
-Uses cell.pxi. Used by recurrence.pxi, and by streaming.pxi for single steps.
+Uses cell.pxi and categories.pxi. Used by recurrence.pxi, and by streaming.pxi for single steps.
 """
 
 # Weights in panels for `matmul`. The first product computes the pre-activations of all gates, or of
@@ -22,6 +22,9 @@ cdef struct LayerStep:
     const real* recurrent_input             # IN   (n, H)
     const real* h_prev                      # IN   (n, H)
     const real* cell_state_prev             # IN   (n, H), if S is 2
+    const int* codes                        # IN   (n, C), rows of E; or NULL
+    const real* E                           # IN   (V, GH), or NULL
+    Py_ssize_t C
     real* gated_state                       # workspace (n, H)
     real* saved                             # OUT  (n, PH), contiguous; with the new cell state
     real* h                                 # OUT  (n, H); may be h_prev
@@ -64,6 +67,8 @@ cdef void _layer_step(const LayerStep* step, Py_ssize_t n) noexcept nogil:
         Py_ssize_t H = layer.H, GH = cell.n_gates * H, PH = GH + cell.n_extra * H, k
         Py_ssize_t n_first = GH if cell.candidate == JOINT else GH - H
         real* saved = step.saved
+        const real* b = layer.b
+        Py_ssize_t b_stride = 0
         CellStep row
         Product[2] first
         Product[2] candidate
@@ -72,10 +77,16 @@ cdef void _layer_step(const LayerStep* step, Py_ssize_t n) noexcept nogil:
     candidate[0] = Product(step.x, layer.W_candidate, layer.D, step.x_stride, 1)
     candidate[1] = Product(step.recurrent_input, layer.U_candidate, H, step.recurrent_stride, 1)
     row.H = H
+    if step.codes != NULL:
+        for k in range(n):                      # a bias of its own for each sequence: b + Σ E[code]
+            memcpy(saved + k * PH, b, GH * sizeof(real))
+            _add_rows_of_codes(GH, step.E, step.codes + k * step.C, step.C, saved + k * PH)
+        b = saved
+        b_stride = PH
     if n_first:
-        matmul(n, n_first, first, 2, layer.b, 0, saved, PH)
+        matmul(n, n_first, first, 2, b, b_stride, saved, PH)
     if cell.candidate == SPLIT:
-        matmul(n, H, candidate, 1, layer.b + n_first, 0, saved + n_first, PH)
+        matmul(n, H, candidate, 1, b + n_first, b_stride, saved + n_first, PH)
         matmul(n, H, &candidate[1], 1, layer.c, 0, saved + GH, PH)
     elif cell.candidate == GATED:
         for k in range(n):
@@ -85,7 +96,7 @@ cdef void _layer_step(const LayerStep* step, Py_ssize_t n) noexcept nogil:
             cell.forward_gates(&row)
         candidate[1].a = step.gated_state
         candidate[1].row_stride = H
-        matmul(n, H, candidate, 2, layer.b + n_first, 0, saved + n_first, PH)
+        matmul(n, H, candidate, 2, b + n_first, b_stride, saved + n_first, PH)
     for k in range(n):
         row.saved = saved + k * PH
         row.h_prev = step.h_prev + k * step.h_prev_stride
@@ -97,13 +108,18 @@ cdef void _layer_step(const LayerStep* step, Py_ssize_t n) noexcept nogil:
 
 cdef int _check_weights(
     const Cell* cell, Py_ssize_t D, const Py_ssize_t* W, const Py_ssize_t* U, Py_ssize_t b,
-    Py_ssize_t c,
+    Py_ssize_t c, const Py_ssize_t* E,
 ) except -1:
-    """Raise ValueError unless W, U, b and c have the shapes of a layer with D channels."""
+    """Raise ValueError unless the weights have the shapes of a layer with D channels.
+
+    A layer without categories has an E of no rows.
+    """
     cdef Py_ssize_t H = U[0], GH = cell.n_gates * H, n_c
     n_c = H if cell.candidate == SPLIT else 0
-    if D == 0 or H == 0:
+    if D == 0 and E[0] == 0 or H == 0:
         raise ValueError("a layer needs at least one channel and one unit")
+    if E[0] and E[1] != GH:
+        raise ValueError(f"E must be (V, {cell.n_gates}H), or empty")
     if W[0] != D or W[1] != GH or U[1] != GH or b != GH or c != n_c:
         raise ValueError(f"W, U, b and c must be (D, {cell.n_gates}H), (H, {cell.n_gates}H), "
                          f"({cell.n_gates}H,) and ({'H' if n_c else '0'},)")

@@ -1,6 +1,6 @@
 """Streaming: stacked layers, pooling and head over endless sequences, one time step per call.
 
-Uses cell.pxi, layer_step.pxi and pooling.pxi.
+Uses categories.pxi, cell.pxi, gaps.pxi, layer_step.pxi, pooling.pxi and vectors.pxi.
 
 A `Stepper` packs weights and allocates memory when it is made, which `layer_forward` and
 `linear_forward` do in every call. Its outputs have the same bits as theirs.
@@ -23,12 +23,21 @@ cdef class Stepper:
     cell_index : int
         The first number of an entry of `CELLS`.
     layers : list of tuple of ndarray
-        W, U, b and c of each layer, in the order of the layers.
+        W, U, b, c and E of each layer, in the order of the layers. Only the first may have an E of
+        any rows.
     pooling : str
         A key of `POOLINGS`.
     query : ndarray of shape (H,), or (0,) for a pooling without query
     head : tuple of ndarray
         W (H, K) and b (K,).
+    n_codes : int
+        Categorical channels: the last numbers of a row of x, which are rows of E or of the
+        embedding.
+    embedding : ndarray of shape (V, K), or (0, _)
+        What stands in the place of each code behind the other inputs of the first layer.
+    decay : tuple of ndarray, or ()
+        w_x, b_x, W_h and b_h of `decay_forward`. The first 4D numbers of a row of x are then its
+        a, m, d and δ.
     n_streams : int
         Number of sequences.
     convert : callable
@@ -44,12 +53,21 @@ cdef class Stepper:
 
     cdef:
         readonly Py_ssize_t n_streams, n_channels, n_outputs, state_size
-        Py_ssize_t n_layers
+        Py_ssize_t n_layers, C, V, K, D, n_inputs   # D: channels with decay
         Pooling* pooling
         object convert
         PackedLayer* layers
         void* workspace
         real* next_free                         # the first number of it that is not in use yet
+        real* E
+        real* embedding
+        real* decay_x                           # w_x, then b_x
+        real* decay_W                           # panels of W_h
+        real* decay_b                           # b_h
+        real* inputs                            # (n_streams, n_inputs), if not in x as they are
+        real* gamma_x                           # (n_streams, D)
+        real* gamma_h                           # (n_streams, H)
+        int* codes                              # (n_streams, C)
         real* head_W
         real* head_b
         real* query
@@ -62,24 +80,45 @@ cdef class Stepper:
 
     def __cinit__(
         self, int cell_index, list layers, str pooling, const real[::1] query, tuple head,
-        Py_ssize_t n_streams, convert,
+        Py_ssize_t n_codes, const real[:, ::1] embedding, tuple decay, Py_ssize_t n_streams,
+        convert,
     ):
         cdef:
             Cell* cell = _cell(cell_index)
-            const real[:, ::1] W, U
-            const real[::1] b, c
+            const real[:, ::1] W, U, E
+            const real[::1] b, c, w_x, b_x
             Py_ssize_t D = 0, H = 0, P = cell.n_gates + cell.n_extra, widest = 0, i
             object rows = n_streams, numbers = 0    # Python integers, which do not overflow
+            Py_ssize_t rows_of_decay = 0
         if n_streams < 1 or not layers:
             raise ValueError("there must be at least one stream and one layer")
         self.n_streams = n_streams
         self.convert = convert
         self.n_layers = len(layers)
         self.pooling = _pooling(pooling)
-        for W, U, b, c in layers:
-            D = D or W.shape[0]
-            _check_weights(cell, D, W.shape, U.shape, b.shape[0], c.shape[0])
-            self.n_channels = self.n_channels or D
+        W, U, b, c, E = layers[0]
+        self.n_inputs = D = W.shape[0]
+        self.C = n_codes
+        self.K = embedding.shape[1] if embedding.shape[0] else 0
+        self.V = E.shape[0] + embedding.shape[0]    # one of them has rows
+        self.D = (D - self.C * self.K) // 2 if decay else 0
+        self.n_channels = D - self.C * self.K + 2 * self.D + self.C
+        if (n_codes < 0 or (n_codes == 0) != (self.V == 0) or E.shape[0] and embedding.shape[0]
+                or D < self.C * self.K or decay and D - self.C * self.K != 2 * self.D):
+            raise ValueError("codes, E, embedding and decay do not fit to the first layer")
+        if decay:
+            w_x, b_x, W, b = decay
+            if (self.D == 0 or w_x.shape[0] != self.D or b_x.shape[0] != self.D
+                    or W.shape[0] != self.D or W.shape[1] != U.shape[0]
+                    or b.shape[0] != U.shape[0]):
+                raise ValueError("w_x, b_x, W_h and b_h must be (D,), (D,), (D, H) and (H,)")
+            numbers += (round_to_cache_line(2 * self.D) + panels_size(self.D, U.shape[0])
+                        + round_to_cache_line(U.shape[0]))
+            rows_of_decay = self.D + U.shape[0]
+        for i, (W, U, b, c, E) in enumerate(layers):
+            _check_weights(cell, D, W.shape, U.shape, b.shape[0], c.shape[0], E.shape)
+            if i and E.shape[0]:
+                raise ValueError("only the first layer has categories")
             H = U.shape[0]
             self.state_size += cell.n_states * H
             widest = max(widest, H)
@@ -95,9 +134,14 @@ cdef class Stepper:
         self.state_size += self.pooling.n_vectors * H + self.pooling.n_numbers
         numbers += (panels_size(H, self.n_outputs)
                     + round_to_cache_line(self.n_outputs) + round_to_cache_line(H))
-        # x, state, gated_state, saved, pooled and y, with room for rounding each up
-        numbers += 6 * CACHE_LINE_BYTES + rows * (
-            self.n_channels + self.state_size + widest + P * widest + H + self.n_outputs)
+        W, U, b, c, E = layers[0]
+        numbers += (round_to_cache_line(E.shape[0] * E.shape[1])
+                    + round_to_cache_line(embedding.shape[0] * embedding.shape[1]))
+        # x, state, gated_state, saved, pooled, y, inputs, both γ and codes, with room for rounding
+        # each up
+        numbers += 10 * CACHE_LINE_BYTES + rows * (
+            self.n_channels + self.state_size + widest + P * widest + H + self.n_outputs
+            + self.n_inputs + rows_of_decay + self.C)
         if numbers > (PY_SSIZE_T_MAX - CACHE_LINE_BYTES) // sizeof(real):
             raise MemoryError
         self.layers = <PackedLayer*>calloc(self.n_layers, sizeof(PackedLayer))
@@ -106,10 +150,25 @@ cdef class Stepper:
             raise MemoryError
         self.next_free = align_to_cache_line(self.workspace)
         for i in range(self.n_layers):
-            W, U, b, c = layers[i]
+            W, U, b, c, E = layers[i]
             self.layers[i] = _pack_layer(
                 cell, W, U, self._copy(b), self._copy(c),
                 self._next(_packed_layer_size(cell, W.shape[0], U.shape[0])))
+        W, U, b, c, E = layers[0]
+        self.E = self._copy_table(E)
+        self.embedding = self._copy_table(embedding)
+        if decay:
+            w_x, b_x, W, b = decay
+            self.decay_x = self._next(2 * self.D)
+            memcpy(self.decay_x, &w_x[0], self.D * sizeof(real))
+            memcpy(self.decay_x + self.D, &b_x[0], self.D * sizeof(real))
+            self.decay_W = self._next(panels_size(self.D, W.shape[1]))
+            pack_panels(&W[0, 0], W.shape[1], 1, self.D, W.shape[1], self.decay_W)
+            self.decay_b = self._copy(b)
+            self.gamma_x = self._next(n_streams * self.D)
+            self.gamma_h = self._next(n_streams * W.shape[1])
+        self.inputs = self._next(n_streams * self.n_inputs)
+        self.codes = <int*>self._next(n_streams * self.C)
         W, b = head
         self.head_W = self._next(panels_size(H, self.n_outputs))
         pack_panels(&W[0, 0], self.n_outputs, 1, H, self.n_outputs, self.head_W)
@@ -137,6 +196,14 @@ cdef class Stepper:
         cdef real* copy = self._next(a.shape[0])
         if a.shape[0]:
             memcpy(copy, &a[0], a.shape[0] * sizeof(real))
+        return copy
+
+    cdef real* _copy_table(self, const real[:, ::1] a) noexcept:
+        """Return a copy of a matrix, in the workspace; NULL if it has no rows."""
+        if a.shape[0] == 0:
+            return NULL
+        cdef real* copy = self._next(a.shape[0] * a.shape[1])
+        memcpy(copy, &a[0, 0], a.shape[0] * a.shape[1] * sizeof(real))
         return copy
 
     # ---- time steps --------------------------------------------------------------------------
@@ -284,6 +351,9 @@ cdef class Stepper:
                         target[j] = <real>value
                     if target[j] - target[j] != 0 and bad < 0:
                         bad = i * D + j
+                    elif j >= D - self.C and not (
+                            0 <= target[j] < self.V and target[j] == <int>target[j]):
+                        raise ValueError(f"x_t has no code in channel {j}: {target[j]}.")
                     p += view.strides[view.ndim - 1]
                 target += D
         finally:
@@ -303,8 +373,11 @@ cdef class Stepper:
             unsigned long long mode = flush_denormals()
             LayerStep step
             Product to_y
-        step.x = self.x
-        step.x_stride = self.n_channels
+        step.x = self._first_inputs()
+        step.x_stride = self.n_channels if step.x == self.x else self.n_inputs
+        step.codes = self.codes if self.E != NULL else NULL
+        step.E = self.E
+        step.C = self.C
         step.h = self.state
         step.gated_state = self.gated_state
         step.saved = self.saved
@@ -321,6 +394,7 @@ cdef class Stepper:
                            H * sizeof(real))
             step.x = step.h
             step.x_stride = size
+            step.codes = NULL
             step.h += S * H
         to_y = Product(step.x, self.head_W, H, size, 1)
         if self.pooling.step != NULL:
@@ -331,6 +405,36 @@ cdef class Stepper:
             to_y.row_stride = H
         matmul(n, self.n_outputs, &to_y, 1, self.head_b, 0, self.y, self.n_outputs)
         restore_denormals(mode)
+
+    cdef const real* _first_inputs(self) noexcept nogil:
+        """Return the first layer's inputs; set its codes, and let its state decay."""
+        cdef:
+            Py_ssize_t n = self.n_streams, C = self.C, K = self.K, D = self.D, k, i
+            Py_ssize_t n_numbers = self.n_channels - C, first = self.n_inputs - C * K
+            Py_ssize_t H = self.layers[0].H
+            real* x
+            real* state
+        for k in range(n):
+            for i in range(C):
+                self.codes[k * C + i] = <int>self.x[k * self.n_channels + n_numbers + i]
+        if D == 0 and self.embedding == NULL:
+            return self.x
+        if D:
+            _decay_rows(n, D, H, self.x, self.n_channels, self.x + 2 * D, self.n_channels,
+                        self.decay_x, self.decay_x + D, self.decay_W, self.decay_b,
+                        self.inputs, self.n_inputs, self.gamma_x, self.gamma_h)
+            for k in range(n):
+                state = self.state + k * self.state_size
+                for i in range(self.layers[0].cell.n_states):
+                    _multiply(H, state + i * H, self.gamma_h + k * H, state + i * H)
+        for k in range(n):
+            x = self.inputs + k * self.n_inputs
+            if D == 0:
+                memcpy(x, self.x + k * self.n_channels, first * sizeof(real))
+            for i in range(C if self.embedding != NULL else 0):
+                memcpy(x + first + i * K, self.embedding + self.codes[k * C + i] * K,
+                       K * sizeof(real))
+        return self.inputs
 
     # ---- the states --------------------------------------------------------------------------
 

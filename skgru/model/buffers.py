@@ -5,7 +5,8 @@ from math import prod
 
 import numpy as np
 
-from skgru.model.network import Network, Parameters
+from skgru.model.network import Network
+from skgru.model.parameters import Parameters
 
 CACHE_LINE = 64  # bytes
 
@@ -42,11 +43,18 @@ class Buffers:
             self._memory[name] = memory = memory[-memory.ctypes.data % CACHE_LINE :]
         return memory[:size].view(dtype).reshape(shape)
 
-    def gradients(self, n_shards: int) -> tuple[np.ndarray, list[Parameters]]:
-        """Return zeros of shape (n_shards, n_parameters), and the views of each row."""
+    def gradients(
+        self, n_shards: int, segments: np.ndarray | None = None
+    ) -> tuple[np.ndarray, list[Parameters]]:
+        """Return zeros of shape (n_shards, n_parameters), and the views of each row.
+
+        Only the `segments` are zero, if given; other numbers are any.
+        """
         if n_shards not in self._gradients:
             parameters = self._network.parameters
             gradients = np.empty((n_shards, parameters.size), dtype=parameters.dtype)
             self._gradients[n_shards] = gradients, [self._network.views(g) for g in gradients]
-        self._gradients[n_shards][0].fill(0)
+        if segments is None:
+            segments = self._network.segments()
+        self._network.kernels.clear(self._gradients[n_shards][0], segments)
         return self._gradients[n_shards]

@@ -86,7 +86,7 @@ def _in_chunks(
     results = np.empty((len(sequences.values) if by_step else len(sequences), n_columns))
     (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
     want_states = by_step or POOLINGS[arch.pooling].of_all_steps
-    widths = arch.n_channels + arch.n_directions * sum(
+    widths = arch.n_inputs + arch.n_directions * sum(
         arch.hidden_layer_sizes[: None if want_states else -1]
     )
     chunk_size = PREDICT_NUMBERS // (int(sequences.lengths.max()) * widths)
@@ -95,7 +95,7 @@ def _in_chunks(
     def run_chunk(chunk: slice) -> None:
         samples = by_length[chunk]
         span = sequences.span(samples)
-        packed = span.pack(sequences.values)
+        packed = sequences.pack(span)
         propagation = Propagation(
             network, parameters, lambda _, shape: np.empty(shape, network.dtype)
         )

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgru.model.network import Cell, Layer
+from skgru.model.network import Cell
+from skgru.model.parameters import Layer
 
 
 class SavedLayer(NamedTuple):
@@ -24,6 +25,12 @@ class SavedLayer(NamedTuple):
         Packed hidden states.
     activations : ndarray of shape (n_rows, n_blocks * n_units), or (0, 0) if not kept
         Gates and candidate of each row, then what else the backward pass needs (see the cells).
+    codes : ndarray of shape (n_rows, n_categorical), int32, or (0, 0)
+        Rows of `table`.
+    table : ndarray of shape (n_categories, n_gates * n_units), or (0, 0)
+        What a category adds to x W.
+    decay : ndarray of shape (n_rows, n_units), or (0, 0)
+        Factor of the state before each row.
     """
 
     x: np.ndarray
@@ -31,6 +38,9 @@ class SavedLayer(NamedTuple):
     mask: np.ndarray
     states: np.ndarray
     activations: np.ndarray
+    codes: np.ndarray
+    table: np.ndarray
+    decay: np.ndarray
 
 
 def run_layer(
@@ -59,6 +69,9 @@ def run_layer(
         c=weights.c,
         h_0=saved.h_0,
         mask=saved.mask,
+        codes=saved.codes,
+        E=saved.table,
+        decay=saved.decay,
         h_last=h_last,
         states=saved.states,
         saved=saved.activations,
@@ -80,6 +93,8 @@ def backpropagate_layer(
     d_states: np.ndarray,
     d_h: np.ndarray,
     d_x: np.ndarray,
+    d_decay: np.ndarray,
+    d_table: np.ndarray,
     d_weights: Layer,
 ) -> None:
     """Backpropagate through all time steps of one direction of one layer.
@@ -97,8 +112,11 @@ def backpropagate_layer(
         ∂L/∂h_T on entry, ∂L/∂h_0 on return.
     d_x : ndarray of shape (n_rows, n_inputs), or (0, 0)
         Receives ∂L/∂x unless it is empty.
+    d_decay : ndarray of shape (n_rows, n_units), or (0, 0)
+        Receives ∂L/∂decay; empty without.
+    d_table : ndarray of shape (n_categories, n_gates * n_units), or (0, 0)
     d_weights : Layer
-        Arrays to which the gradients of the weights are added.
+        Arrays to which the gradients of the table and of the weights are added.
     """
     kernels.layer_backward(
         cell_index=cell.index,
@@ -108,11 +126,15 @@ def backpropagate_layer(
         U=weights.U,
         h_0=saved.h_0,
         mask=saved.mask,
+        codes=saved.codes,
+        decay=saved.decay,
         states=saved.states,
         saved=saved.activations,
         d_states=d_states,
         d_h=d_h,
         dx=d_x,
+        d_decay=d_decay,
+        dE=d_table,
         dW=d_weights.W,
         dU=d_weights.U,
         db=d_weights.b,

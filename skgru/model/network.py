@@ -1,6 +1,7 @@
 """Architecture of a network, and its parameters as one flat vector with named views."""
 
-from itertools import accumulate, chain
+from functools import cached_property
+from itertools import accumulate, chain, islice
 from math import prod
 from numbers import Integral
 from types import ModuleType
@@ -9,11 +10,23 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from skgru.kernels import kernels_for
+from skgru.model.parameters import (
+    NO_INPUTS,
+    Decay,
+    Head,
+    InputWeights,
+    Layer,
+    Parameters,
+    arrays_of,
+)
 from skgru.model.pooling import POOLINGS
 
 # Minimum work per shard: about 0.5 ms of forward and backward; joining a thread costs about a
 # tenth of that.
 SHARD_FLOPS = 30_000_000
+
+# Exponent, per unit of time, with which channels decay before they have learned it.
+SLOW_DECAY = 0.1
 
 DTYPES = ("float32", "float64")
 
@@ -36,6 +49,13 @@ class Architecture(NamedTuple):
     cell : str
     activation : {"tanh", "relu"}
         Of the candidate.
+    missing : {"error", "decay"}
+        Whether channels, and states, decay where values are missing (Che et al. 2018).
+    n_categories : tuple of int
+        For each categorical channel, which `n_channels` does not count, its categories: those of
+        unknown and of missing values among them.
+    embedding_dim : int
+        Numbers that stand for a category; with 0, categories pick rows of the weights directly.
     """
 
     n_channels: int
@@ -47,20 +67,32 @@ class Architecture(NamedTuple):
     return_sequences: bool = False
     cell: str = "gru"
     activation: str = "tanh"
+    missing: str = "error"
+    n_categories: tuple[int, ...] = ()
+    embedding_dim: int = 0
 
     def _checked(self) -> Self:
         """Return self if each field is of its type; names are checked where they are used."""
-        counts = (self.n_channels, self.n_outputs, *self.hidden_layer_sizes)
+        counts = (self.n_outputs, *self.hidden_layer_sizes, *self.n_categories)
+        counts += (self.n_channels + len(self.n_categories),)
         flags = (self.reset_after, self.bidirectional, self.return_sequences)
         names = (self.pooling, self.cell, self.activation)
         if (
             not all(isinstance(n, Integral) and n >= 1 for n in counts)
+            or not all(
+                isinstance(n, Integral) and n >= 0 for n in (self.n_channels, self.embedding_dim)
+            )
             or not self.hidden_layer_sizes
+            or self.missing not in ("error", "decay")
+            or (self.missing == "decay" and not self.n_channels)
             or not all(isinstance(flag, bool | np.bool_) for flag in flags)
             or not all(isinstance(name, str) for name in names)
         ):
             raise TypeError(f"there is no {self}")
-        return self._replace(hidden_layer_sizes=tuple(self.hidden_layer_sizes))
+        return self._replace(
+            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            n_categories=tuple(self.n_categories),
+        )
 
     @property
     def variant(self) -> str:
@@ -72,6 +104,18 @@ class Architecture(NamedTuple):
     def n_directions(self) -> int:
         """One or two."""
         return 2 if self.bidirectional else 1
+
+    @property
+    def n_values(self) -> int:
+        """Numbers of a time step, codes apart: with decay, what `sequences.gaps` makes of them."""
+        blocks = 2 + 2 * self.n_directions if self.missing == "decay" else 1
+        return blocks * self.n_channels
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of the first layer: channels, with decay their masks, and embeddings."""
+        n_numbers = self.n_channels * (2 if self.missing == "decay" else 1)
+        return n_numbers + len(self.n_categories) * self.embedding_dim
 
     @property
     def width(self) -> int:
@@ -103,53 +147,6 @@ class Cell(NamedTuple):
     forget: int
 
 
-class Layer(NamedTuple):
-    """Weights of one recurrent layer in one direction, with a block of columns for each gate.
-
-    Attributes
-    ----------
-    W : ndarray of shape (n_inputs, n_gates * n_units)
-    U : ndarray of shape (n_units, n_gates * n_units)
-    b : ndarray of shape (n_gates * n_units,)
-    c : ndarray of shape (n_units,), or (0,) without `reset_after`
-        Bias of the candidate's recurrent product.
-    """
-
-    W: np.ndarray
-    U: np.ndarray
-    b: np.ndarray
-    c: np.ndarray
-
-
-class Head(NamedTuple):
-    """Weights of the linear map from states to outputs.
-
-    Attributes
-    ----------
-    W : ndarray of shape (width, n_outputs)
-    b : ndarray of shape (n_outputs,)
-    """
-
-    W: np.ndarray
-    b: np.ndarray
-
-
-class Parameters(NamedTuple):
-    """Names for the parts of a flat vector.
-
-    Attributes
-    ----------
-    layers : list of list of Layer
-        For each layer, forward in time, and backward if bidirectional.
-    query : ndarray of shape (width,), or (0,) without attention
-    head : Head
-    """
-
-    layers: list[list[Layer]]
-    query: np.ndarray
-    head: Head
-
-
 class Network:
     """Stacked recurrent layers and a linear head over one flat parameter vector.
 
@@ -162,7 +159,8 @@ class Network:
     ----------
     architecture : Architecture
     parameters : ndarray of shape (n_parameters,)
-        Every weight matrix of every layer, the query and the head's matrix, then every bias.
+        Every weight matrix of every layer, the query, the head's matrix, and tables of categories;
+        then every bias, and the decays.
     n_weights : int
         Number of parameters that are not biases: those with an L2 penalty.
     """
@@ -173,8 +171,13 @@ class Network:
     def _lay_out(self, architecture: Architecture, dtype: np.dtype) -> int:
         """Locate each part in the flat vector; return its length."""
         self.architecture = architecture
-        matrices, biases = self._shapes(_cell(architecture, dtype).n_gates)
+        n_gates = _cell(architecture, dtype).n_gates
+        tables = self._table_shapes(n_gates) if architecture.n_categories else []
+        matrices, biases = self._shapes(n_gates)
+        matrices += tables
         self.n_weights = sum(map(prod, matrices))
+        self._first_table, self._n_tables = len(matrices) - len(tables), len(tables)
+        self._n_in_tables = sum(map(prod, tables))
         stops = list(accumulate(map(prod, matrices + biases)))
         # where each matrix and each bias lies in the flat vector
         self._parts = [
@@ -241,30 +244,76 @@ class Network:
     def _shapes(self, n_gates: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """Return the shapes of matrices and of biases, each in the order of the flat vector."""
         arch = self.architecture
-        matrices, biases = [], []
-        n_inputs = arch.n_channels
+        matrices: list[tuple[int, ...]] = []
+        biases: list[tuple[int, ...]] = []
+        n_inputs = arch.n_inputs
         for n_units in arch.hidden_layer_sizes:
             for _ in range(arch.n_directions):
                 matrices += [(n_inputs, n_gates * n_units), (n_units, n_gates * n_units)]
                 biases += [(n_gates * n_units,), (n_units if arch.reset_after else 0,)]
             n_inputs = n_units * arch.n_directions
         matrices += [(arch.width if POOLINGS[arch.pooling].has_query else 0,)]
-        return [*matrices, (arch.width, arch.n_outputs)], [*biases, (arch.n_outputs,)]
+        matrices += [(arch.width, arch.n_outputs)]
+        biases += [(arch.n_outputs,)]
+        if arch.missing == "decay":
+            D, n_units = arch.n_channels, arch.hidden_layer_sizes[0]
+            biases += arch.n_directions * [(D,), (D,), (D, n_units), (n_units,)]
+        return matrices, biases
+
+    def _table_shapes(self, n_gates: int) -> list[tuple[int, ...]]:
+        """Return the shapes of the tables that have a row for each category."""
+        arch, n_rows = self.architecture, sum(self.architecture.n_categories)
+        if arch.embedding_dim:
+            return [(n_rows, arch.embedding_dim)]
+        return arch.n_directions * [(n_rows, n_gates * arch.hidden_layer_sizes[0])]
 
     def views(self, vector: np.ndarray) -> Parameters:
         """Name the parts of a flat vector: the parameters, or their gradient."""
-        arrays = [vector[part].reshape(shape) for part, shape in self._parts]
-        n_directions = self.architecture.n_directions
-        n_layers = n_directions * len(self.architecture.hidden_layer_sizes)
-        matrices, biases = arrays[: 2 * n_layers + 2], arrays[2 * n_layers + 2 :]
+        arrays = iter([vector[part].reshape(shape) for part, shape in self._parts])
+        arch, n_directions = self.architecture, self.architecture.n_directions
+        n_layers = n_directions * len(arch.hidden_layer_sizes)
+        matrices = list(islice(arrays, 2 * n_layers))
+        query, head_W = islice(arrays, 2)
+        tables = list(islice(arrays, self._n_tables))
+        biases = list(islice(arrays, 2 * n_layers))
+        head = Head(head_W, next(arrays))
         layers = [
             Layer(*matrices[i : i + 2], *biases[i : i + 2]) for i in range(0, 2 * n_layers, 2)
         ]
-        return Parameters(
-            [layers[i : i + n_directions] for i in range(0, n_layers, n_directions)],
-            matrices[-2],
-            Head(matrices[-1], biases[-1]),
-        )
+        layers = [layers[i : i + n_directions] for i in range(0, n_layers, n_directions)]
+        inputs = NO_INPUTS
+        if arch.embedding_dim and tables:
+            inputs = inputs._replace(embedding=tables[0])
+        elif tables:
+            inputs = inputs._replace(tables=tables)
+        if arch.missing == "decay":
+            decays = [Decay(*islice(arrays, 4)) for _ in range(n_directions)]
+            inputs = inputs._replace(decays=decays)
+        return Parameters(layers, query, head, inputs)
+
+    @cached_property
+    def first_rows(self) -> np.ndarray:
+        """Row of the tables at which the categories of each categorical channel begin, int32."""
+        n_categories = np.array(self.architecture.n_categories, dtype=np.int32)
+        return np.cumsum(n_categories, dtype=np.int32) - n_categories
+
+    def segments(self, codes: np.ndarray | None = None) -> np.ndarray:
+        """Return the parts of the flat vector that take part in an update, as (start, stop).
+
+        Parameters
+        ----------
+        codes : ndarray of int, default=None
+            All rows of the tables of which the minibatch has gradients; None is all there are.
+        """
+        size = self.parameters.size
+        if codes is None:
+            return np.array([[0, size]], dtype=np.intp)
+        rows, stop = np.unique(codes)[:, np.newaxis], self.n_weights - self._n_in_tables
+        segments = [np.array([[0, stop]])]
+        for part, (_, width) in self._parts[self._first_table :][: self._n_tables]:
+            segments.append(part.start + width * np.hstack([rows, rows + 1]))
+            stop = part.stop
+        return np.concatenate([*segments, [[stop, size]]]).astype(np.intp)
 
     def assign(self, parameters: Parameters) -> None:
         """Copy all parameters from arrays of the shapes that `views` gives.
@@ -275,7 +324,7 @@ class Network:
             If an array has another shape.
         """
         for own, given in zip(
-            _arrays(self.views(self.parameters)), _arrays(parameters), strict=True
+            arrays_of(self.views(self.parameters)), arrays_of(parameters), strict=True
         ):
             if given.shape != own.shape:
                 raise ValueError(f"An array has shape {given.shape}, expected {own.shape}.")
@@ -289,7 +338,7 @@ class Network:
         """
         self.parameters[:] = 0
         cell = self.cell
-        layers, _, head = self.views(self.parameters)
+        layers, _, head, inputs = self.views(self.parameters)
         for layer in chain.from_iterable(layers):
             n_units = len(layer.U)
             for gate in range(cell.n_gates):
@@ -298,6 +347,25 @@ class Network:
                 layer.W[:, columns] = _glorot_uniform(len(layer.W), n_units, random_state)
                 layer.U[:, columns] = _orthogonal(n_units, random_state)
         head.W[:] = _glorot_uniform(*head.W.shape, random_state)
+        self._initialize_inputs(inputs, random_state)
+
+    def _initialize_inputs(self, inputs: InputWeights, random_state: np.random.RandomState) -> None:
+        """Draw the tables, of which a time step has one row a channel, and begin without decay.
+
+        Channels decay slowly. States do not where the time since the last observation is 1, the
+        mean of the training data, in all channels.
+        """
+        arch, n_units = self.architecture, self.architecture.hidden_layer_sizes[0]
+        for table in inputs.tables:
+            bound = np.sqrt(6 / (arch.n_inputs + len(arch.n_categories) + n_units))
+            table[:] = random_state.uniform(-bound, bound, table.shape)
+        inputs.embedding[:] = random_state.normal(size=inputs.embedding.shape)
+        for decay in inputs.decays:
+            decay.w_x[:] = SLOW_DECAY
+            decay.W_h[:] = random_state.uniform(
+                0, SLOW_DECAY / max(len(decay.W_h), 1), decay.W_h.shape
+            )
+            decay.b_h[:] = -decay.W_h.sum(axis=0)
 
     def n_shards(self, n_samples: int, n_steps: int) -> int:
         """Return the number of shards of a minibatch of so many sequences and time steps.
@@ -306,14 +374,9 @@ class Network:
         pay for a thread. Shards do not depend on the number of threads: sums of gradients keep
         the same bits.
         """
-        flops = 6 * n_steps * self.n_weights
+        flops = 6 * n_steps * (self.n_weights - self._n_in_tables)
         sequences = max(16, min(32, n_samples // 2), max(self.architecture.hidden_layer_sizes) // 4)
         return max(1, min(n_samples // sequences, flops // SHARD_FLOPS))
-
-
-def _arrays(parameters: Parameters) -> list[np.ndarray]:
-    layers = chain.from_iterable(parameters.layers)
-    return [*chain.from_iterable(layers), parameters.query, *parameters.head]
 
 
 def _cell(architecture: Architecture, dtype: np.dtype) -> Cell:

@@ -80,7 +80,7 @@ class Mean(Pooling):
         self._n_steps = lengths[:, np.newaxis].astype(query.dtype)
 
     def add(self, states, h_last, first_step):
-        self.kernels.sum_steps(*states, self._total)
+        self.kernels.sum_steps(states.x, states.batch_sizes, self._total)
 
     def pooled(self):
         return self._total / self._n_steps
@@ -98,7 +98,9 @@ class Max(Pooling):
         self._at_step = np.zeros(self.shape, dtype=np.intc)
 
     def add(self, states, h_last, first_step):
-        self.kernels.max_forward(*states, first_step, self._highest, self._at_step)
+        self.kernels.max_forward(
+            states.x, states.batch_sizes, first_step, self._highest, self._at_step
+        )
 
     def pooled(self):
         return self._highest

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from skgru.losses import Loss
+from skgru.model.inputs import FirstInputs, Inputs
 from skgru.model.layer import LayerBackward, SavedLayer, backpropagate_layer, run_layer
-from skgru.model.network import Head, Network, Parameters
+from skgru.model.network import Network
+from skgru.model.parameters import Head, Parameters
 from skgru.model.pooling import POOLINGS, Pooling
 from skgru.sequences import Packed, Sequences, Span, Targets
 
@@ -41,11 +43,14 @@ class Window(NamedTuple):
         Last states of every layer and direction, with cell states, to begin the next window with.
     saved : list of SavedLayer
         One for each layer and direction.
+    inputs : list of Inputs
+        Of the first layer, one for each direction.
     """
 
     states: np.ndarray
     h_last: list[np.ndarray]
     saved: list[SavedLayer]
+    inputs: list[Inputs]
 
 
 class Examples(NamedTuple):
@@ -103,6 +108,8 @@ class Propagation:
         self.dropout = dropout
         self.shard = shard
         self.none = np.empty((0, 0), dtype=network.dtype)
+        self.no_codes = np.empty((0, 0), dtype=np.int32)
+        self.inputs = FirstInputs(network, parameters, empty)
 
     # ---- a window of steps through all layers --------------------------------------------------
 
@@ -123,8 +130,9 @@ class Propagation:
         want_states : bool
             Whether to return the top layer's states.
         """
-        x, batch_sizes = packed
+        x, batch_sizes, _ = packed
         layers, h_last, saved = self.parameters.layers, [], []
+        tables, first_inputs = self.parameters.inputs.tables, []
         for depth, directions in enumerate(layers):
             if depth:
                 x = self._drop(x, window, depth)
@@ -132,11 +140,16 @@ class Propagation:
             n_units = len(directions[0].U)
             for direction, layer in enumerate(directions):
                 i = len(h_last)
-                x_own = x
-                if direction:
+                x_own, codes, decay, table = x, self.no_codes, self.none, self.none
+                if not depth:
+                    first_inputs.append(self.inputs.forward(packed, direction))
+                    x_own, decay = first_inputs[-1].x, first_inputs[-1].decay
+                    if tables:
+                        codes, table = first_inputs[-1].codes, tables[direction]
+                elif direction:
                     x_own = self.empty(("reversed", i), x.shape)
                     self.kernels.reverse_steps(x, batch_sizes, x_own, False)
-                h_0 = np.zeros((batch_sizes[0], self.cell.n_states * n_units), dtype=x.dtype)
+                h_0 = np.zeros((batch_sizes[0], self.cell.n_states * n_units), self.none.dtype)
                 if h:
                     h_0[: len(h[i])] = h[i]
                 mask = self._recurrent_mask(i, (len(h_0), n_units))
@@ -146,7 +159,7 @@ class Propagation:
                 if keep:
                     n_blocks = self.cell.n_gates + self.cell.n_extra
                     activations = self.empty(("saved", i), (len(x), n_blocks * n_units))
-                saved.append(SavedLayer(x_own, h_0, mask, states, activations))
+                saved.append(SavedLayer(x_own, h_0, mask, states, activations, codes, table, decay))
                 h_last.append(
                     run_layer(
                         kernels=self.kernels,
@@ -162,11 +175,11 @@ class Propagation:
                 states[:, :n_units] = forward
                 self.kernels.reverse_steps(backward, batch_sizes, states[:, n_units:], False)
             x = states
-        return Window(x, h_last, saved)
+        return Window(x, h_last, saved, first_inputs)
 
     def backward(
         self,
-        saved: list[SavedLayer],
+        result: Window,
         batch_sizes: np.ndarray,
         *,
         d_states: np.ndarray | None = None,
@@ -178,7 +191,7 @@ class Propagation:
 
         Parameters
         ----------
-        saved : list of SavedLayer
+        result : Window
             Of the forward pass.
         batch_sizes : ndarray
         d_states : ndarray of shape (n_rows, width), default=None
@@ -190,7 +203,8 @@ class Propagation:
         d_parameters : Parameters
             Arrays to which ∂L/∂parameters is added.
         """
-        layers = self.parameters.layers
+        layers, saved = self.parameters.layers, result.saved
+        d_tables = d_parameters.inputs.tables
         for depth in reversed(range(len(layers))):
             directions, d_inputs = layers[depth], []
             n_units = len(directions[0].U)
@@ -209,8 +223,13 @@ class Propagation:
                         self.kernels.reverse_steps(d_states[:, own], batch_sizes, d_own, False)
                     else:
                         d_own[:] = d_states[:, own]
-                # of the inputs, only states of a layer below need a gradient
-                d_inputs.append(self.empty(("d_x", i), x.shape) if depth else self.none)
+                # of the inputs, only states of a layer below and what is learned need a gradient
+                needed = depth or self.inputs.are_learned
+                d_inputs.append(self.empty(("d_x", i), x.shape) if needed else self.none)
+                d_decay = self.none
+                if saved[i].decay.size:
+                    d_decay = self.empty(("d_decay", i), saved[i].decay.shape)
+                d_table = self.none if depth or not d_tables else d_tables[direction]
                 self.layer_backward(
                     kernels=self.kernels,
                     cell=self.cell,
@@ -220,8 +239,13 @@ class Propagation:
                     d_states=d_own,
                     d_h=d_h,
                     d_x=d_inputs[-1],
+                    d_decay=d_decay,
+                    d_table=d_table,
                     d_weights=d_parameters.layers[depth][direction],
                 )
+                if not depth and self.inputs.are_learned:
+                    inputs = result.inputs[direction]
+                    self.inputs.backward(inputs, direction, d_inputs[-1], d_decay, d_parameters)
             if depth:
                 d_x = d_inputs.pop()
                 if d_inputs:
@@ -288,11 +312,11 @@ class Propagation:
         """With a loss at every step, run forward and backward passes window by window."""
         value, h = 0.0, []
         for i, span in enumerate(windows):
-            packed = span.pack(examples.sequences.values)
+            packed = examples.sequences.pack(span)
             window = self.forward(packed, h, i, keep=True, want_states=True)
             part, d_states = head(window.states, i, *examples.targets.of_steps(span))
             self.backward(
-                window.saved,
+                window,
                 packed.batch_sizes,
                 d_states=d_states,
                 window=i,
@@ -313,12 +337,11 @@ class Propagation:
         The backward pass of the last window follows at once; the windows before it are computed
         once more.
         """
-        values = examples.sequences.values
         pooling = self.pooling(examples.sequences.lengths[examples.samples])
         h, begin = [], []
         n_steps = int(windows[-1].lengths[0])
         for i, span in enumerate(windows):
-            packed = span.pack(values)
+            packed = examples.sequences.pack(span)
             begin.append(h)
             window = self.forward(
                 packed, h, i, keep=span is windows[-1], want_states=pooling.of_all_steps
@@ -330,19 +353,19 @@ class Propagation:
         value, d_pooled = head(pooling.pooled(), 0, *of_samples)
         if not pooling.of_all_steps:
             self.backward(
-                window.saved, packed.batch_sizes, d_last=d_pooled, window=i,
+                window, packed.batch_sizes, d_last=d_pooled, window=i,
                 d_parameters=d_parameters,
             )  # fmt: skip
             return value
         for i in reversed(range(len(windows))):
             if i < len(windows) - 1:
-                packed = windows[i].pack(values)
+                packed = examples.sequences.pack(windows[i])
                 window = self.forward(packed, begin[i], i, keep=True, want_states=True)
             d_states = self.empty("d_states", window.states.shape)
             states = Packed(window.states, packed.batch_sizes)
             pooling.backward(d_pooled, states, i * n_steps, d_states, d_parameters.query)
             self.backward(
-                window.saved, packed.batch_sizes, d_states=d_states, window=i,
+                window, packed.batch_sizes, d_states=d_states, window=i,
                 d_parameters=d_parameters,
             )  # fmt: skip
         return value

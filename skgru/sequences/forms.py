@@ -1,7 +1,7 @@
 """Validate X in any of its forms and convert it to `Sequences`; give results the form of X."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array
 from skgru.sequences.containers import joined, numbers, read
 from skgru.sequences.labels import missing_values, padding_of
 from skgru.sequences.names import check_columns, check_order_of_columns
-from skgru.sequences.packing import Span
+from skgru.sequences.packing import Packed, Span
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +28,15 @@ class Sequences:
         Time steps of X, counting the padding that it had.
     form : {"table", "array", "list"}
         Form of X: 2-D, 3-D, or one array per sequence.
+    codes : ndarray of shape (sum of lengths, n_categorical), or None
+        Categories of the steps, numbered for each categorical channel, which values lack.
     """
 
     values: np.ndarray
     lengths: np.ndarray
     n_timesteps: int
     form: str
+    codes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -66,13 +69,22 @@ class Sequences:
 
     def take(self, samples: np.ndarray) -> "Sequences":
         """Copy these samples, in their order."""
-        lengths = self.lengths[samples]
-        return Sequences(self.values[self.rows(samples)], lengths, self.n_timesteps, self.form)
+        rows = self.rows(samples)
+        return replace(
+            self,
+            values=self.values[rows],
+            lengths=self.lengths[samples],
+            codes=None if self.codes is None else self.codes[rows],
+        )
 
     def deal(self, samples: np.ndarray, n_shards: int) -> list[np.ndarray]:
         """Distribute samples over shards of similar length, each sorted from long to short."""
         samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
         return [samples[i::n_shards] for i in range(n_shards)]
+
+    def pack(self, span: Span) -> Packed:
+        """Pack the steps of a span."""
+        return span.pack(self.values, self.codes)
 
     def span(self, samples: np.ndarray) -> Span:
         """Locate samples that `deal` has sorted."""

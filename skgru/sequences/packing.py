@@ -17,10 +17,13 @@ class Packed(NamedTuple):
         or states or anything else with a row for each of these steps.
     batch_sizes : ndarray of shape (n_timesteps,), intp
         Number of sequences that have each step; it never grows.
+    codes : ndarray of shape (n_rows, n_categorical), or None
+        Categories of each row, if there are any.
     """
 
     x: np.ndarray
     batch_sizes: np.ndarray
+    codes: np.ndarray | None = None
 
     @property
     def slices(self) -> list[slice]:
@@ -74,12 +77,21 @@ class Span(NamedTuple):
             windows.append(Span(self.starts[: len(stops)] + begins, stops - begins))
         return windows
 
-    def pack(self, values: np.ndarray) -> Packed:
-        """Pack these steps of an array that has a row for each time step of all sequences."""
+    @property
+    def rows(self) -> np.ndarray:
+        """Number of the time step, among those of all sequences, of each packed row."""
+        steps, sequences = self.steps_and_sequences
+        return self.starts[sequences] + steps
+
+    def pack(self, values: np.ndarray, codes: np.ndarray | None = None) -> Packed:
+        """Pack these steps of arrays that have a row for each time step of all sequences."""
+        if not values.shape[1]:  # all channels are categorical
+            x = np.empty((self.lengths.sum(), 0), dtype=values.dtype)
+            return Packed(x, self.batch_sizes.astype(np.intp), codes[self.rows])
         x = np.empty((self.lengths.sum(), values.shape[1]), dtype=values.dtype)
         batch_sizes = np.empty(self.lengths[0], dtype=np.intp)
         kernels_for(x.dtype).pack_steps(values, self.starts, self.lengths, x, batch_sizes)
-        return Packed(x, batch_sizes)
+        return Packed(x, batch_sizes, None if codes is None else codes[self.rows])
 
     def unpack(self, x: np.ndarray, values: np.ndarray) -> None:
         """Write packed rows to where `pack` reads them."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skgru.model.network import Network
+from skgru.model.parameters import Parameters
 from skgru.outputs import Labels, Multilabel, Outputs, from_state
 from skgru.streaming.checks import (
     check_n_streams,
@@ -64,13 +65,26 @@ class Stream:
         self.n_channels = network.architecture.n_channels
         self._stepper = network.kernels.Stepper(
             cell_index=network.cell.index,
-            layers=[tuple(layer) for (layer,) in parameters.layers],
+            layers=self._layers(parameters),
             pooling=network.architecture.pooling,
             query=parameters.query,
             head=tuple(parameters.head),
+            n_codes=len(network.architecture.n_categories),
+            embedding=parameters.inputs.embedding.astype(network.dtype, copy=False),
+            decay=tuple(*parameters.inputs.decays),
             n_streams=n_streams,
             convert=to_floats,
         )
+
+    @staticmethod
+    def _layers(parameters: Parameters) -> list[tuple[np.ndarray, ...]]:
+        """Return the weights of each layer, and the table of categories of the first."""
+        none = np.empty((0, 0), dtype=parameters.query.dtype)
+        tables = [*parameters.inputs.tables, none]
+        return [
+            (*layer, tables[min(i, 1)] if tables[0].size else none)
+            for i, (layer,) in enumerate(parameters.layers)
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         return {

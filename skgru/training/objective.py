@@ -46,6 +46,8 @@ class Objective:
     dropout, recurrent_dropout : float
     random_state : RandomState or None
         Draws the seeds of dropout.
+    segments : ndarray of shape (n, 2)
+        The parts of the flat vector in which the last gradient has numbers.
     """
 
     network: Network
@@ -63,6 +65,7 @@ class Objective:
     def __post_init__(self):
         total = self.targets.sample_weights()[self.samples].sum()
         self.buffers = Buffers(self.network)
+        self.segments = self.network.segments()
         self.mean_weight = total / max(len(self.samples), 1)
 
     @quiet_overflow
@@ -92,13 +95,22 @@ class Objective:
             )
 
     def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
-        """Compute value, gradient and its norm on some of the samples, in one pass."""
+        """Compute value, gradient and its norm on some of the samples, in one pass.
+
+        The gradient has numbers in `segments` alone, which leave out the rows of categories that
+        the samples lack. Their weights do not count in the penalty either.
+        """
+        codes = self.sequences.codes
+        if codes is not None:
+            codes = codes[self.sequences.rows(samples)] + self.network.first_rows
+            self.segments = self.network.segments(codes)
         total = len(samples) * self.mean_weight
         value, shares = self._data_term(samples, total)
         return self._penalized(value, shares, total)
 
     def full_batch(self) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on all samples, in chunks."""
+        self.segments = self.network.segments()
         total = len(self.samples) * self.mean_weight
         value, gradient = 0.0, np.zeros_like(self.network.parameters)
         for chunk in gen_batches(len(self.samples), FULL_BATCH_CHUNK):
@@ -121,7 +133,7 @@ class Objective:
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum
         n_steps = int(self.sequences.lengths[samples].sum())
         shards = self.sequences.deal(samples, self.network.n_shards(len(samples), n_steps))
-        gradients, views = self.buffers.gradients(len(shards))
+        gradients, views = self.buffers.gradients(len(shards), self.segments)
         dropout = Dropout()
         if self.dropout or self.recurrent_dropout:
             seed = int(self.random_state.randint(2**63, dtype=np.int64))
@@ -162,7 +174,7 @@ class Objective:
         decay = self._decay(total)
         gradient = np.empty_like(parameters)
         norm, squared_weights = self.network.kernels.penalized_gradient(
-            shares, parameters, self.network.n_weights, decay, gradient
+            shares, parameters, self.network.n_weights, decay, self.segments, gradient
         )
         return value + 0.5 * decay * squared_weights, gradient, norm
 

@@ -26,9 +26,18 @@ class Optimizer(Protocol):
         """Make the optimizer of an estimator's parameters, for the parameters of a network."""
 
     def update(
-        self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
+        self,
+        parameters: np.ndarray,
+        gradient: np.ndarray,
+        scale: float,
+        learning_rate: float,
+        segments: np.ndarray,
     ) -> None:
-        """Change the parameters in place, given `scale` times the gradient."""
+        """Change the parameters in place, given `scale` times the gradient.
+
+        The gradient has numbers in `segments` alone, (start, stop) of shape (n, 2): all but the
+        rows of categories that the minibatch lacks.
+        """
 
 
 @dataclass
@@ -55,12 +64,18 @@ class SGD:
         return cls(settings.momentum, settings.nesterovs_momentum, velocity)
 
     def update(
-        self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
+        self,
+        parameters: np.ndarray,
+        gradient: np.ndarray,
+        scale: float,
+        learning_rate: float,
+        segments: np.ndarray,
     ) -> None:
         """Change the parameters in place, given `scale` times the gradient."""
         kernels_for(parameters.dtype).sgd(
             parameters,
             gradient,
+            segments,
             self.velocity,
             step=scale * learning_rate,
             momentum=self.momentum,
@@ -106,7 +121,12 @@ class Adam:
                 moment *= (1 - now**self.n_updates) / (1 - before**self.n_updates)
 
     def update(
-        self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
+        self,
+        parameters: np.ndarray,
+        gradient: np.ndarray,
+        scale: float,
+        learning_rate: float,
+        segments: np.ndarray,
     ) -> None:
         """Change the parameters in place, given `scale` times the gradient."""
         self.n_updates += 1
@@ -116,6 +136,7 @@ class Adam:
         kernels_for(parameters.dtype).adam(
             parameters,
             gradient,
+            segments,
             self.mean,
             self.variance,
             scale=scale,
@@ -163,11 +184,16 @@ class AdamW(Adam):
         return optimizer
 
     def update(
-        self, parameters: np.ndarray, gradient: np.ndarray, scale: float, learning_rate: float
+        self,
+        parameters: np.ndarray,
+        gradient: np.ndarray,
+        scale: float,
+        learning_rate: float,
+        segments: np.ndarray,
     ) -> None:
         """Change the parameters in place, given `scale` times the gradient."""
         parameters[: self.n_weights] *= 1 - learning_rate * self.decay
-        super().update(parameters, gradient, scale, learning_rate)
+        super().update(parameters, gradient, scale, learning_rate, segments)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

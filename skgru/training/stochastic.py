@@ -264,7 +264,11 @@ class StochasticFit:
             clipped = self.max_grad_norm is not None and norm > self.max_grad_norm
             scale = self.max_grad_norm / norm if clipped else 1.0
             solver.optimizer.update(
-                self.objective.network.parameters, gradient, scale, solver.schedule.next()
+                self.objective.network.parameters,
+                gradient,
+                scale,
+                solver.schedule.next(),
+                self.objective.segments,
             )
             self._clipped.append(clipped)
         solver.recent_losses = [*solver.recent_losses, *values][-max(len(values), SMOOTHING) :]

@@ -6,7 +6,7 @@ import reference
 from helpers import relative_error
 
 from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
-from skgru.model.network import Layer
+from skgru.model.parameters import Layer
 
 D, H = 3, 4
 

@@ -17,6 +17,7 @@ def activations(kernels, a):
     gates, h = np.empty((n, 3), dtype), np.zeros((n, 1), dtype)
     kernels.layer_forward(
         kernels.CELLS["gru"][0], a[:, np.newaxis], np.array([n], np.intp), W, U, b, c, h,
+        np.empty((0, 0), dtype), np.empty((0, 0), np.int32), np.empty((0, 0), dtype),
         np.empty((0, 0), dtype), h.copy(), h.copy(), gates,
     )  # fmt: skip
     return {"sigma": gates[:, 1], "tanh": gates[:, 2]}

@@ -22,14 +22,23 @@ def arguments(kernels, cell):
         "U": np.zeros((4, G)),
         "h_0": np.zeros((2, S)),
         "mask": np.zeros((2, 4)),
+        "codes": np.zeros((3, 2), np.int32),
+        "decay": np.zeros((3, 4)),
         "states": np.zeros((3, 4)),
         "saved": np.zeros((3, P)),
     }
-    forward = {"b": np.zeros(G), "c": np.zeros(n_c), "h_last": np.zeros((2, S))}
+    forward = {
+        "b": np.zeros(G),
+        "c": np.zeros(n_c),
+        "h_last": np.zeros((2, S)),
+        "E": np.zeros((5, G)),
+    }
     backward = {
         "d_states": np.zeros((3, 4)),
         "d_h": np.zeros((2, S)),
         "dx": np.zeros((3, 3)),
+        "d_decay": np.zeros((3, 4)),
+        "dE": np.zeros((5, G)),
         "dW": np.zeros((3, G)),
         "dU": np.zeros((4, G)),
         "db": np.zeros(G),
@@ -46,10 +55,14 @@ def test_shapes_are_checked(isa, cell):
     P, S = forward["saved"].shape[1], forward["h_0"].shape[1]
     kernels.layer_forward(**forward)
     kernels.layer_backward(**backward)
-    optional = {("mask", (0, 4)), ("states", (0, 4)), ("saved", (0, P))}
-    assert accepted_shapes(kernels.layer_forward, forward) == optional
-    optional = {("mask", (0, 4)), ("d_states", (0, 4)), ("dx", (0, 3))}
-    assert accepted_shapes(kernels.layer_backward, backward) == optional
+    G = forward["W"].shape[1]
+    # any number of categorical channels and of categories
+    optional = {("mask", (0, 4)), ("codes", (3, 1)), ("codes", (3, 3))}
+    at_forward = {("E", (4, G)), ("E", (6, G)), ("decay", (0, 4))}
+    at_forward |= {("states", (0, 4)), ("saved", (0, P))}
+    assert accepted_shapes(kernels.layer_forward, forward) == optional | at_forward
+    at_backward = {("dE", (4, G)), ("dE", (6, G)), ("d_states", (0, 4)), ("dx", (0, 3))}
+    assert accepted_shapes(kernels.layer_backward, backward) == optional | at_backward
 
     # hidden states without cell states, or with cell states that this cell lacks; saved activations
     # of other cells

@@ -290,3 +290,74 @@ def test_inputs_may_be_read_only(isa, cell):
         array.flags.writeable = False
     for name, value in run_backward(kernels, p).items():
         np.testing.assert_array_equal(value, expected[name])
+
+
+# ---- categories and decay ------------------------------------------------------------------------
+
+CODED_AND_DECAYING = [{"n_codes": 2}, {"decays": True}, {"n_codes": 1, "decays": True}]
+
+
+@every_cell
+@pytest.mark.parametrize("inputs", CODED_AND_DECAYING, ids=["codes", "decay", "both"])
+@pytest.mark.parametrize(("D", "H", "T", "B"), [(1, 1, 1, 1), (0, 3, 2, 5), (4, 17, 30, 5)])
+def test_categories_and_decay_match_the_reference(isa, cell, D, H, T, B, inputs):
+    D = D or int("n_codes" not in inputs)  # categories need no other channels
+    for dtype, forward, backward in (("float64", 1e-12, 1e-12), ("float32", 2e-6, 1e-4)):
+        p = problem(cell, D, H, T, B, "ragged", dtype, masked=True, **inputs)
+        kernels = kernels_for(dtype, isa)
+        h_last, states, _ = run_forward(kernels, p)
+        assert relative_error(states, pack([s[:, :H] for s in exact_states(p)])[0]) <= forward
+        none = np.empty((0, 0), dtype)
+        np.testing.assert_array_equal(run_forward(kernels, p, none, none)[0], h_last)
+        got, want = run_backward(kernels, p), exact_gradients(p)
+        assert set(got) == set(want)
+        for name in want:
+            if want[name].size:
+                assert relative_error(got[name], want[name]) <= backward, name
+
+
+@every_cell
+@pytest.mark.parametrize("inputs", CODED_AND_DECAYING, ids=["codes", "decay", "both"])
+def test_gradients_of_categories_and_decay_match_central_differences(isa, cell, inputs):
+    kernels, p = kernels_for("float64", isa), problem(cell, 2, 3, 6, 4, **inputs)
+    gradients = run_backward(kernels, p)
+
+    def loss():
+        h_last, states, _ = run_forward(kernels, p)
+        return (p.d_states * states).sum() + (p.d_last * h_last).sum()
+
+    for name, array in {**p.coded, **p.decay, **p.layer}.items():
+        if name != "codes" and array.size:
+            numeric = central_differences(loss, array)
+            assert relative_error(gradients[name], numeric) <= 1e-6, name
+
+
+@every_cell
+def test_one_hot_columns_and_no_decay_are_the_plain_layer(isa, cell):
+    """A decay of 1 keeps every bit; rows of E are those of W that one-hot columns pick."""
+    kernels, p = kernels_for("float64", isa), problem(cell, 3, 9, 7, 5, n_codes=2, decays=True)
+    p.decay["decay"][:] = 1
+    without = p._replace(decay={})
+    for a, b in zip(run_forward(kernels, p), run_forward(kernels, without), strict=True):
+        np.testing.assert_array_equal(a, b)
+    one_hot = np.eye(7)[p.coded["codes"]].sum(axis=1)
+    plain = p._replace(
+        x=np.hstack([p.x, one_hot]),
+        layer={**p.layer, "W": np.vstack([p.layer["W"], p.coded["E"]])},
+        coded={},
+        decay={},
+    )
+    for a, b in zip(run_forward(kernels, p), run_forward(kernels, plain), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+    got, want = run_backward(kernels, p), run_backward(kernels, plain)
+    np.testing.assert_allclose(got["E"], want["W"][3:], rtol=1e-10, atol=1e-12)
+
+
+def test_codes_outside_of_the_table_are_rejected(isa):
+    kernels, p = kernels_for("float64", isa), problem("gru", 3, 4, 5, 6, n_codes=2)
+    for code in (-1, 7, 2**31 - 1, -(2**31)):
+        p.coded["codes"][-1, 1] = code
+        with pytest.raises(ValueError, match="codes must be"):
+            run_forward(kernels, p)
+        with pytest.raises(ValueError, match="codes must be"):
+            kernels.gather_codes(np.zeros((7, 2)), p.coded["codes"], np.zeros((len(p.x), 4)))

@@ -22,6 +22,9 @@ def test_no_call_leaks_memory(isa, dtype):
         np.zeros((0, 0), dtype),
     )
 
+    codes = np.zeros((B, 1), np.int32)
+    E, decay = np.zeros((50, 4 * H), dtype), np.ones((B, H), dtype)
+
     def layer(name):
         index, n_gates, n_extra, n_states, _ = kernels.CELLS[name]
         shapes = ((D, n_gates * H), (H, n_gates * H), n_gates * H, H * ("after" in name))
@@ -34,7 +37,18 @@ def test_no_call_leaks_memory(isa, dtype):
     # one cell for each way to compute the candidate, and one with a cell state
     layers = [layer(name) for name in ("gru", "gru_reset_after", "rnn", "lstm")]
     steppers = [
-        (index, [(W, V, b_V, c)], "max", none.ravel(), (U[:, :2].copy(), b[:2]), B, None)
+        (
+            index,
+            [(W, V, b_V, c, none)],
+            "max",
+            none.ravel(),
+            (U[:, :2].copy(), b[:2]),
+            0,
+            none,
+            (),
+            B,
+            None,
+        )  # fmt: skip
         for index, W, V, b_V, c, *_ in layers
     ]
     # for kernels that allocate nothing: U as packed states of B sequences of H / B steps
@@ -45,15 +59,43 @@ def test_no_call_leaks_memory(isa, dtype):
     def call():
         for index, W, V, b_V, c, h_0, saved in layers:
             kernels.layer_forward(
-                index, x, batch_sizes, W, V, b_V, c, h_0, mask, h_0.copy(), states, saved
+                index,
+                x,
+                batch_sizes,
+                W,
+                V,
+                b_V,
+                c,
+                h_0,
+                mask,
+                codes,
+                E[:, : W.shape[1]].copy(),
+                decay,
+                h_0.copy(),
+                states,
+                saved,
             )
             kernels.layer_backward(
-                index, x, batch_sizes, W, V, h_0, mask, states, saved, none, h_0.copy(), none,
-                W.copy(), V.copy(), b_V.copy(), c,
+                index, x, batch_sizes, W, V, h_0, mask, codes, decay, states, saved, none,
+                h_0.copy(), none, decay.copy(), np.zeros((50, W.shape[1]), dtype), W.copy(), V.copy(), b_V.copy(), c,
             )  # fmt: skip
             with pytest.raises(ValueError, match="must be"):
                 kernels.layer_forward(
-                    index, x, batch_sizes, W, V, b_V, c, h_0[:1], none, h_0.copy(), states, saved
+                    index,
+                    x,
+                    batch_sizes,
+                    W,
+                    V,
+                    b_V,
+                    c,
+                    h_0[:1],
+                    none,
+                    codes,
+                    E[:, : W.shape[1]].copy(),
+                    decay,
+                    h_0.copy(),
+                    states,
+                    saved,
                 )
         for arguments in steppers:
             stepper = kernels.Stepper(*arguments)
@@ -63,7 +105,7 @@ def test_no_call_leaks_memory(isa, dtype):
             with pytest.raises(ValueError, match="expected"):
                 stepper.most_likely(x[:1])
             with pytest.raises(ValueError, match="must be"):
-                kernels.Stepper(*arguments[:4], (U, b[:1]), B, None)
+                kernels.Stepper(*arguments[:4], (U, b[:1]), *arguments[5:])
         kernels.linear_forward(h, U, b, gates)
         kernels.linear_backward(h, U, gates, h.copy(), U.copy(), b.copy())
         kernels.pack_steps(U.copy(), starts, lengths, U.copy(), sizes.copy())

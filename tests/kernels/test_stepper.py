@@ -33,25 +33,27 @@ def random_stack(rng, cell, D, sizes, K, pooling, dtype):
     """Return the arguments of a Stepper between the cell and the number of streams."""
     layers = []
     for H in sizes:
-        layers.append(tuple(random_layer(rng, cell, D, H, dtype).values()))
+        layer = random_layer(rng, cell, D, H, dtype)
+        layers.append((*layer.values(), np.zeros((0, 0), dtype)))
         D = H
     query = rng.normal(size=D if pooling == "attention" else 0).astype(dtype)
     head = rng.normal(size=(D, K)).astype(dtype), rng.normal(size=K).astype(dtype)
-    return layers, pooling, query, head
+    return layers, pooling, query, head, 0, np.zeros((0, 0), dtype), ()
 
 
-def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, X):
+def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, *rest):
     """Return outputs (T, n, K) after each step of X (n, T, D), and last states of all layers."""
+    X = rest[-1]
     n, T, _ = X.shape
     x, batch_sizes = X.transpose(1, 0, 2).reshape(n * T, -1).copy(), np.full(T, n)
     none, ends = np.empty((0, 0), X.dtype), []
-    for W, U, b, c in layers:
+    for W, U, b, c, _ in layers:
         h_0 = np.zeros((n, CELLS[cell].n_states * len(U)), X.dtype)
         ends.append(h_0.copy())
         states = np.empty((n * T, len(U)), X.dtype)
         kernels.layer_forward(
-            cell_info(kernels, cell).index, x, batch_sizes, W, U, b, c, h_0, none, ends[-1], states,
-            none,
+            cell_info(kernels, cell).index, x, batch_sizes, W, U, b, c, h_0, none,
+            np.empty((0, 0), np.int32), none, none, ends[-1], states, none,
         )  # fmt: skip
         x = states
     y = np.empty((T, n, len(head[1])), X.dtype)
@@ -92,12 +94,13 @@ def test_steps_match_reference(isa, cell):
     rng = np.random.default_rng(1)
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
         kernels = kernels_for(dtype, isa)
-        layers, *rest, (W, b) = random_stack(rng, cell, 3, (5, 18), 2, "last", dtype)
-        stepper = kernels.Stepper(cell_info(kernels, cell).index, layers, *rest, (W, b), 1, None)
+        layers, *rest = random_stack(rng, cell, 3, (5, 18), 2, "last", dtype)
+        W, b = rest[2]
+        stepper = kernels.Stepper(cell_info(kernels, cell).index, layers, *rest, 1, None)
         x = X = rng.normal(size=(7, 3)).astype(dtype)
         for layer in layers:
             H = len(layer[1])
-            exactly = [a.astype(float) for a in layer]
+            exactly = [a.astype(float) for a in layer[:4]]
             states = reference.forward(cell, x, np.zeros(CELLS[cell].n_states * H), *exactly)
             x = states[:, :H]
         want = x @ W.astype(float) + b.astype(float)
@@ -174,13 +177,15 @@ def test_most_likely_and_probabilities_match_the_outputs(isa, dtype):
     kernels, rng = kernels_for(dtype, isa), np.random.default_rng(5)
     x = rng.normal(size=(7, 2)).astype(dtype)
     for K in (1, 2, 3, 20):
-        layers, pooling, query, (W, b) = random_stack(rng, "rnn", 2, (6,), K, "last", dtype)
+        layers, pooling, query, (W, b), *no_inputs = random_stack(
+            rng, "rnn", 2, (6,), K, "last", dtype
+        )
         for head in (
             (W, b),
             (0 * W, 0 * b),
             (1e4 * W, b),
         ):  # also ties, and probabilities of 0 and 1
-            stack = cell_info(kernels, "rnn").index, layers, pooling, query, head
+            stack = cell_info(kernels, "rnn").index, layers, pooling, query, head, *no_inputs
             y, label, p = (
                 getattr(kernels.Stepper(*stack, 7, None), name)(x)
                 for name in ("outputs", "most_likely", "probabilities")
@@ -201,10 +206,12 @@ def test_most_likely_and_probabilities_match_the_outputs(isa, dtype):
 def test_the_first_nan_is_the_most_likely(isa):
     """As in NumPy; outputs are NaN if a state is not bounded."""
     kernels, rng = kernels_for("float32", isa), np.random.default_rng(6)
-    layers, pooling, query, (W, b) = random_stack(rng, "rnn", 2, (6,), 4, "last", "float32")
+    layers, pooling, query, (W, b), *no_inputs = random_stack(
+        rng, "rnn", 2, (6,), 4, "last", "float32"
+    )
     b[1:3] = np.nan
     stepper = kernels.Stepper(
-        cell_info(kernels, "rnn").index, layers, pooling, query, (W, b), 1, None
+        cell_info(kernels, "rnn").index, layers, pooling, query, (W, b), *no_inputs, 1, None
     )
     assert stepper.most_likely(np.ones(2)) == 1
 
@@ -212,28 +219,30 @@ def test_the_first_nan_is_the_most_likely(isa):
 def test_arrays_of_wrong_shapes_raise(isa):
     kernels, rng = kernels_for("float64", isa), np.random.default_rng(7)
     index = cell_info(kernels, "gru").index
-    layers, pooling, query, head = random_stack(rng, "gru", 3, (4, 5), 2, "attention", "float64")
+    layers, pooling, query, head, *none = random_stack(
+        rng, "gru", 3, (4, 5), 2, "attention", "float64"
+    )
     for depth, layer in enumerate(layers):
         for i, weights in enumerate(layer):
             wrong = list(layer)
             wrong[i] = np.zeros([size + 1 for size in weights.shape])
             others = [*layers[:depth], tuple(wrong), *layers[depth + 1 :]]
-            with pytest.raises(ValueError, match="must be"):
-                kernels.Stepper(index, others, pooling, query, head, 1, None)
+            with pytest.raises(ValueError, match="must be|do not fit"):
+                kernels.Stepper(index, others, pooling, query, head, *none, 1, None)
     for wrong in (np.zeros((4, 2)), np.zeros(2)), (head[0], np.zeros(3)), (head[0], np.zeros(0)):
         with pytest.raises(ValueError, match="head must be"):
-            kernels.Stepper(index, layers, pooling, query, wrong, 1, None)
+            kernels.Stepper(index, layers, pooling, query, wrong, *none, 1, None)
     for name, wrong in (("attention", np.zeros(4)), ("attention", query[:0]), ("mean", query)):
         with pytest.raises(ValueError, match="query must be"):
-            kernels.Stepper(index, layers, name, wrong, head, 1, None)
+            kernels.Stepper(index, layers, name, wrong, head, *none, 1, None)
     for n_streams, of in ((0, layers), (-1, layers), (1, [])):
         with pytest.raises(ValueError, match="at least one"):
-            kernels.Stepper(index, of, pooling, query, head, n_streams, None)
+            kernels.Stepper(index, of, pooling, query, head, *none, n_streams, None)
     with pytest.raises(ValueError, match="no cell"):
-        kernels.Stepper(99, layers, pooling, query, head, 1, None)
+        kernels.Stepper(99, layers, pooling, query, head, *none, 1, None)
     for n_streams in (2**63 - 1, 2**60, 2**58, 2**55):
         with pytest.raises(MemoryError):
-            kernels.Stepper(index, layers, pooling, query, head, n_streams, None)
+            kernels.Stepper(index, layers, pooling, query, head, *none, n_streams, None)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -243,8 +252,9 @@ def test_denormals_are_flushed_inside_kernels_only(isa, dtype):
     W, U, b, c = np.zeros((1, 2), dtype), np.zeros((1, 2), dtype), np.zeros(2, dtype), np.zeros(0)
     head = np.ones((1, 1), dtype), np.zeros(1, dtype)
     stepper = kernels.Stepper(
-        cell_info(kernels, "light_gru").index, [(W, U, b, c.astype(dtype))], "last",
-        np.zeros(0, dtype), head, 1, None,
+        cell_info(kernels, "light_gru").index,
+        [(W, U, b, c.astype(dtype), np.zeros((0, 0), dtype))], "last", np.zeros(0, dtype), head, 0,
+        np.zeros((0, 0), dtype), (), 1, None,
     )  # fmt: skip
     stepper.set_state(np.array([[4 * tiny]], dtype))
     outputs = [stepper.outputs(np.zeros(1))[0] for _ in range(5)]

@@ -159,7 +159,7 @@ def test_initial_weights(pooling, bidirectional, cell):
     arch = Architecture(6, (8, 5), 2, **how)
     net = Network(arch, "float64")
     net.initialize(np.random.RandomState(0))
-    layers, query, head = net.views(net.parameters)
+    layers, query, head, _ = net.views(net.parameters)
     assert [len(directions) for directions in layers] == [arch.n_directions] * 2
     assert [len(directions[0].W) for directions in layers] == [6, 8 * arch.n_directions]
     for layer in chain(*layers):

@@ -29,7 +29,7 @@ def test_outputs_and_gradients_match_torch(module, bidirectional, top, dtype, to
     golden, (cell, order) = np.load(Path(__file__).parents[1] / "data" / file), TORCH[module]
     target, H = golden[f"target_{top}"], 5
     net = network((H, H), top, target.shape[1], dtype, bidirectional=bidirectional, cell=cell)
-    layers, _, head = net.views(net.parameters)
+    layers, _, head, _ = net.views(net.parameters)
     values = _from_torch(golden, layers, order)
     for layer, own in zip(chain(*layers), values, strict=True):
         for array, value in zip(layer, own, strict=True):

@@ -31,7 +31,7 @@ def test_updates_match_scikit_learn(name, dtype):
     for _ in range(10):
         gradient = rng.normal(size=20).astype(dtype)
         reference.update_params(theirs, [gradient.copy()])
-        optimizer.update(ours, 4 * gradient, 0.25, 0.1)
+        optimizer.update(ours, 4 * gradient, 0.25, 0.1, np.array([[0, 20]]))
     np.testing.assert_allclose(ours, theirs[0], rtol=1e-12 if dtype == "float64" else 1e-4)
 
 
@@ -43,8 +43,8 @@ def test_adamw_decouples_weight_decay():
     adamw = made(AdamW, decayed, n_weights=3, alpha=0.5, **settings)
     for gradient in np.random.default_rng(0).normal(size=(5, 4)):
         before = decayed.copy()
-        adam.update(plain, gradient, 1.0, 0.1)
-        adamw.update(decayed, gradient, 1.0, 0.1)
+        adam.update(plain, gradient, 1.0, 0.1, np.array([[0, 4]]))
+        adamw.update(decayed, gradient, 1.0, 0.1, np.array([[0, 4]]))
         # the step is Adam's: moments depend on the gradient alone, and biases do not decay
         step = decayed - before * np.array([0.95, 0.95, 0.95, 1])
         np.testing.assert_allclose(step, plain - start, rtol=1e-12)
