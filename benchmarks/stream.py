@@ -33,8 +33,7 @@ from sizes import LAYER, ratio  # noqa: E402
 
 from skgru import GRUClassifier, GRURegressor  # noqa: E402
 from skgru.kernels import active_instruction_set  # noqa: E402
-from skgru.model.network import Layer  # noqa: E402
-from skgru.model.parameters import 
+from skgru.model.parameters import Layer  # noqa: E402
 
 Step = Callable[[], object]
 State = Callable[[], np.ndarray]

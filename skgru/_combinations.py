@@ -9,9 +9,10 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skgru._validation import GivenValidation
 from skgru.kernels import kernels_for
-from skgru.model.network import Architecture, Network
+from skgru.model.architecture import Architecture
+from skgru.model.network import Network
 from skgru.outputs import Outputs
-from skgru.sequences import short
+from skgru.sequences import Channels, short
 
 # The square of so many units, in float32, is what 47 bits of an address reach.
 MAX_UNITS = 5_931_641
@@ -60,6 +61,17 @@ def check_combinations(estimator: Any, validation: GivenValidation, *, increment
             "bptt_steps cuts sequences into windows one after the other, which "
             "bidirectional=True cannot read from their end; one of the two must go."
         )
+    if estimator.time_channel is not None and estimator.missing != "decay":
+        raise ValueError(
+            f'time_channel={estimator.time_channel!r} is for missing="decay", which lets channels '
+            "and states decay with the time that has passed; otherwise leave the time out of X, or "
+            "among its channels."
+        )
+    if estimator.embedding_dim is not None and estimator.categorical_channels is None:
+        raise ValueError(
+            f"embedding_dim={estimator.embedding_dim} is for categories, and there are no "
+            "categorical_channels."
+        )
     if estimator.solver == "lbfgs" and (estimator.dropout or estimator.recurrent_dropout):
         raise ValueError(
             'solver="lbfgs" needs a loss that is the same each time; dropout and '
@@ -74,13 +86,14 @@ def reads_both_ways(estimator: Any) -> bool:
     return bool(estimator.bidirectional)
 
 
-def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architecture:
+def architecture_of(estimator: Any, channels: Channels, n_outputs: int) -> Architecture:
     """Describe the network of an estimator.
 
     Parameters
     ----------
     estimator : GRUClassifier or GRURegressor
-    n_channels, n_outputs : int
+    channels : Channels
+    n_outputs : int
 
     Raises
     ------
@@ -105,7 +118,7 @@ def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architec
         )
     sizes = tuple(int(n) for n in sizes)
     architecture = Architecture(
-        n_channels=n_channels,
+        n_channels=len(channels.numeric),
         hidden_layer_sizes=sizes,
         n_outputs=n_outputs,
         reset_after=estimator.reset_after,
@@ -115,6 +128,9 @@ def architecture_of(estimator: Any, n_channels: int, n_outputs: int) -> Architec
         return_sequences=estimator.return_sequences,
         cell=estimator.cell,
         activation=estimator.activation,
+        missing=estimator.missing,
+        n_categories=channels.n_categories,
+        embedding_dim=(estimator.embedding_dim or 0) if channels.categorical else 0,
     )
     variants = kernels_for(np.dtype(estimator.dtype)).CELLS
     # not a constraint of the parameter, as to know the cells is to import the kernels

@@ -262,6 +262,39 @@ PARAMETERS = {
     values, all channels of the oldest step first. Other forms of X have channels of their own, and
     as many as `n_channels` if that is not 1.""",
     ),
+    "missing": Parameter(
+        [StrOptions({"error", "decay"})],
+        """{"error", "decay"}
+    What NaN within a sequence means: an error, or a missing value. "decay" is the GRU-D of Che et
+    al. (2018), for every `cell`: a missing value is the last observed one of its channel, which
+    decays towards the channel's mean over the training set, and the states of the first layer
+    decay too, at learned rates, with the time since the last observation; the layer also reads
+    which values were observed. Steps that are NaN in all channels at the end of a sequence of a
+    three-dimensional X are padding.""",
+    ),
+    "time_channel": Parameter(
+        [Integral, str, None],
+        """int, str or None
+    Channel of X, by index or name, that holds the time of each step: numbers or datetimes, which
+    do not fall within a sequence. With `missing="decay"` the time since the last observation is
+    measured on it, in units of the mean time between two steps; None counts steps. It is no input
+    of the network.""",
+    ),
+    "categorical_channels": Parameter(
+        ["array-like", StrOptions({"from_dtype"}), None],
+        """array-like of int or str, "from_dtype" or None
+    Channels of X, by index or name, whose values (numbers or strings) are categories, as tokens
+    are: each picks a row of weights of its own. "from_dtype" are the columns of strings and
+    categories of a list of data frames. Values that are missing, and values that `fit` has not
+    seen, are a category each. Rows change only in updates whose minibatch has their category.""",
+    ),
+    "embedding_dim": Parameter(
+        [Interval(Integral, 1, None, closed="left"), None],
+        """int or None
+    With an int, so many learned numbers stand for a category and are inputs of the first layer;
+    None adds a row of the first layer's weights directly, as a one-hot encoding would. For many
+    categories, an embedding has far fewer parameters.""",
+    ),
     "n_jobs": Parameter(
         [Interval(Integral, None, None, closed="neither"), None],
         """int or None

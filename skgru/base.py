@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -19,7 +19,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skgru._combinations import architecture_of, check_combinations, check_same_model
+from skgru._channels import ReadsChannels
+from skgru._combinations import (
+    architecture_of,
+    check_combinations,
+    check_same_model,
+)
 from skgru._validation import GivenValidation, validation_score
 from skgru.html_repr import network_html
 from skgru.model.inference import attention_weights, pool, predict
@@ -28,7 +33,12 @@ from skgru.model.parameters import Head, Layer, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Labels, Outputs, from_state
 from skgru.persistence import Saved, defaults_of, unchanged_on_error
-from skgru.sequences import Sequences, Targets, align, check_features, check_sequences
+from skgru.sequences import (
+    Channels,
+    Sequences,
+    Targets,
+    align,
+)
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.training.fit import Fit, TrainingSet
 from skgru.training.history import History
@@ -41,6 +51,7 @@ if TYPE_CHECKING:
 # fitted objects, and how each is made of its plain state in a saved model
 FITTED_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "_network": Network.from_state,
+    "_channels": Channels.from_state,
     "_outputs": from_state,
     "_history": History.from_state,
     "_solver": Solver.from_state,
@@ -58,7 +69,12 @@ def _has_attention(estimator: "BaseGRU") -> bool:
 
 
 class BaseGRU(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupport, Saved, BaseEstimator
+    ReadsChannels,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    CallbackSupport,
+    Saved,
+    BaseEstimator,
 ):
     """Everything except the meaning of y: see `GRUClassifier` and `GRURegressor`."""
 
@@ -168,7 +184,7 @@ class BaseGRU(
             self._outputs = self._learn_outputs(rows, classes)
         known = aligned.weights[aligned.known]
         targets = aligned.encoded(*self._encode(self._outputs, rows, known))
-        architecture = architecture_of(self, sequences.n_channels, self._outputs.n_outputs)
+        architecture = architecture_of(self, self._channels, self._outputs.n_outputs)
         random_state = check_random_state(self.random_state)
         if continued:
             # copies, so that a failure leaves the fitted ones alone
@@ -267,32 +283,15 @@ class BaseGRU(
         """
         self._validate_params()
         check_combinations(self, NO_VALIDATION, incremental=False)
-        sequences = self._check_X(X, reset=True, dtype=self.dtype)
+        self._check_X(X, reset=True, dtype=self.dtype)
         rows = self._check_y(y, None)
         self._outputs = self._learn_outputs(rows, None)
         self._encode(self._outputs, rows, np.ones(len(rows)))  # learns the weights of classes
-        architecture = architecture_of(self, sequences.n_channels, self._outputs.n_outputs)
+        architecture = architecture_of(self, self._channels, self._outputs.n_outputs)
         network = Network(architecture, self.dtype)
         network.assign(parameters)
         self._network, self._history, self._solver = network, History(), None
         return self._publish()
-
-    def _check_X(self, X: Any, *, reset: bool, dtype: DTypeLike) -> Sequences:
-        """Validate X, and record its features (`reset`) or compare it with those recorded."""
-        name = type(self).__name__
-        n_channels = self.n_channels if reset else self._n_channels_of_table
-        sequences = check_sequences(X, n_channels=n_channels, dtype=dtype, caller=name)
-        if reset:
-            self._n_channels_of_table = n_channels
-            self._n_channels_seen = sequences.n_channels
-        elif sequences.n_channels != self._n_channels_seen:
-            unfolded = f" with n_channels={n_channels}" if sequences.form == "table" else ""
-            raise ValueError(
-                f"X has {sequences.n_channels} channels{unfolded}, but {name} was fitted on "
-                f"sequences of {self._n_channels_seen} channels."
-            )
-        check_features(self, X, sequences, reset=reset)
-        return sequences
 
     # ---- the fitted model ----------------------------------------------------------------------
 
@@ -432,10 +431,12 @@ class BaseGRU(
         state = {**defaults_of(type(self)), **state, **parts}
         if "_network" in state:
             architecture, outputs = state["_network"].architecture, state["_outputs"]
-            counts = state["_n_channels_seen"], outputs.n_outputs
-            if counts != (architecture.n_channels, architecture.n_outputs):
+            channels = state.get("_channels") or Channels(state["_n_channels_seen"])
+            counts = channels.n_channels, len(channels.numeric), outputs.n_outputs
+            fitted = state["_n_channels_seen"], architecture.n_channels, architecture.n_outputs
+            if counts != fitted or channels.n_categories != architecture.n_categories:
                 raise ValueError(
-                    f"a fit to {counts[0]} channels and {counts[1]} outputs cannot have "
+                    f"a fit to {counts[0]} channels and {counts[2]} outputs cannot have "
                     f"{architecture}"
                 )
         return state

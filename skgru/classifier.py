@@ -120,6 +120,10 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         max_fun=15000,
         class_weight=None,
         n_channels=1,
+        missing="error",
+        time_channel=None,
+        categorical_channels=None,
+        embedding_dim=None,
         n_jobs=None,
         dtype="float32",
     ):
@@ -160,6 +164,10 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         self.max_fun = max_fun
         self.class_weight = class_weight
         self.n_channels = n_channels
+        self.missing = missing
+        self.time_channel = time_channel
+        self.categorical_channels = categorical_channels
+        self.embedding_dim = embedding_dim
         self.n_jobs = n_jobs
         self.dtype = dtype
 

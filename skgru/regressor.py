@@ -112,6 +112,10 @@ class GRURegressor(RegressorMixin, BaseGRU):
         n_iter_no_change=10,
         max_fun=15000,
         n_channels=1,
+        missing="error",
+        time_channel=None,
+        categorical_channels=None,
+        embedding_dim=None,
         n_jobs=None,
         dtype="float32",
     ):
@@ -153,6 +157,10 @@ class GRURegressor(RegressorMixin, BaseGRU):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.n_channels = n_channels
+        self.missing = missing
+        self.time_channel = time_channel
+        self.categorical_channels = categorical_channels
+        self.embedding_dim = embedding_dim
         self.n_jobs = n_jobs
         self.dtype = dtype
 

@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 import skgru
 from skgru import GRUClassifier, GRURegressor
-from skgru.model.network import Cell
+from skgru.model.architecture import Cell
 
 
 def run_python(code, **environment):

@@ -7,8 +7,9 @@ from helpers import VARIANTS, one_by_one, reference_states
 from sklearn._loss.loss import HalfBinomialLoss
 
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Multinomial, Pinball, log_loss
+from skgru.model.architecture import Architecture
 from skgru.model.buffers import Buffers
-from skgru.model.network import Architecture, Network
+from skgru.model.network import Network
 from skgru.model.parameters import arrays_of
 from skgru.model.propagation import Dropout, Examples, Propagation
 from skgru.model.workers import Workers

@@ -27,7 +27,7 @@ LEVELS = [
     {"losses", "outputs", "sequences"},
     {"model"},
     {"training"},
-    {"_combinations", "_parameters", "_validation", "html_repr", "streaming"},
+    {"_channels", "_combinations", "_parameters", "_validation", "html_repr", "streaming"},
     {"base"},
     {"classifier", "regressor"},
     {"", "datasets", "forecasting", "frames", "metrics", "preprocessing", "versions"},

@@ -269,15 +269,14 @@ class _Flow:
             gradient.fill(0)
             gradient_of_c.fill(0)
             backpropagate_layer(
-                saved=SavedLayer(
-                    saved.x[rows],
-                    h_prev,
-                    saved.mask[:n],
-                    saved.states[rows],
-                    saved.activations[rows],
-                    saved.codes[rows],
-                    saved.table,
-                    saved.decay[rows],
+                saved=saved._replace(
+                    x=saved.x[rows],
+                    h_0=h_prev,
+                    mask=saved.mask[:n],
+                    states=saved.states[rows],
+                    activations=saved.activations[rows],
+                    codes=saved.codes[rows],
+                    decay=saved.decay[rows],
                 ),
                 batch_sizes=batch_sizes[t : t + 1],
                 d_states=d_states[rows],

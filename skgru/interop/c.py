@@ -14,7 +14,7 @@ from skgru.interop.c_patches import state_of_patches, step_of_patches
 from skgru.interop.c_text import activated, add_product, array, at, declarations, for_, function
 from skgru.interop.poolings import exported_pooling
 from skgru.interop.scaling import affine, undo_of_target
-from skgru.model.network import Architecture
+from skgru.model.architecture import Architecture
 from skgru.model.parameters import Parameters
 from skgru.preprocessing import Patches
 

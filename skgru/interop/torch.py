@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
 from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
-from skgru.model.network import Architecture
+from skgru.model.architecture import Architecture
 from skgru.model.parameters import Head, Layer, Parameters
 from skgru.outputs import learn_numbers
 from skgru.regressor import GRURegressor

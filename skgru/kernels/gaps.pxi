@@ -8,9 +8,9 @@ channel's mean:
     x̂_t = m_t x_t + (1 - m_t) (γ_t x' + (1 - γ_t) x̄)     in place of x_t
     ĥ_{t-1} = γ_t ⊙ h_{t-1}                              in place of h_{t-1}, see recurrence.pxi
 
-Each gate gets V m_t beside W x̂_t. Here x̂_t is a_t + γ_t d_t with a_t = x_t and d_t = 0 where the
-channel was observed, a_t = x̄ and d_t = x' - x̄ where not: with nothing missing, x̂_t has the bits of
-x_t. A layer that reads [x̂_t | m_t] has W above V.
+Each gate gets V m_t beside W x̂_t: a layer that reads [x̂_t | m_t] has W above V. Here x̂_t is
+a_t + γ_t d_t, with a_t = x_t and d_t = 0 where the channel was observed, and a_t = x̄ and
+d_t = x' - x̄ where not. So with nothing missing x̂_t has the bits of x_t.
 """
 
 

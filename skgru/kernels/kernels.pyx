@@ -86,6 +86,7 @@ include "gaps.pxi"
 include "pooling.pxi"
 include "dropout.pxi"
 include "optimizers.pxi"
+include "arrays.pxi"
 include "streaming.pxi"
 
 include "cells/cifg.pxi"

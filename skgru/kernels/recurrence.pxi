@@ -224,7 +224,8 @@ cdef void _backward_through_time(
     const real[:, ::1] W, const real[:, ::1] U, const real[:, ::1] h_0, const real[:, ::1] mask,
     const int[:, ::1] codes, const real[:, ::1] decay,
     const real[:, ::1] states, const real[:, ::1] saved, const real[:, ::1] d_states,
-    real[:, ::1] d_h, real[:, ::1] dx, real[:, ::1] d_decay, real[:, ::1] dE, real[:, ::1] dW, real[:, ::1] dU, real[::1] db, real[::1] dc,
+    real[:, ::1] d_h, real[:, ::1] dx, real[:, ::1] d_decay, real[:, ::1] dE,
+    real[:, ::1] dW, real[:, ::1] dU, real[::1] db, real[::1] dc,
     Py_ssize_t capacity, real* workspace,
 ) noexcept nogil:
     """Compute the time steps from the last to the first.
@@ -245,7 +246,7 @@ cdef void _backward_through_time(
         real* chunk_d_gates = product + round_to_cache_line(B * H)
         real* chunk_recurrent = chunk_d_gates + round_to_cache_line(capacity * GH)
         real* chunk_third = chunk_recurrent + round_to_cache_line(capacity * H)
-        real* decayed = chunk_third + round_to_cache_line(capacity * H)     # γ_t ⊙ the whole state
+        real* decayed = chunk_third + round_to_cache_line(capacity * H)     # γ_t ⊙ the state
         real* panel = decayed + round_to_cache_line(B * S * H)
         # of this step
         real* d_gates

@@ -1,6 +1,6 @@
 """Streaming: stacked layers, pooling and head over endless sequences, one time step per call.
 
-Uses categories.pxi, cell.pxi, gaps.pxi, layer_step.pxi, pooling.pxi and vectors.pxi.
+Uses arrays.pxi, categories.pxi, cell.pxi, gaps.pxi, layer_step.pxi, pooling.pxi and vectors.pxi.
 
 A `Stepper` packs weights and allocates memory when it is made, which `layer_forward` and
 `linear_forward` do in every call. Its outputs have the same bits as theirs.
@@ -8,9 +8,6 @@ A `Stepper` packs weights and allocates memory when it is made, which `layer_for
 The state of a sequence is a row of numbers, all 0 before the first time step: h and, if the cell
 has one, the cell state of each layer, then the streaming state of the pooling.
 """
-
-cdef object _empty = numpy.empty            # one attribute lookup less per time step
-
 
 cdef class Stepper:
     """Sequences that advance together, and their states.
@@ -451,22 +448,3 @@ cdef class Stepper:
         if state.shape[0] != self.n_streams or state.shape[1] != self.state_size:
             raise ValueError(f"state must be ({self.n_streams}, {self.state_size})")
         memcpy(self.state, &state[0, 0], self.n_streams * self.state_size * sizeof(real))
-
-
-cdef bint _is_real_buffer(x, Py_buffer* view) except -1:
-    """Return whether x is a buffer of float or double; if so, the caller releases the view."""
-    try:
-        PyObject_GetBuffer(x, view, PyBUF_RECORDS_RO)
-    except (TypeError, ValueError, BufferError):
-        return False
-    if view.format != NULL and view.format[0] in b"fd" and not view.format[1]:
-        return True
-    PyBuffer_Release(view)
-    return False
-
-
-cdef object _new_array(Py_ssize_t n_rows, Py_ssize_t n_columns, bint is_1d, Py_buffer* view):
-    """Return a new array of float64 and a view of it, which the caller releases."""
-    array = _empty(n_columns) if is_1d else _empty((n_rows, n_columns))
-    PyObject_GetBuffer(array, view, PyBUF_WRITABLE)
-    return array

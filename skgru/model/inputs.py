@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skgru.kernels import kernels_for
-from skgru.model.network import Architecture, Network
+from skgru.model.architecture import Architecture
+from skgru.model.network import Network
 from skgru.model.parameters import Parameters
 from skgru.sequences import Packed
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgru.model.network import Cell
+from skgru.model.architecture import Cell
 from skgru.model.parameters import Layer
 
 

@@ -95,7 +95,7 @@ class Parameters(NamedTuple):
 
 
 def arrays_of(parameters: Parameters) -> list[np.ndarray]:
-    """Return all arrays, in the order of these classes; without those of inputs that there are not."""
+    """Return all arrays, in the order of these classes, without those of inputs there are not."""
     layers, inputs = chain.from_iterable(parameters.layers), parameters.inputs
     return [
         *chain.from_iterable(layers),

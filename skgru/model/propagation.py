@@ -7,29 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skgru.losses import Loss
+from skgru.model.dropout import Dropout
 from skgru.model.inputs import FirstInputs, Inputs
 from skgru.model.layer import LayerBackward, SavedLayer, backpropagate_layer, run_layer
 from skgru.model.network import Network
 from skgru.model.parameters import Head, Parameters
 from skgru.model.pooling import POOLINGS, Pooling
 from skgru.sequences import Packed, Sequences, Span, Targets
-
-
-class Dropout(NamedTuple):
-    """Dropout in one minibatch: its masks depend on the seed, and not on the threads.
-
-    Attributes
-    ----------
-    rate : float
-        Between layers and before the head (Srivastava et al. 2014), inverted.
-    recurrent_rate : float
-        Of the states that U multiplies; one mask for all steps (Gal & Ghahramani 2016).
-    seed : int
-    """
-
-    rate: float = 0.0
-    recurrent_rate: float = 0.0
-    seed: int = 0
 
 
 class Window(NamedTuple):
@@ -159,7 +143,18 @@ class Propagation:
                 if keep:
                     n_blocks = self.cell.n_gates + self.cell.n_extra
                     activations = self.empty(("saved", i), (len(x), n_blocks * n_units))
-                saved.append(SavedLayer(x_own, h_0, mask, states, activations, codes, table, decay))
+                saved.append(
+                    SavedLayer(
+                        x=x_own,
+                        h_0=h_0,
+                        mask=mask,
+                        states=states,
+                        activations=activations,
+                        codes=codes,
+                        table=table,
+                        decay=decay,
+                    )
+                )
                 h_last.append(
                     run_layer(
                         kernels=self.kernels,

@@ -1,5 +1,11 @@
 """Sequences of any form and length as one type, and the targets that belong to them."""
 
+from skgru.sequences.channels import (
+    Channels,
+    categorical_by_dtype,
+    channel_indices,
+    read_raw,
+)
 from skgru.sequences.containers import numbers, read, short
 from skgru.sequences.forms import Sequences, check_sequences, ragged_items
 from skgru.sequences.labels import known_labels, missing_values
@@ -10,11 +16,14 @@ from skgru.sequences.targets import Aligned, Targets, align, without_scale
 
 __all__ = [
     "Aligned",
+    "Channels",
     "Packed",
     "Sequences",
     "Span",
     "Targets",
     "align",
+    "categorical_by_dtype",
+    "channel_indices",
     "check_features",
     "check_rows",
     "check_sequences",
@@ -24,6 +33,7 @@ __all__ = [
     "numbers",
     "ragged_items",
     "read",
+    "read_raw",
     "rows_like",
     "short",
     "without_scale",

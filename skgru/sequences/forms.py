@@ -361,17 +361,28 @@ def _from_array(X: np.ndarray) -> Sequences:
     return Sequences(values, lengths, n_timesteps, "array")
 
 
-def check_finite(sequences: Sequences, allow_nan: bool, caller: str) -> None:
-    """Raise for the first value that is not finite, and say where it stands."""
+def check_finite(
+    sequences: Sequences, allow_nan: bool, caller: str, channels: list[int] | None = None
+) -> None:
+    """Raise for the first value that is not finite, and say where it stands.
+
+    `channels` are the numbers of the channels in X, if the sequences lack some.
+    """
     values = sequences.values
     bad = np.isinf(values) if allow_nan else ~np.isfinite(values)
     if not bad.any():
         return
     row, channel = np.argwhere(bad)[0]
+    channel = channel if channels is None else channels[channel]
     sample = np.searchsorted(sequences.starts, row, side="right") - 1
     isnan = np.isnan(values[row, channel])
     what = "NaN" if isnan else f"infinity or a value too large for {values.dtype}"
-    remedy = " Fill gaps with skgru.preprocessing.FillGaps." if isnan else ""
+    remedy = ""
+    if isnan:
+        remedy = (
+            ' Fill gaps with skgru.preprocessing.FillGaps, or set missing="decay" of GRUClassifier '
+            "or GRURegressor."
+        )
     raise ValueError(
         f"Input X contains {what}: X[{sample}], time step {row - sequences.starts[sample]}, "
         f"channel {channel}. {caller} needs finite values; only a three-dimensional X may be "

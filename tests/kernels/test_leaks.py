@@ -36,19 +36,9 @@ def test_no_call_leaks_memory(isa, dtype):
 
     # one cell for each way to compute the candidate, and one with a cell state
     layers = [layer(name) for name in ("gru", "gru_reset_after", "rnn", "lstm")]
+    head = (U[:, :2].copy(), b[:2])
     steppers = [
-        (
-            index,
-            [(W, V, b_V, c, none)],
-            "max",
-            none.ravel(),
-            (U[:, :2].copy(), b[:2]),
-            0,
-            none,
-            (),
-            B,
-            None,
-        )  # fmt: skip
+        (index, [(W, V, b_V, c, none)], "max", none.ravel(), head, 0, none, (), B, None)
         for index, W, V, b_V, c, *_ in layers
     ]
     # for kernels that allocate nothing: U as packed states of B sequences of H / B steps
@@ -77,7 +67,8 @@ def test_no_call_leaks_memory(isa, dtype):
             )
             kernels.layer_backward(
                 index, x, batch_sizes, W, V, h_0, mask, codes, decay, states, saved, none,
-                h_0.copy(), none, decay.copy(), np.zeros((50, W.shape[1]), dtype), W.copy(), V.copy(), b_V.copy(), c,
+                h_0.copy(), none, decay.copy(), np.zeros((50, W.shape[1]), dtype), W.copy(),
+                V.copy(), b_V.copy(), c,
             )  # fmt: skip
             with pytest.raises(ValueError, match="must be"):
                 kernels.layer_forward(

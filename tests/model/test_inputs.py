@@ -14,8 +14,9 @@ from network_helpers import (
 )
 from network_helpers import problem as plain_problem
 
+from skgru.model.architecture import Architecture
 from skgru.model.inference import predict
-from skgru.model.network import Architecture, Network
+from skgru.model.network import Network
 from skgru.sequences import Sequences
 
 CATEGORIES = {"n_categories": (4, 3)}

@@ -30,8 +30,9 @@ from network_helpers import (
     run,
 )
 
+from skgru.model.architecture import Architecture
 from skgru.model.inference import attention_weights, pool, predict
-from skgru.model.network import Architecture, Network
+from skgru.model.network import Network
 from skgru.model.propagation import Dropout
 from skgru.sequences import check_sequences
 

@@ -1,0 +1,25 @@
+"""Arrays that come from Python and go there, one time step at a time.
+
+Uses no other .pxi file.
+"""
+
+cdef object _empty = numpy.empty            # one attribute lookup less per time step
+
+
+cdef bint _is_real_buffer(x, Py_buffer* view) except -1:
+    """Return whether x is a buffer of float or double; if so, the caller releases the view."""
+    try:
+        PyObject_GetBuffer(x, view, PyBUF_RECORDS_RO)
+    except (TypeError, ValueError, BufferError):
+        return False
+    if view.format != NULL and view.format[0] in b"fd" and not view.format[1]:
+        return True
+    PyBuffer_Release(view)
+    return False
+
+
+cdef object _new_array(Py_ssize_t n_rows, Py_ssize_t n_columns, bint is_1d, Py_buffer* view):
+    """Return a new array of float64 and a view of it, which the caller releases."""
+    array = _empty(n_columns) if is_1d else _empty((n_rows, n_columns))
+    PyObject_GetBuffer(array, view, PyBUF_WRITABLE)
+    return array
