@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from skgru._combinations import reads_both_ways
+from skgru._combinations import channel_settings, reads_both_ways
 from skgru.sequences import (
     Channels,
     Sequences,
@@ -43,16 +43,12 @@ class ReadsChannels:
             names = getattr(self, "feature_names_in_", None) if raw.form == "list" else None
             self._channels = channels_of(self, raw, X, names)
             self._channels.learn(raw, names, name)
-        channels = vars(self).get("_channels")  # None if saved before there were others
-        if channels is None or channels.are_numbers:
-            return raw
-        return channels.encode(raw, dtype, name)
+        return raw if self._channels.are_numbers else self._channels.encode(raw, dtype, name)
 
     def _channels_are_numbers(self, *, reset: bool) -> bool:
         if reset:
             return self.missing == "error" and self.categorical_channels is None
-        channels = vars(self).get("_channels")
-        return channels is None or channels.are_numbers
+        return self._channels.are_numbers
 
 
 def channels_of(estimator: Any, raw: Sequences, X: Any, names: Any) -> Channels:
@@ -91,6 +87,7 @@ def channels_of(estimator: Any, raw: Sequences, X: Any, names: Any) -> Channels:
         n_directions=2 if reads_both_ways(estimator) else 1,
         categorical=categorical,
         time=time,
+        settings=channel_settings(estimator),
     )
     if estimator.missing == "decay" and not channels.numeric:
         raise ValueError('missing="decay" is for channels that are numbers, and X has none.')

@@ -153,6 +153,14 @@ def _is_size(n: Any) -> bool:
     return isinstance(n, Integral) and not isinstance(n, bool) and n >= 1
 
 
+def channel_settings(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that name channels, as plain values."""
+    categorical = estimator.categorical_channels
+    if categorical is not None and not isinstance(categorical, str):
+        categorical = np.asarray(categorical, dtype=object).ravel().tolist()
+    return {"categorical_channels": categorical, "time_channel": estimator.time_channel}
+
+
 def check_same_model(
     estimator: Any, network: Network, architecture: Architecture, outputs: Outputs
 ) -> None:
@@ -177,12 +185,15 @@ def check_same_model(
         **network.architecture._asdict(),
         "dtype": network.dtype,
         "n_channels": estimator._n_channels_of_table,
+        **dict.fromkeys(channel_settings(estimator)),
+        **estimator._channels.settings,
         **outputs.settings,
     }
     wanted = {
         **architecture._asdict(),
         "dtype": np.dtype(estimator.dtype),
         "n_channels": estimator.n_channels,
+        **channel_settings(estimator),
     }
     for name, value in outputs.settings.items():
         parameter = getattr(estimator, name)

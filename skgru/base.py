@@ -431,7 +431,7 @@ class BaseGRU(
         state = {**defaults_of(type(self)), **state, **parts}
         if "_network" in state:
             architecture, outputs = state["_network"].architecture, state["_outputs"]
-            channels = state.get("_channels") or Channels(state["_n_channels_seen"])
+            channels = state.setdefault("_channels", Channels(state["_n_channels_seen"]))
             counts = channels.n_channels, len(channels.numeric), outputs.n_outputs
             fitted = state["_n_channels_seen"], architecture.n_channels, architecture.n_outputs
             if counts != fitted or channels.n_categories != architecture.n_categories:

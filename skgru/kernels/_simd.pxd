@@ -19,7 +19,8 @@ cdef extern from "simd.h" nogil:
     void store_part(real* p, vec v, Py_ssize_t n)
     vec sigmoid(vec x)
     vec tanh "vec_tanh"(vec x)              # tanh is a function of the C library
-    vec decay_factor(vec x)
+    vec clamp(vec x, real bound)
+    vec exponential(vec x, vec* power)
     vec relu(vec x)
     vec heaviside(vec x)
     vec divide(vec x, vec y)

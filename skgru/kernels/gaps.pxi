@@ -70,7 +70,7 @@ cdef void _decay_rows(
         j = 0
         while j < D:
             n = min(<Py_ssize_t>LANES, D - j)
-            gamma = decay_factor(load(w_x + j, n) * load(d + D + j, n) + load(b_x + j, n))
+            gamma = _decay_factor(load(w_x + j, n) * load(d + D + j, n) + load(b_x + j, n))
             store(gamma_x + k * D + j, gamma, n)
             store(y + j, load(a + j, n) + gamma * load(d + j, n), n)
             j += LANES
@@ -78,8 +78,15 @@ cdef void _decay_rows(
         j = 0
         while j < H:
             n = min(<Py_ssize_t>LANES, H - j)
-            store(gamma_h + k * H + j, decay_factor(load(gamma_h + k * H + j, n)), n)
+            store(gamma_h + k * H + j, _decay_factor(load(gamma_h + k * H + j, n)), n)
             j += LANES
+
+
+cdef inline vec _decay_factor(vec x) noexcept nogil:
+    """Return exp(-max(0, x)), at least exp(-87) (float) or exp(-708) (double)."""
+    cdef vec power
+    cdef vec p = exponential(-clamp(relu(x), 708 if sizeof(real) == 8 else 87), &power)
+    return power * p + power
 
 
 def decay_backward(

@@ -248,15 +248,6 @@ INLINE vec vec_tanh(vec x)
     return e / (e + 2);
 }
 
-/* exp(-max(x, 0)), at least exp(-87) (float) or exp(-708) (double); 1 where x <= 0 */
-INLINE vec decay_factor(vec x)
-{
-    vec power;
-    vec p = exponential(-EXTREME(min, zeros() + (SKGRU_IS_DOUBLE ? 708 : 87),
-                                 EXTREME(max, zeros(), x)), &power);
-    return power * p + power;
-}
-
 /* max(x, 0), NaN where x is */
 INLINE vec relu(vec x)
 {

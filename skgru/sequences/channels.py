@@ -39,6 +39,8 @@ class Channels:
         Mean observed value of each channel that is a number.
     time_unit : float
         Mean time between two steps.
+    settings : dict
+        The parameters that named the channels.
     """
 
     n_channels: int
@@ -49,6 +51,7 @@ class Channels:
     categories: list[np.ndarray] = field(default_factory=list)
     means: np.ndarray | None = None
     time_unit: float = 1.0
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def numeric(self) -> list[int]:

@@ -47,7 +47,7 @@ class Objective:
     random_state : RandomState or None
         Draws the seeds of dropout.
     segments : ndarray of shape (n, 2)
-        The parts of the flat vector in which the last gradient has numbers.
+        The parts of the flat vector to which the samples of the last gradient belong.
     """
 
     network: Network
@@ -97,8 +97,8 @@ class Objective:
     def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on some of the samples, in one pass.
 
-        The gradient has numbers in `segments` alone, which leave out the rows of categories that
-        the samples lack. Their weights do not count in the penalty either.
+        The gradient is zero outside of `segments`, which leave out the rows of categories that the
+        samples lack. Their weights do not count in the penalty either.
         """
         codes = self.sequences.codes
         if codes is not None:
@@ -172,7 +172,8 @@ class Objective:
     ) -> tuple[float, np.ndarray, float]:
         parameters = self.network.parameters
         decay = self._decay(total)
-        gradient = np.empty_like(parameters)
+        # outside of the segments it stays zero
+        gradient = np.zeros_like(parameters)
         norm, squared_weights = self.network.kernels.penalized_gradient(
             shares, parameters, self.network.n_weights, decay, self.segments, gradient
         )

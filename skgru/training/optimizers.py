@@ -35,8 +35,8 @@ class Optimizer(Protocol):
     ) -> None:
         """Change the parameters in place, given `scale` times the gradient.
 
-        The gradient has numbers in `segments` alone, (start, stop) of shape (n, 2): all but the
-        rows of categories that the minibatch lacks.
+        Outside of the `segments`, (start, stop) of shape (n, 2), the gradient is zero: there lie
+        the rows of categories that the minibatch lacks.
         """
 
 

@@ -21,7 +21,7 @@ def test_minibatches_are_packed(seed, n_shards, dtype):
         chosen = [items[i] for i in shard]
         lengths = [len(item) for item in chosen]
         assert lengths == sorted(lengths, reverse=True)
-        x, batch_sizes = sequences.span(shard).pack(sequences.values)
+        x, batch_sizes, _ = sequences.span(shard).pack(sequences.values)
         expected = [x[t] for t in range(lengths[0]) for x in chosen if t < len(x)]
         np.testing.assert_array_equal(x, expected)
         running = [sum(t < n for n in lengths) for t in range(lengths[0])]

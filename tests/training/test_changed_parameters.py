@@ -21,6 +21,7 @@ pytestmark = [
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 4, 2))
+X[:, :, 1] = np.arange(160).reshape(40, 4) % 8 // 2  # may be numbers, categories and times
 LABELS = np.array(["a", "b", "c"])[np.arange(40) % 3]
 NUMBERS = X.sum(axis=(1, 2))
 
@@ -48,6 +49,10 @@ CHANGES = {
     "loss": ({}, "huber", REFUSED, REFUSED),
     "quantiles": ({"loss": "quantile"}, (0.5, 0.9), REFUSED, REFUSED),
     "n_channels": ({}, 2, REFUSED, REFUSED),
+    "missing": ({}, "decay", REFUSED, REFUSED),
+    "time_channel": ({"missing": "decay", "time_channel": 1}, None, REFUSED, REFUSED),
+    "categorical_channels": ({}, [1], REFUSED, REFUSED),
+    "embedding_dim": ({"categorical_channels": [1]}, 2, REFUSED, REFUSED),
     "dtype": ({}, "float32", REFUSED, REFUSED),
     "early_stopping": ({"max_iter": 6}, True, REFUSED, OBEYED),
     "solver": ({}, "sgd", OBEYED, OBEYED),
