@@ -76,7 +76,7 @@ def validation_score(
 
         def own_score(network: Network) -> float:
             with Workers(n_threads(estimator.n_jobs)) as workers:
-                predictions = outputs.predict(predict(network, sequences, workers))
+                predictions = predict(network, sequences, workers, outputs.predict)
             return outputs.score(y[known], predictions[known], given[known])
 
         return own_score

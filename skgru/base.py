@@ -296,20 +296,19 @@ class BaseGRU(
     # ---- the fitted model ----------------------------------------------------------------------
 
     def _run(
-        self, function: Callable[[Network, Sequences, Workers], np.ndarray], X: Any
+        self, function: Callable[..., np.ndarray], X: Any, *arguments: Any
     ) -> tuple[np.ndarray, Sequences]:
         """Apply a function of the fitted network to X."""
         check_is_fitted(self, "_network")
         sequences = self._check_X(X, reset=False, dtype=self._network.dtype)
         with Workers(n_threads(self.n_jobs)) as workers:
-            return function(self._network, sequences, workers), sequences
+            return function(self._network, sequences, workers, *arguments), sequences
 
     def _predict(
         self, X: Any, meaning: Callable[[np.ndarray], np.ndarray]
     ) -> np.ndarray | list[np.ndarray]:
         """Turn the outputs for X into predictions, one per sequence or per step of X."""
-        outputs, sequences = self._run(predict, X)
-        predictions = meaning(outputs)
+        predictions, sequences = self._run(predict, X, meaning)
         by_step = self._network.architecture.return_sequences
         return sequences.by_step(predictions) if by_step else predictions
 
@@ -320,11 +319,12 @@ class BaseGRU(
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score the predictions; the estimators document how."""
-        outputs, sequences = self._run(predict, X)
+        check_is_fitted(self, "_network")
+        predictions, sequences = self._run(predict, X, self._outputs.predict)
         by_step = self._network.architecture.return_sequences
         aligned = align(y, sample_weight, sequences, by_step=by_step)
-        predictions = self._outputs.predict(outputs)[aligned.known]
-        return self._outputs.score(aligned.rows, predictions, aligned.weights[aligned.known])
+        known = aligned.known
+        return self._outputs.score(aligned.rows, predictions[known], aligned.weights[known])
 
     def transform(self, X: Any) -> np.ndarray:
         """Compute the pooled hidden state of each sequence, as features for other models.

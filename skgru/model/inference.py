@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
+from skgru.losses import Loss
 from skgru.model.network import Network
 from skgru.model.pooling import POOLINGS, Pooling
-from skgru.model.propagation import Propagation, Window
+from skgru.model.propagation import Propagation
 from skgru.model.workers import Workers
 from skgru.sequences import Packed, Sequences, Span
 
@@ -17,94 +18,146 @@ from skgru.sequences import Packed, Sequences, Span
 PREDICT_SAMPLES = 96
 PREDICT_NUMBERS = 4_000_000
 
+Meaning = Callable[[np.ndarray], np.ndarray]
 
-def predict(network: Network, sequences: Sequences, workers: Workers) -> np.ndarray:
-    """Compute the outputs of all sequences, or of all their steps, in their order.
 
-    No output depends on what other sequences there are, to the last bit.
+def predict(
+    network: Network,
+    sequences: Sequences,
+    workers: Workers,
+    meaning: Meaning = lambda outputs: outputs,
+) -> np.ndarray:
+    """Compute what the outputs mean, of all sequences or of all their steps, in their order.
+
+    No output depends on what other sequences there are, to the last bit. Outputs are not kept:
+    there may be thousands per step.
+
+    Parameters
+    ----------
+    network : Network
+    sequences : Sequences
+    workers : Workers
+    meaning : callable, default=the outputs themselves
+        Takes outputs of shape (n, n_outputs), float64; returns an array with a row for each.
 
     Returns
     -------
-    outputs : ndarray of shape (n_samples, n_outputs) or (sum of lengths, n_outputs), float64
+    ndarray of shape (n_samples, ...) or (sum of lengths, ...)
     """
+    return _by_block(network, sequences, workers, lambda outputs, rows: meaning(outputs))
+
+
+def losses(
+    network: Network, sequences: Sequences, workers: Workers, loss: Loss, y: np.ndarray
+) -> np.ndarray:
+    """Compute the loss of each sequence, or of each step, given a row of y for each."""
+
+    def of_rows(outputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return loss.of_rows(y[rows].astype(np.float64), outputs)
+
+    return _by_block(network, sequences, workers, of_rows)
+
+
+def _by_block(
+    network: Network,
+    sequences: Sequences,
+    workers: Workers,
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Apply a function to blocks of outputs, with the numbers of their rows."""
     by_step = network.architecture.return_sequences
+    n_rows = len(sequences.values) if by_step else len(sequences)
+    example = function(np.zeros((1, network.architecture.n_outputs)), np.zeros(1, np.intp))
+    results = np.empty((n_rows, *example.shape[1:]), example.dtype)
 
-    def of_chunk(
-        propagation: Propagation, span: Span, packed: Packed, window: Window
-    ) -> np.ndarray:
-        if by_step:
-            return propagation.outputs(window.states)
-        return propagation.outputs(_pool(propagation, span, packed, window).pooled())
+    def write(propagation: Propagation, states: np.ndarray, rows: np.ndarray) -> None:
+        for block in propagation.blocks(len(rows)):
+            outputs = propagation.outputs(states[block]).astype(np.float64)
+            results[rows[block]] = function(outputs, rows[block])
 
-    return _in_chunks(
-        network, sequences, workers, of_chunk, network.architecture.n_outputs, by_step
-    )
+    def of_chunk(propagation: Propagation, samples: np.ndarray, span: Span) -> None:
+        if not by_step:
+            pooling, _ = _pool(propagation, sequences, span)
+            return write(propagation, pooling.pooled(), samples)
+        h: list[np.ndarray] = []
+        for i, part in enumerate(span.windows(_steps_of_a_pass(network, len(samples)))):
+            packed = sequences.pack(part)
+            window = propagation.forward(packed, h, i, keep=False, want_states=True)
+            h = window.h_last
+            write(propagation, window.states, part.rows)
+        return None
+
+    _in_chunks(network, sequences, workers, of_chunk)
+    return results
 
 
 def pool(network: Network, sequences: Sequences, workers: Workers) -> np.ndarray:
     """Compute the pooled states of each sequence, (n_samples, width), in the network's dtype."""
+    pooled = np.empty((len(sequences), network.architecture.width), network.dtype)
 
-    def of_chunk(
-        propagation: Propagation, span: Span, packed: Packed, window: Window
-    ) -> np.ndarray:
-        return _pool(propagation, span, packed, window).pooled()
+    def of_chunk(propagation: Propagation, samples: np.ndarray, span: Span) -> None:
+        pooling, _ = _pool(propagation, sequences, span)
+        pooled[samples] = pooling.pooled()
 
-    pooled = _in_chunks(network, sequences, workers, of_chunk, network.architecture.width, False)
-    return pooled.astype(network.dtype)
+    _in_chunks(network, sequences, workers, of_chunk)
+    return pooled
 
 
 def attention_weights(network: Network, sequences: Sequences, workers: Workers) -> np.ndarray:
     """Compute the weight of every step in the pooling by attention, (sum of lengths,)."""
+    weights = np.empty(len(sequences.values))
 
-    def of_chunk(
-        propagation: Propagation, span: Span, packed: Packed, window: Window
-    ) -> np.ndarray:
-        pooling: Any = _pool(propagation, span, packed, window)
-        return pooling.weights(packed)[:, np.newaxis]
+    def of_chunk(propagation: Propagation, samples: np.ndarray, span: Span) -> None:
+        pooling: Any
+        pooling, states = _pool(propagation, sequences, span)
+        weights[span.rows] = pooling.weights(states)
 
-    return _in_chunks(network, sequences, workers, of_chunk, 1, True)[:, 0]
+    _in_chunks(network, sequences, workers, of_chunk)
+    return weights
 
 
-def _pool(propagation: Propagation, span: Span, packed: Packed, window: Window) -> Pooling:
+def _pool(propagation: Propagation, sequences: Sequences, span: Span) -> tuple[Pooling, Packed]:
+    """Run whole sequences; return their pooling, and the states of the top layer if it has them."""
     pooling = propagation.pooling(span.lengths)
+    packed = sequences.pack(span)
+    window = propagation.forward(packed, [], 0, keep=False, want_states=pooling.of_all_steps)
     states = Packed(window.states, packed.batch_sizes)
     pooling.add(states, propagation.top(window.h_last), 0)
-    return pooling
+    return pooling, states
 
 
 def _in_chunks(
     network: Network,
     sequences: Sequences,
     workers: Workers,
-    of_chunk: Callable[[Propagation, Span, Packed, Window], np.ndarray],
-    n_columns: int,
-    by_step: bool,
-) -> np.ndarray:
-    """Run the network over some sequences at a time, and collect the results of `of_chunk`."""
-    arch = network.architecture
+    of_chunk: Callable[[Propagation, np.ndarray, Span], None],
+) -> None:
+    """Call a function with some sequences at a time, those of similar length together."""
     parameters = network.views(network.parameters)
-    results = np.empty((len(sequences.values) if by_step else len(sequences), n_columns))
     (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
-    want_states = by_step or POOLINGS[arch.pooling].of_all_steps
-    widths = arch.n_inputs + arch.n_directions * sum(
-        arch.hidden_layer_sizes[: None if want_states else -1]
-    )
-    chunk_size = PREDICT_NUMBERS // (int(sequences.lengths.max()) * widths)
+    chunk_size = PREDICT_NUMBERS // (int(sequences.lengths.max()) * _width_of_states(network))
     chunk_size = min(max(1, chunk_size), PREDICT_SAMPLES)
 
     def run_chunk(chunk: slice) -> None:
         samples = by_length[chunk]
-        span = sequences.span(samples)
-        packed = sequences.pack(span)
         propagation = Propagation(
             network, parameters, lambda _, shape: np.empty(shape, network.dtype)
         )
-        window = propagation.forward(packed, [], 0, keep=False, want_states=want_states)
-        result = of_chunk(propagation, span, packed, window)
-        if by_step:
-            span.unpack(result.astype(results.dtype), results)
-        else:
-            results[samples] = result
+        of_chunk(propagation, samples, sequences.span(samples))
 
     workers.map(run_chunk, list(gen_batches(len(sequences), chunk_size)))
-    return results
+
+
+def _width_of_states(network: Network) -> int:
+    """Return how many numbers a pass has in memory per time step."""
+    arch = network.architecture
+    want_states = arch.return_sequences or POOLINGS[arch.pooling].of_all_steps
+    kept = arch.hidden_layer_sizes[: None if want_states else -1]
+    return arch.n_inputs + arch.n_directions * sum(kept)
+
+
+def _steps_of_a_pass(network: Network, n_samples: int) -> int | None:
+    """Return into how long windows sequences are cut; None is not at all."""
+    if network.architecture.bidirectional:
+        return None
+    return max(1, PREDICT_NUMBERS // (n_samples * _width_of_states(network)))

@@ -1,10 +1,11 @@
 """Forward pass of a network over time, and backpropagation through time."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from skgru.losses import Loss
 from skgru.model.dropout import Dropout
@@ -14,6 +15,11 @@ from skgru.model.network import Network
 from skgru.model.parameters import Head, Parameters
 from skgru.model.pooling import POOLINGS, Pooling
 from skgru.sequences import Packed, Sequences, Span, Targets
+
+# Outputs of the head that are in memory at a time. The rows of a block are, if there are so many, a
+# multiple of those that the kernel sums up at once: the gradient has the bits of a single block.
+HEAD_NUMBERS = 2**20
+HEAD_ROWS = 256
 
 
 class Window(NamedTuple):
@@ -377,12 +383,14 @@ class Propagation:
         d_head: Head,
     ) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient at the states; add the gradient of the head."""
-        n_layers = len(self.parameters.layers)
+        n_layers, W = len(self.parameters.layers), self.parameters.head.W
         dropped = self._drop(states, window, n_layers)
-        outputs = self.outputs(dropped)
-        value, d_outputs = loss(y, outputs, (weights / total).astype(outputs.dtype))
-        d_states = self.empty("d_head", states.shape)
-        self.kernels.linear_backward(dropped, self.parameters.head.W, d_outputs, d_states, *d_head)
+        shares = (weights / total).astype(states.dtype)
+        value, d_states = 0.0, self.empty("d_head", states.shape)
+        for rows in self.blocks(len(states)):
+            part, d_outputs = loss(y[rows], self.outputs(dropped[rows]), shares[rows])
+            self.kernels.linear_backward(dropped[rows], W, d_outputs, d_states[rows], *d_head)
+            value += part
         return value, self._drop(d_states, window, n_layers, in_place=True)
 
     # ---- shared with predictions --------------------------------------------------------
@@ -391,6 +399,11 @@ class Propagation:
         """Make the pooling of sequences of these lengths."""
         arch = self.architecture
         return POOLINGS[arch.pooling](self.kernels, lengths, self.parameters.query, arch.width)
+
+    def blocks(self, n_rows: int) -> Iterator[slice]:
+        """Cut rows of states into blocks, whose outputs are in memory one after the other."""
+        size = max(HEAD_NUMBERS // self.architecture.n_outputs, 1)
+        return gen_batches(n_rows, size - size % HEAD_ROWS or size)
 
     def outputs(self, states: np.ndarray) -> np.ndarray:
         """Apply the head."""

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skgru.model.inference import predict
+from skgru.model.inference import losses
 from skgru.model.network import Network
 from skgru.model.workers import Workers
-from skgru.outputs import Outputs
+from skgru.outputs import Labels, Outputs
 from skgru.sequences import Sequences, Targets
 from skgru.training.callbacks import FitTasks
 from skgru.training.divergence import Guard
@@ -26,8 +26,8 @@ from skgru.training.validation import Validation
 # With fewer samples held out, early stopping only finds out how long to train.
 FEW_HELD_OUT = 100
 
-# Rows of outputs that a loss without gradient takes at a time.
-LOSS_ROWS = 65_536
+# Outputs that a loss without gradient takes at a time.
+LOSS_NUMBERS = 2**18
 
 
 def auto_batch_size(n_samples: int) -> int:
@@ -145,7 +145,7 @@ class Fit:
             self._minimize(training)
             return True
         reference = Reference(
-            float(np.average(self._row_losses(y, constant), weights=weights)),
+            float(np.average(self._constant_losses(y, constant), weights=weights)),
             self.outputs.loss.minimum(y, weights),
         )
         max_iter = 1 if incremental else self.settings.max_iter
@@ -188,14 +188,17 @@ class Fit:
             raise ValueError("The weights of all training samples are zero; one must be positive.")
         return targets.y[rows].astype(np.float64), targets.weights[rows]
 
-    def _row_losses(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Compute the loss of each row of y, given a row of outputs for each, or one for all."""
-        losses = np.empty(len(y))
-        outputs = np.broadcast_to(outputs, (len(y), outputs.shape[-1]))
-        for rows in gen_batches(len(y), LOSS_ROWS):
-            part = np.ascontiguousarray(outputs[rows], dtype=np.float64)
-            losses[rows] = self.outputs.loss.of_rows(y[rows], part)
-        return losses
+    def _constant_losses(self, y: np.ndarray, constant: np.ndarray) -> np.ndarray:
+        """Compute the loss of each row of y, given one row of outputs for all."""
+        if isinstance(self.outputs, Labels) and len(y) > len(self.outputs.classes):
+            each_class = np.arange(len(self.outputs.classes), dtype=np.float64)[:, np.newaxis]
+            return self._constant_losses(each_class, constant)[y[:, 0].astype(np.intp)]
+        of_rows = np.empty(len(y))
+        for rows in gen_batches(len(y), max(LOSS_NUMBERS // len(constant), 1)):
+            outputs = np.broadcast_to(constant, (rows.stop - rows.start, len(constant)))
+            outputs = np.ascontiguousarray(outputs, dtype=np.float64)
+            of_rows[rows] = self.outputs.loss.of_rows(y[rows], outputs)
+        return of_rows
 
     def _minimize(self, training: TrainingSet) -> None:
         objective = self._objective(training, penalty_in_loss=True)
@@ -305,17 +308,18 @@ class Fit:
             return None
         sequences, targets = training.validation
         known = targets.weights > 0
-        y, weights = targets.y[known].astype(np.float64), targets.weights[known]
+        weights = targets.weights[known]
         # of all known steps of a sequence, one loss, as they are not independent
-        first = np.arange(len(y))
+        first = np.arange(len(weights))
         if targets.sequences is not None:
             of_sequence = np.repeat(np.arange(len(sequences)), sequences.lengths)[known]
             first = np.flatnonzero(np.diff(of_sequence, prepend=-1))
         shares = np.add.reduceat(weights, first) / weights.sum()
 
-        def losses() -> np.ndarray:
-            outputs = predict(self.network, sequences, self.workers)[known]
-            weighted = np.add.reduceat(weights * self._row_losses(y, outputs), first)
+        def weighted_losses() -> np.ndarray:
+            loss = self.outputs.loss
+            of_rows = losses(self.network, sequences, self.workers, loss, targets.y)[known]
+            weighted = np.add.reduceat(weights * of_rows, first)
             return weighted / weights.sum()
 
         def score() -> float:
@@ -323,7 +327,7 @@ class Fit:
 
         return Validation(
             self.network.parameters,
-            losses if training.score is None else score,
+            weighted_losses if training.score is None else score,
             self.settings.early_stopping,
             shares,
         )
