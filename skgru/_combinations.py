@@ -56,6 +56,8 @@ def check_combinations(estimator: Any, validation: GivenValidation, *, increment
             f"pooling={estimator.pooling!r} makes one vector of a sequence, while "
             "return_sequences=True predicts from every state; one of the two must go."
         )
+    if estimator.update_every == "window":
+        _check_windows(estimator)
     if reads_both_ways(estimator) and estimator.bptt_steps is not None:
         raise ValueError(
             "bptt_steps cuts sequences into windows one after the other, which "
@@ -77,6 +79,24 @@ def check_combinations(estimator: Any, validation: GivenValidation, *, increment
             'solver="lbfgs" needs a loss that is the same each time; dropout and '
             "recurrent_dropout need a stochastic solver."
         )
+
+
+def _check_windows(estimator: Any) -> None:
+    """Refuse what leaves `update_every="window"` without a meaning."""
+    needed = {
+        "bptt_steps=None": (estimator.bptt_steps is None, "the steps of a window, bptt_steps="),
+        "return_sequences=False": (
+            not estimator.return_sequences,
+            "a loss in every window, return_sequences=True",
+        ),
+        'solver="lbfgs"': (estimator.solver == "lbfgs", "a stochastic solver"),
+    }
+    for given, (contradicts, remedy) in needed.items():
+        if contradicts:
+            raise ValueError(
+                f'update_every="window" updates the weights after every window of time steps, and '
+                f"needs {remedy}; got {given}."
+            )
 
 
 def reads_both_ways(estimator: Any) -> bool:

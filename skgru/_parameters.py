@@ -123,6 +123,16 @@ PARAMETERS = {
     pass from one window to the next, gradients do not. Memory is that of one window. None goes
     back to the first step.""",
     ),
+    "update_every": Parameter(
+        [StrOptions({"sequence", "window"})],
+        """{"sequence", "window"}
+    When the weights are updated: after all time steps of a minibatch of sequences, or after every
+    window of `bptt_steps` steps, while states pass from one window to the next. "window" is for
+    few and long sequences, such as a corpus of text in parallel streams
+    (`skgru.preprocessing.parallel_streams`), of which `batch_size` advance together. It needs
+    `return_sequences` and `bptt_steps`. `batch_size="auto"` then means 32, and early stopping
+    does not train again on what it held out.""",
+    ),
     "learning_rate": Parameter(
         [StrOptions(set(SCHEDULES))],
         """{"constant", "cosine", "invscaling", "adaptive"}

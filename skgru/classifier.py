@@ -96,6 +96,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         alpha=1e-4,
         batch_size="auto",
         bptt_steps=None,
+        update_every="sequence",
         learning_rate="cosine",
         learning_rate_init=0.005,
         warmup_updates=20,
@@ -140,6 +141,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         self.alpha = alpha
         self.batch_size = batch_size
         self.bptt_steps = bptt_steps
+        self.update_every = update_every
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.warmup_updates = warmup_updates

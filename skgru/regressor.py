@@ -89,6 +89,7 @@ class GRURegressor(RegressorMixin, BaseGRU):
         alpha=0.03,
         batch_size="auto",
         bptt_steps=None,
+        update_every="sequence",
         learning_rate="cosine",
         learning_rate_init=0.01,
         warmup_updates=20,
@@ -134,6 +135,7 @@ class GRURegressor(RegressorMixin, BaseGRU):
         self.alpha = alpha
         self.batch_size = batch_size
         self.bptt_steps = bptt_steps
+        self.update_every = update_every
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.warmup_updates = warmup_updates

@@ -1,7 +1,6 @@
 """Forward pass of a network over time, and backpropagation through time."""
 
 from collections.abc import Callable, Hashable, Iterator
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -296,41 +295,66 @@ class Propagation:
             next, gradients do not. With two directions None, as the backward one cannot.
         d_parameters : Parameters
         """
-        head = partial(self._head, total=examples.total, loss=loss, d_head=d_parameters.head)
         span = examples.sequences.span(examples.samples)
         windows = span.windows(bptt_steps)
-        if self.architecture.return_sequences:
-            return self._step_by_step(examples, windows, head, d_parameters)
-        return self._pooled(examples, windows, head, d_parameters)
+        if not self.architecture.return_sequences:
+            return self._pooled(examples, windows, loss, d_parameters)
+        value, h = 0.0, []
+        for i, part in enumerate(windows):
+            window_value, h = self.window_value_and_gradient(
+                examples, loss, d_parameters, span=part, h=h, window=i
+            )
+            value += window_value
+        return value
 
-    def _step_by_step(
+    def window_value_and_gradient(
         self,
         examples: Examples,
-        windows: list[Span],
-        head: Callable[..., tuple[float, np.ndarray]],
+        loss: Loss,
         d_parameters: Parameters,
-    ) -> float:
-        """With a loss at every step, run forward and backward passes window by window."""
-        value, h = 0.0, []
-        for i, span in enumerate(windows):
-            packed = examples.sequences.pack(span)
-            window = self.forward(packed, h, i, keep=True, want_states=True)
-            part, d_states = head(window.states, i, *examples.targets.of_steps(span))
-            self.backward(
-                window,
-                packed.batch_sizes,
-                d_states=d_states,
-                window=i,
-                d_parameters=d_parameters,
-            )
-            value, h = value + part, window.h_last
-        return value
+        *,
+        span: Span,
+        h: list[np.ndarray],
+        window: int,
+    ) -> tuple[float, list[np.ndarray]]:
+        """Do what `value_and_gradient` does for one window, with a loss at every step.
+
+        Parameters
+        ----------
+        examples : Examples
+        loss : Loss
+        d_parameters : Parameters
+        span : Span
+            The window.
+        h : list of ndarray
+            Last states of the window before; empty at the first.
+        window : int
+            Its number.
+
+        Returns
+        -------
+        value : float
+        h : list of ndarray
+            Its last states.
+        """
+        packed = examples.sequences.pack(span)
+        result = self.forward(packed, h, window, keep=True, want_states=True)
+        targets = examples.targets.of_steps(span)
+        value, d_states = self._head(
+            result.states, window, *targets, total=examples.total, loss=loss,
+            d_head=d_parameters.head,
+        )  # fmt: skip
+        self.backward(
+            result, packed.batch_sizes, d_states=d_states, window=window,
+            d_parameters=d_parameters,
+        )  # fmt: skip
+        return value, result.h_last
 
     def _pooled(
         self,
         examples: Examples,
         windows: list[Span],
-        head: Callable[..., tuple[float, np.ndarray]],
+        loss: Loss,
         d_parameters: Parameters,
     ) -> float:
         """With one loss at the end, run all windows forward; memory stays that of one.
@@ -350,8 +374,11 @@ class Propagation:
             h = window.h_last
             states = Packed(window.states, packed.batch_sizes)
             pooling.add(states, self.top(h), i * n_steps)
-        of_samples = examples.targets.of_samples(examples.samples)
-        value, d_pooled = head(pooling.pooled(), 0, *of_samples)
+        targets = examples.targets.of_samples(examples.samples)
+        value, d_pooled = self._head(
+            pooling.pooled(), 0, *targets, total=examples.total, loss=loss,
+            d_head=d_parameters.head,
+        )  # fmt: skip
         if not pooling.of_all_steps:
             self.backward(
                 window, packed.batch_sizes, d_last=d_pooled, window=i,

@@ -30,13 +30,13 @@ FEW_HELD_OUT = 100
 LOSS_NUMBERS = 2**18
 
 
-def auto_batch_size(n_samples: int) -> int:
+def auto_batch_size(n_samples: int, update_every: str = "sequence") -> int:
     """Return the sequences per update of batch_size="auto".
 
     At least ten updates per epoch for training sets of 40 sequences and more: small minibatches
-    regularize (docs, "How the defaults were chosen").
+    regularize (docs, "How the defaults were chosen"). Windows are many updates already.
     """
-    return min(32, max(4, n_samples // 10))
+    return 32 if update_every == "window" else min(32, max(4, n_samples // 10))
 
 
 def _plain_parameters(estimator: Any) -> dict[str, Any]:
@@ -153,6 +153,8 @@ class Fit:
         self._guarded = not incremental
         finished = self._run_epochs(training, validation, reference, max_iter)
         few = training.held_out is not None and len(training.held_out) < FEW_HELD_OUT
+        # a few sequences with many updates each are no small set
+        few = few and self.settings.update_every == "sequence"
         if fresh and few and validation.kept_epoch and not self._stopped_by_user:
             self._train_again(training, validation.kept_epoch, constant, reference)
         return finished
@@ -165,7 +167,7 @@ class Fit:
         A small set cannot do without them (Goodfellow et al. 2016, algorithm 7.2).
         """
         samples = np.sort(np.concatenate([training.samples, training.held_out]))
-        n_updates = -(-len(samples) // self._batch_size(len(samples)))
+        n_updates = self._n_updates(training, samples)
         n_epochs = min(max(n_epochs, -(-MIN_UPDATES // n_updates)), self.settings.max_iter)
         if self.settings.verbose:
             print(f"Training once more, on all samples, for {n_epochs} epochs.")
@@ -225,7 +227,7 @@ class Fit:
         n_samples = len(training.samples)
         batch_size = self._batch_size(n_samples)
         if self.solver is None:
-            n_updates = max_iter * -(-n_samples // batch_size)
+            n_updates = max_iter * self._n_updates(training, training.samples)
             self.solver = self._new_solver(settings, n_updates)
         else:
             self._follow_changes()
@@ -239,6 +241,7 @@ class Fit:
             solver=self.solver,
             history=self.history,
             batch_size=batch_size,
+            by_window=settings.update_every == "window",
             max_grad_norm=settings.max_grad_norm,
             shuffle=settings.shuffle,
             verbose=settings.verbose,
@@ -253,7 +256,17 @@ class Fit:
 
     def _batch_size(self, n_samples: int) -> int:
         size = self.settings.batch_size
-        return min(auto_batch_size(n_samples) if size == "auto" else size, n_samples)
+        if size == "auto":
+            size = auto_batch_size(n_samples, self.settings.update_every)
+        return min(size, n_samples)
+
+    def _n_updates(self, training: TrainingSet, samples: np.ndarray) -> int:
+        """Return the number of updates of an epoch, for ragged windows without a shuffle."""
+        batches = gen_batches(len(samples), self._batch_size(len(samples)))
+        if self.settings.update_every == "sequence":
+            return len(list(batches))
+        longest = [training.sequences.lengths[samples[batch]].max() for batch in batches]
+        return int(sum(-(-n // self.settings.bptt_steps) for n in longest))
 
     def _objective(self, training: TrainingSet, penalty_in_loss: bool) -> Objective:
         settings = self.settings

@@ -1,6 +1,8 @@
 """The penalized loss of a network on training sequences, as a function of its parameters."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 
 import numpy as np
@@ -9,10 +11,10 @@ from sklearn.utils import gen_batches
 from skgru.losses import Loss
 from skgru.model.buffers import Buffers
 from skgru.model.layer import LayerBackward
-from skgru.model.network import Network
+from skgru.model.network import Network, Parameters
 from skgru.model.propagation import Dropout, Examples, Propagation
 from skgru.model.workers import Workers
-from skgru.sequences import Sequences, Targets
+from skgru.sequences import Sequences, Span, Targets
 
 # Sequences per forward and backward pass of L-BFGS: enough for large products, few enough for
 # the cache.
@@ -100,13 +102,60 @@ class Objective:
         The gradient is zero outside of `segments`, which leave out the rows of categories that the
         samples lack. Their weights do not count in the penalty either.
         """
-        codes = self.sequences.codes
-        if codes is not None:
-            codes = codes[self.sequences.rows(samples)] + self.network.first_rows
-            self.segments = self.network.segments(codes)
+        self._find_segments(lambda: self.sequences.rows(samples))
         total = len(samples) * self.mean_weight
         value, shares = self._data_term(samples, total)
         return self._penalized(value, shares, total)
+
+    def by_window(self, samples: np.ndarray) -> Iterator[tuple[int, float, np.ndarray, float]]:
+        """Yield what `minibatch` returns for one window of `bptt_steps` after the other.
+
+        States pass from each window to the next; the parameters may change in between.
+
+        Yields
+        ------
+        n_steps : int
+            Of all sequences, in this window.
+        value, gradient, norm
+        """
+        n_samples, longest = len(samples), int(self.sequences.lengths[samples].max())
+        n_shards = self.network.n_shards(n_samples, n_samples * min(longest, self.bptt_steps))
+        shards = self.sequences.deal(samples, n_shards)
+        windows = [self.sequences.span(shard).windows(self.bptt_steps) for shard in shards]
+        n_windows = max(map(len, windows))
+        # windows end together: shards of shorter sequences begin later
+        windows = [[None] * (n_windows - len(spans)) + spans for spans in windows]
+        weight_of_step = self.targets.weights[self.targets.rows(self.samples)].mean()
+        dropout, h = self._draw_dropout(), [[] for _ in shards]
+        for window, spans in enumerate(zip(*windows, strict=True)):
+            running = [span for span in spans if span is not None]
+            n_steps = sum(int(span.lengths.sum()) for span in running)
+            total = n_steps * weight_of_step
+            self._find_segments(lambda parts=running: np.concatenate([p.rows for p in parts]))
+            gradients, views = self.buffers.gradients(n_shards, self.segments)
+            results = self.workers.map(
+                partial(self._window_of_shard, dropout=dropout, window=window, total=total),
+                list(zip(range(n_shards), shards, spans, h, views, strict=True)),
+            )
+            values, h = zip(*results, strict=True)
+            yield n_steps, *self._penalized(sum(values), gradients, total)
+
+    def _window_of_shard(
+        self,
+        shard: tuple[int, np.ndarray, Span | None, list[np.ndarray], Parameters],
+        *,
+        dropout: Dropout,
+        window: int,
+        total: float,
+    ) -> tuple[float, list[np.ndarray]]:
+        """Compute the loss of a window, and its last states; add the gradient to the views."""
+        number, samples, span, h, views = shard
+        if span is None:
+            return 0.0, []
+        examples = self.examples(samples, total)
+        return self.propagation(number, dropout).window_value_and_gradient(
+            examples, self.loss, views, span=span, h=h, window=window
+        )
 
     def full_batch(self) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on all samples, in chunks."""
@@ -134,10 +183,7 @@ class Objective:
         n_steps = int(self.sequences.lengths[samples].sum())
         shards = self.sequences.deal(samples, self.network.n_shards(len(samples), n_steps))
         gradients, views = self.buffers.gradients(len(shards), self.segments)
-        dropout = Dropout()
-        if self.dropout or self.recurrent_dropout:
-            seed = int(self.random_state.randint(2**63, dtype=np.int64))
-            dropout = Dropout(self.dropout, self.recurrent_dropout, seed)
+        dropout = self._draw_dropout()
 
         def run_shard(i: int) -> float:
             return self.propagation(i, dropout).value_and_gradient(
@@ -145,6 +191,18 @@ class Objective:
             )
 
         return sum(self.workers.map(run_shard, range(len(shards)))), gradients
+
+    def _find_segments(self, rows: Callable[[], np.ndarray]) -> None:
+        """Set `segments` to those of the categories in these rows, if there are any."""
+        if self.sequences.codes is not None:
+            codes = self.sequences.codes[rows()] + self.network.first_rows
+            self.segments = self.network.segments(codes)
+
+    def _draw_dropout(self) -> Dropout:
+        if not (self.dropout or self.recurrent_dropout):
+            return Dropout()
+        seed = int(self.random_state.randint(2**63, dtype=np.int64))
+        return Dropout(self.dropout, self.recurrent_dropout, seed)
 
     def examples(self, samples: np.ndarray, total: float) -> Examples:
         """Describe samples, the longest first, whose losses are divided by `total`."""

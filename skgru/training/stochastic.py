@@ -1,7 +1,7 @@
 """Minibatch epochs with clipping, early stopping, and a guard against divergence."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Self
@@ -136,7 +136,9 @@ class StochasticFit:
     history : History
         Grows by one entry per epoch.
     batch_size : int
-        Sequences per update.
+        Sequences of a minibatch.
+    by_window : bool
+        Whether to update after every window of a minibatch, and not once after all of them.
     max_grad_norm : float or None
         Gradients of a larger L2 norm are scaled down to it (Pascanu et al. 2013).
     shuffle : bool
@@ -158,6 +160,7 @@ class StochasticFit:
     solver: Solver
     history: History
     batch_size: int
+    by_window: bool
     max_grad_norm: float | None
     shuffle: bool
     verbose: bool
@@ -249,13 +252,13 @@ class StochasticFit:
         return True
 
     def _update(self, samples: np.ndarray) -> float:
-        """Update the parameters once per minibatch; return the loss of the first minibatch."""
+        """Update the parameters in one epoch; return the loss before the first update."""
         solver, history = self.solver, self.history
-        values, weighted, norms = [], 0.0, []
-        for batch in gen_batches(len(samples), self.batch_size):
-            value, gradient, norm = self.objective.minibatch(samples[batch])
+        values, sizes, weighted, norms = [], 0, 0.0, []
+        for size, value, gradient, norm in self._gradients(samples):
             values.append(value)
-            weighted += value * (batch.stop - batch.start)
+            weighted += value * size
+            sizes += size
             norms.append(norm)
             if not (isfinite(value) and isfinite(norm)):
                 if self.guard is None or not self.guard.can_recover:
@@ -274,9 +277,17 @@ class StochasticFit:
         solver.recent_losses = [*solver.recent_losses, *values][-max(len(values), SMOOTHING) :]
         history.n_samples_seen += len(samples)
         history.n_updates += len(values)
-        history.loss_curve.append(weighted / len(samples))
+        history.loss_curve.append(weighted / sizes)
         history.grad_norm_curve.append(float(np.mean(norms)))
         return values[0]
+
+    def _gradients(self, samples: np.ndarray) -> Iterator[tuple[int, float, np.ndarray, float]]:
+        """Yield size, loss, gradient and its norm for each update, with the parameters of then."""
+        for batch in gen_batches(len(samples), self.batch_size):
+            if self.by_window:
+                yield from self.objective.by_window(samples[batch])
+            else:
+                yield batch.stop - batch.start, *self.objective.minibatch(samples[batch])
 
     def _recover(self) -> None:
         """Return to the best weights, and lower the learning rate."""

@@ -34,6 +34,7 @@ COMMON = {
 SGD = {"solver": "sgd"}
 STOPPING = {"early_stopping": True, "max_iter": 6, "validation_fraction": 0.2}
 LBFGS = {"solver": "lbfgs"}
+BY_STEP = {"return_sequences": True, "bptt_steps": 2}
 
 OBEYED, REFUSED, UNUSED = "obeyed", "refused", "no meaning"
 
@@ -59,6 +60,7 @@ CHANGES = {
     "alpha": ({}, 1.0, OBEYED, OBEYED),
     "batch_size": ({}, 20, OBEYED, OBEYED),
     "bptt_steps": ({}, 2, OBEYED, OBEYED),
+    "update_every": (BY_STEP, "window", OBEYED, OBEYED),
     "dropout": ({}, 0.5, OBEYED, OBEYED),
     "recurrent_dropout": ({}, 0.5, OBEYED, OBEYED),
     "learning_rate": ({}, "invscaling", OBEYED, OBEYED),
@@ -112,6 +114,8 @@ def started(estimator, name, method):
     """Return a model that has trained before the change, and y."""
     y = LABELS if estimator is GRUClassifier else NUMBERS
     parameters = {**COMMON, **CHANGES[name][0]}
+    if parameters.get("return_sequences"):
+        y = np.repeat(y[:, np.newaxis], X.shape[1], axis=1)
     if method == "partial_fit":
         if parameters.get("solver") == "lbfgs":
             del parameters["solver"]
