@@ -145,7 +145,7 @@ class Fit:
             self._minimize(training)
             return True
         reference = Reference(
-            float(np.average(self._constant_losses(y, constant), weights=weights)),
+            float(np.average(constant_losses(self.outputs, y, constant), weights=weights)),
             self.outputs.loss.minimum(y, weights),
         )
         max_iter = 1 if incremental else self.settings.max_iter
@@ -189,18 +189,6 @@ class Fit:
         if not len(rows):
             raise ValueError("The weights of all training samples are zero; one must be positive.")
         return targets.y[rows].astype(np.float64), targets.weights[rows]
-
-    def _constant_losses(self, y: np.ndarray, constant: np.ndarray) -> np.ndarray:
-        """Compute the loss of each row of y, given one row of outputs for all."""
-        if isinstance(self.outputs, Labels) and len(y) > len(self.outputs.classes):
-            each_class = np.arange(len(self.outputs.classes), dtype=np.float64)[:, np.newaxis]
-            return self._constant_losses(each_class, constant)[y[:, 0].astype(np.intp)]
-        of_rows = np.empty(len(y))
-        for rows in gen_batches(len(y), max(LOSS_NUMBERS // len(constant), 1)):
-            outputs = np.broadcast_to(constant, (rows.stop - rows.start, len(constant)))
-            outputs = np.ascontiguousarray(outputs, dtype=np.float64)
-            of_rows[rows] = self.outputs.loss.of_rows(y[rows], outputs)
-        return of_rows
 
     def _minimize(self, training: TrainingSet) -> None:
         objective = self._objective(training, penalty_in_loss=True)
@@ -344,3 +332,15 @@ class Fit:
             self.settings.early_stopping,
             shares,
         )
+
+
+def constant_losses(outputs: Outputs, y: np.ndarray, constant: np.ndarray) -> np.ndarray:
+    """Compute the loss of each row of y, given one row of outputs for all."""
+    if isinstance(outputs, Labels) and len(y) > len(outputs.classes):
+        each_class = np.arange(len(outputs.classes), dtype=np.float64)[:, np.newaxis]
+        return constant_losses(outputs, each_class, constant)[y[:, 0].astype(np.intp)]
+    of_rows = np.empty(len(y))
+    for rows in gen_batches(len(y), max(LOSS_NUMBERS // len(constant), 1)):
+        repeated = np.tile(constant, (rows.stop - rows.start, 1))
+        of_rows[rows] = outputs.loss.of_rows(y[rows], repeated)
+    return of_rows
