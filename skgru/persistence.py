@@ -30,6 +30,7 @@ SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.preprocessing.Patches",
     "skgru.preprocessing.PerSequence",
     "skgru.preprocessing.PerTimestep",
+    "skgru.preprocessing.TokenEncoder",
 ]
 
 

@@ -27,7 +27,7 @@ from skgru.forecasting import (
 from skgru.forecasting.around import RegressorAround
 from skgru.metrics import StepScorer
 from skgru.persistence import CHECKSUM, SKOPS_TRUSTED_TYPES, VERSION, VersionWarning, checksum
-from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep, TokenEncoder
 from skgru.preprocessing.base import SequenceTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -456,7 +456,8 @@ def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
 
 
 def test_the_list_for_skops_names_every_type_of_a_saved_model():
-    estimators = {GRUClassifier, GRURegressor, FillGaps, PerTimestep, PerSequence, Patches}
+    transformers = {FillGaps, PerTimestep, PerSequence, Patches, TokenEncoder}
+    estimators = {GRUClassifier, GRURegressor, *transformers}
     around = {NaiveForecaster, ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor}
     types = estimators | around | {StepScorer}
     assert {f"{cls.__module__}.{cls.__qualname__}" for cls in types} == set(SKOPS_TRUSTED_TYPES)

@@ -16,6 +16,7 @@ from scipy.sparse import issparse
 # float64 holds all integers up to this one
 LARGEST_EXACT = 2**53
 
+OF_TEXTS = " skgru.preprocessing.TokenEncoder makes codes of texts and of lists of tokens."
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 _LISTS = (list, tuple)
 _NUMBERS = {"bool", "int", "float"}
@@ -445,5 +446,5 @@ def _dates_message(name: str, what: str) -> str:
 def _strings_message(name: str, what: str) -> str:
     return (
         f"could not convert string to float: {name} {what}; arrays of bytes/strings are not "
-        "numeric. Convert them to numbers explicitly."
+        f"numeric. Convert them to numbers explicitly.{OF_TEXTS if name.startswith('X') else ''}"
     )

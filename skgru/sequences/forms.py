@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from sklearn.utils.validation import check_array
 
-from skgru.sequences.containers import joined, numbers, read
+from skgru.sequences.containers import OF_TEXTS, joined, numbers, read, short
 from skgru.sequences.labels import missing_values, padding_of
 from skgru.sequences.names import check_columns, check_order_of_columns
 from skgru.sequences.packing import Packed, Span
@@ -261,6 +261,8 @@ def _objects(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def _dimensions_message(X: np.ndarray) -> str:
+    if X.ndim == 1 and len(X) and isinstance(X[0], str):
+        return f"X is one-dimensional and holds strings, such as {short(str(X[0]))}.{OF_TEXTS}"
     if X.ndim == 1:
         return (
             f"Expected 2D array, got 1D array of shape {X.shape} instead. Reshape your data: "
