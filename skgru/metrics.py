@@ -13,8 +13,13 @@ from sklearn.metrics._scorer import _BaseScorer, _cached_call, _Scorer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_response_method
 
-from skgru.sequences import read
+from skgru.classifier import GRUClassifier
+from skgru.model.inference import losses
+from skgru.model.workers import Workers, n_threads
+from skgru.outputs import Labels
+from skgru.sequences import align, read, short
 from skgru.sequences.targets import known_labels, missing_labels
+from skgru.streaming.pipelines import take_apart
 
 
 class StepScorer(_Scorer):
@@ -178,6 +183,130 @@ def step_scorer(
     made = StepScorer.__new__(StepScorer)
     vars(made).update(vars(scorer), _kwargs={**scorer._kwargs, **kwargs})
     return made
+
+
+def bits_per_step(
+    y: ArrayLike,
+    proba: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute how many bits the true label of a time step takes: the mean of -log2 of its share.
+
+    The measure of language models: bits per character, or per token, and 2 to its power is the
+    perplexity. Knowing nothing of k labels takes log2(k) bits.
+
+    Parameters
+    ----------
+    y : array-like
+        Labels of all time steps, in any form that `fit` accepts; missing ones are ignored.
+    proba : array-like
+        Probabilities of the classes, as `predict_proba` returns them: an array of shape
+        (n_samples, n_timesteps, n_classes) or a list of arrays of shape (n_timesteps_i, n_classes).
+    labels : array-like of shape (n_classes,), default=None
+        Label of each column, such as `classes_`. By default the sorted labels of y, if there are
+        as many.
+    sample_weight : array-like, default=None
+        One weight per sequence, or one per time step in any form that y may have.
+
+    Returns
+    -------
+    bits : float
+        Infinite if a true label has probability 0.
+
+    Raises
+    ------
+    ValueError
+        If y has a label that is not in `labels`, or if the columns are not those of the labels.
+
+    See Also
+    --------
+    neg_bits_per_step : The same as a scorer of fitted estimators.
+
+    Examples
+    --------
+    >>> from skgru.metrics import bits_per_step
+    >>> y = [["a", "b"], ["a"]]
+    >>> P = [[[0.5, 0.5], [0.5, 0.5]], [[1.0, 0.0]]]
+    >>> round(bits_per_step(y, P), 3)
+    0.667
+    """
+    y, proba, weights = flatten_steps(y, proba, sample_weight)
+    labels = np.unique(y) if labels is None else np.asarray(labels)
+    if proba.ndim != 2 or proba.shape[1] != len(labels):
+        raise ValueError(
+            f"proba has {proba.shape[-1]} columns for {len(labels)} labels; pass labels= in the "
+            "order of the columns, such as classes_."
+        )
+    order = np.argsort(labels)
+    columns = order[np.searchsorted(labels, y, sorter=order).clip(max=len(labels) - 1)]
+    if (labels[columns] != y).any():
+        raise ValueError(f"y has labels that are not in labels: {short(y[labels[columns] != y])}.")
+    with np.errstate(divide="ignore"):
+        bits = -np.log2(proba[np.arange(len(y)), columns])
+    return float(np.average(bits, weights=weights))
+
+
+def neg_bits_per_step(
+    estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> float:
+    """Score a classifier by minus the bits that the true label of a time step takes.
+
+    A scorer for `scoring`, of a search or of early stopping; higher is better. A `GRUClassifier`,
+    alone or at the end of a pipeline, computes probabilities for some time steps at a time, so that
+    thousands of classes fit into memory.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with `predict_proba`: a `GRUClassifier` or what contains one.
+    X : array-like
+        Sequences, as in `fit`.
+    y : array-like
+        Labels in any form that `fit` accepts; missing ones are ignored.
+    sample_weight : array-like, default=None
+        One weight per sequence, or one per time step in any form that y may have.
+
+    Returns
+    -------
+    score : float
+
+    Raises
+    ------
+    ValueError
+        If y has a label that the estimator has not seen in `fit`.
+
+    See Also
+    --------
+    bits_per_step : The same for probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgru import GRUClassifier
+    >>> from skgru.metrics import neg_bits_per_step
+    >>> X = np.tile([[[0.0], [1.0], [0.0], [1.0]]], (20, 1, 1))
+    >>> y = np.tile(["b", "a", "b", "a"], (20, 1))  # always the other one
+    >>> gru = GRUClassifier(8, return_sequences=True, random_state=0).fit(X, y)
+    >>> neg_bits_per_step(gru, X, y) > -0.1
+    True
+    """
+    steps, last = take_apart(estimator)
+    if not isinstance(last, GRUClassifier) or not isinstance(last._outputs, Labels):
+        proba, labels = estimator.predict_proba(X), estimator.classes_
+        return -bits_per_step(y, proba, labels=labels, sample_weight=sample_weight)
+    for _, step in steps:
+        X = step.transform(X)
+    network, outputs = last._network, last._outputs
+    sequences = last._check_X(X, reset=False, dtype=network.dtype)
+    by_step = network.architecture.return_sequences
+    aligned = align(y, sample_weight, sequences, by_step=by_step)
+    rows = last._check_y(aligned.rows, outputs)
+    targets = aligned.encoded(outputs.encode(rows, np.float64, type(last).__name__))
+    with Workers(n_threads(last.n_jobs)) as workers:
+        nats = losses(network, sequences, workers, outputs.loss, targets.y)
+    return -float(np.average(nats, weights=targets.weights) / np.log(2))
 
 
 def flatten_steps(

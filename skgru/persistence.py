@@ -26,6 +26,7 @@ SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.forecasting.WindowForecaster",
     "skgru.forecasting.WindowScaledRegressor",
     "skgru.metrics.StepScorer",
+    "skgru.metrics.neg_bits_per_step",
     "skgru.preprocessing.FillGaps",
     "skgru.preprocessing.Patches",
     "skgru.preprocessing.PerSequence",

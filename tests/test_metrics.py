@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -21,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.metrics import flatten_steps, step_scorer
+from skgru.metrics import bits_per_step, flatten_steps, neg_bits_per_step, step_scorer
 from skgru.preprocessing import PerTimestep
 
 pytestmark = [
@@ -361,3 +362,82 @@ def test_invalid_arguments_are_rejected():
     for scoring in (["f1", "accuracy"], {"f1": "f1"}, None, GRUClassifier()):
         with pytest.raises(TypeError, match="scoring must be the name of a scorer, a scorer or a"):
             step_scorer(scoring)
+
+
+# ---- bits per step -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("form", ["ragged", "padded", "weighted", "missing"])
+def test_bits_per_step(n_classes, form):
+    rng = np.random.default_rng(0)
+    lengths = [4, 1, 7]
+    X = [rng.normal(size=(n, 2)) for n in lengths]
+    labels = np.array(["c", "a", "b"])[:n_classes]
+    y = [rng.choice(labels, size=n) for n in lengths]
+    y[0][:n_classes] = labels  # all of them
+    known, weights = [np.full(n, True) for n in lengths], None
+    if form == "padded":
+        X = np.stack([np.pad(x, ((0, 7 - len(x)), (0, 0)), constant_values=np.nan) for x in X])
+        y = np.stack([np.pad(row.astype(object), (0, 7 - len(row))) for row in y])
+    if form == "weighted":
+        weights = rng.uniform(1, 2, size=3)
+    if form == "missing":
+        y = [row.astype(object) for row in y]
+        y[2][2:5] = None
+        known[2][2:5] = False
+    model = GRUClassifier(4, return_sequences=True, max_iter=3, random_state=0)
+    model.fit(X, y)
+    proba = model.predict_proba(X)
+    rows = zip(y, proba, known, lengths, strict=True)
+    pairs = [(t[:n][k], p[:n][k]) for t, p, k, n in rows]
+    flat, P = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    w = None if weights is None else np.repeat(weights, lengths)
+    want = log_loss(flat.astype(str), P, sample_weight=w) / np.log(2)
+    got = bits_per_step(y, proba, labels=model.classes_, sample_weight=weights)
+    assert got == pytest.approx(want, rel=1e-9)
+    assert bits_per_step(y, proba, sample_weight=weights) == got
+    assert neg_bits_per_step(model, X, y, weights) == pytest.approx(-want, rel=1e-6)
+
+
+def test_bits_per_step_as_scoring(signs):
+    X, y = signs
+    model = GRUClassifier(4, return_sequences=True, max_iter=3, random_state=0)
+    pipeline = make_pipeline(PerTimestep(StandardScaler()), model)
+    folds = KFold(3)
+    scores = cross_val_score(pipeline, X, y, cv=folds, scoring=neg_bits_per_step)
+    nats = cross_val_score(pipeline, X, y, cv=folds, scoring=step_scorer("neg_log_loss"))
+    np.testing.assert_allclose(scores, nats / np.log(2), rtol=1e-6)
+    stopped = model.set_params(early_stopping=True, scoring=neg_bits_per_step).fit(X, y)
+    by_loss = GRUClassifier(
+        4, return_sequences=True, max_iter=3, random_state=0, early_stopping=True
+    ).fit(X, y)
+    want = np.divide(by_loss.validation_scores_, np.log(2))
+    np.testing.assert_allclose(stopped.validation_scores_, want, rtol=1e-5)
+
+
+def test_bits_of_another_classifier(signs):
+    X, y = signs
+
+    class Half(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.array([0, 1])
+            return self
+
+        def predict_proba(self, X):
+            return [np.full((len(x), 2), 0.5) for x in X]
+
+    assert neg_bits_per_step(Half().fit(X, y), X, y) == -1
+
+
+def test_bits_that_cannot_be_counted(fitted, signs):
+    X, y = signs
+    P = fitted.predict_proba(X)
+    with pytest.raises(ValueError, match="proba has 2 columns for 3 labels"):
+        bits_per_step(y, P, labels=[0, 1, 2])
+    with pytest.raises(ValueError, match="y has labels that are not in labels: .*1"):
+        bits_per_step(y, P, labels=[0, 7])
+    with pytest.raises(ValueError, match="not in classes"):
+        neg_bits_per_step(fitted, X, [row + 1 for row in y])
+    sure = [np.stack([row, 1 - row], axis=1).astype(float) for row in y]
+    assert bits_per_step(y, sure) == np.inf

@@ -25,7 +25,7 @@ from skgru.forecasting import (
     WindowScaledRegressor,
 )
 from skgru.forecasting.around import RegressorAround
-from skgru.metrics import StepScorer
+from skgru.metrics import StepScorer, neg_bits_per_step
 from skgru.persistence import CHECKSUM, SKOPS_TRUSTED_TYPES, VERSION, VersionWarning, checksum
 from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep, TokenEncoder
 from skgru.preprocessing.base import SequenceTransformer
@@ -459,7 +459,8 @@ def test_the_list_for_skops_names_every_type_of_a_saved_model():
     transformers = {FillGaps, PerTimestep, PerSequence, Patches, TokenEncoder}
     estimators = {GRUClassifier, GRURegressor, *transformers}
     around = {NaiveForecaster, ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor}
-    types = estimators | around | {StepScorer}
+    scorers = {StepScorer, neg_bits_per_step}
+    types = estimators | around | scorers
     assert {f"{cls.__module__}.{cls.__qualname__}" for cls in types} == set(SKOPS_TRUSTED_TYPES)
     # no other class of skgru is saved
     bases = {skgru.persistence.Saved, skgru.base.BaseGRU, SequenceTransformer, RegressorAround}
@@ -469,4 +470,4 @@ def test_the_list_for_skops_names_every_type_of_a_saved_model():
         classes += cls.__subclasses__()
         if cls.__module__.startswith("skgru"):
             found.add(cls)
-    assert found == types - {StepScorer} | bases
+    assert found == types - scorers | bases

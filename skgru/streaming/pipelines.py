@@ -75,7 +75,7 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
     # the estimators import this module, and do without these
     from skgru.preprocessing import FillGaps, Patches, PerTimestep
 
-    steps, estimator = _take_apart(estimator)
+    steps, estimator = take_apart(estimator)
     if not hasattr(estimator, "stream"):
         behind = " at the end of a Pipeline" if steps else ""
         raise TypeError(
@@ -108,7 +108,7 @@ def stream(estimator: Any, n_streams: int = 1) -> "Stream | PipelineStream":
     return result
 
 
-def _take_apart(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
+def take_apart(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
     """Find the steps of a pipeline by name, without those that do nothing, and its estimator."""
     from sklearn.pipeline import Pipeline  # at the top, it would slow `import skgru` down
 

@@ -12,9 +12,9 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.forecasting import ScaledTargetRegressor
-from skgru.metrics import step_scorer
+from skgru.metrics import neg_bits_per_step, step_scorer
 from skgru.persistence import SKOPS_TRUSTED_TYPES, VersionWarning
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import Patches, PerSequence, PerTimestep, TokenEncoder
 
 sio = pytest.importorskip("skops.io")
 from skops.io.exceptions import UntrustedTypesFoundException  # noqa: E402
@@ -208,3 +208,13 @@ def test_another_version_warns(fitted):
     data = changed(fitted, replaced(version, '"0.0.1"'))
     with pytest.warns(VersionWarning, match="GRUClassifier was saved by skgru 0.0.1"):
         sio.loads(data, trusted=TRUSTED)
+
+
+def test_texts():
+    encoder = TokenEncoder("char").fit(["to be"])
+    data = sio.dumps(encoder)
+    assert sio.get_untrusted_types(data=data) == ["skgru.preprocessing.TokenEncoder"]
+    loaded = sio.loads(data, trusted=SKOPS_TRUSTED_TYPES)
+    assert loaded.inverse_transform(loaded.transform(["bet?"])) == ["bet\ufffd"]
+    scored = sio.dumps(GRUClassifier(scoring=neg_bits_per_step))
+    assert sio.loads(scored, trusted=SKOPS_TRUSTED_TYPES).scoring is neg_bits_per_step
