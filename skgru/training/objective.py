@@ -1,6 +1,6 @@
 """The penalized loss of a network on training sequences, as a function of its parameters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -11,7 +11,8 @@ from sklearn.utils import gen_batches
 from skgru.losses import Loss
 from skgru.model.buffers import Buffers
 from skgru.model.layer import LayerBackward
-from skgru.model.network import Network, Parameters
+from skgru.model.network import Network
+from skgru.model.parameters import Parameters
 from skgru.model.propagation import Dropout, Examples, Propagation
 from skgru.model.workers import Workers
 from skgru.sequences import Sequences, Span, Targets
@@ -102,7 +103,8 @@ class Objective:
         The gradient is zero outside of `segments`, which leave out the rows of categories that the
         samples lack. Their weights do not count in the penalty either.
         """
-        self._find_segments(lambda: self.sequences.rows(samples))
+        if self.sequences.codes is not None:
+            self.segments = self._segments_of(self.sequences.rows(samples))
         total = len(samples) * self.mean_weight
         value, shares = self._data_term(samples, total)
         return self._penalized(value, shares, total)
@@ -131,7 +133,8 @@ class Objective:
             running = [span for span in spans if span is not None]
             n_steps = sum(int(span.lengths.sum()) for span in running)
             total = n_steps * weight_of_step
-            self._find_segments(lambda parts=running: np.concatenate([p.rows for p in parts]))
+            if self.sequences.codes is not None:
+                self.segments = self._segments_of(np.concatenate([span.rows for span in running]))
             gradients, views = self.buffers.gradients(n_shards, self.segments)
             results = self.workers.map(
                 partial(self._window_of_shard, dropout=dropout, window=window, total=total),
@@ -192,11 +195,9 @@ class Objective:
 
         return sum(self.workers.map(run_shard, range(len(shards)))), gradients
 
-    def _find_segments(self, rows: Callable[[], np.ndarray]) -> None:
-        """Set `segments` to those of the categories in these rows, if there are any."""
-        if self.sequences.codes is not None:
-            codes = self.sequences.codes[rows()] + self.network.first_rows
-            self.segments = self.network.segments(codes)
+    def _segments_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the segments of the categories in these rows of the sequences."""
+        return self.network.segments(self.sequences.codes[rows] + self.network.first_rows)
 
     def _draw_dropout(self) -> Dropout:
         if not (self.dropout or self.recurrent_dropout):
