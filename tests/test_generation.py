@@ -42,6 +42,8 @@ MODELS = {
     "two labels": lambda: fitted(CODES % 2),
     "lstm": lambda: fitted(hidden_layer_sizes=(5, 4), cell="lstm"),
     "labels that are floats": lambda: fitted(CODES * 1.0),
+    "categories": lambda: fitted(categorical_channels=[0]),
+    "embedded categories": lambda: fitted(categorical_channels=[0], embedding_dim=3),
     "one label per sequence": lambda: GRUClassifier(
         5, bidirectional=False, max_iter=2, random_state=0
     ).fit([CODES[i : i + 5] for i in range(60)], CODES[5:65]),
@@ -119,6 +121,15 @@ def test_characters_as_labels():
         assert model.predict(["the" + "".join(got[:t])])[0][-1] == character
 
 
+def test_strings_as_categories():
+    X, y = parallel_streams(np.array(list(TEXT)), 5)
+    model = GRUClassifier(8, **HOW, categorical_channels=[0]).fit(X, y)
+    prompts = [np.array(["t", "h"]), np.array(["d"])]
+    for prompt, labels in zip(prompts, generate(model, prompts, 9, temperature=0), strict=True):
+        for t, label in enumerate(labels):
+            assert model.predict([np.concatenate([prompt, labels[:t]])])[0][-1] == label
+
+
 def test_a_search_continues_with_its_best_estimator():
     X, y = parallel_streams(CODES, 10)
     search = GridSearchCV(GRUClassifier(4, **HOW), {"alpha": [0.0, 1e-4]}, cv=2).fit(X, y)
@@ -153,11 +164,14 @@ def test_models_that_cannot_continue():
     with pytest.raises(ValueError, match="bidirectional"):
         generate(fitted(bidirectional=True), X, 3)
     words = GRUClassifier(3, **HOW).fit(X, [np.array(["a", "b", "c"])[row] for row in y])
-    with pytest.raises(ValueError, match="no time steps that the estimator reads.*1 channels"):
+    with pytest.raises(ValueError, match="could not convert string"):
         generate(words, X, 3)
     two = GRUClassifier(3, **HOW).fit([np.c_[x, x] for x in X], y)
-    with pytest.raises(ValueError, match="2 channels"):
+    with pytest.raises(ValueError, match="X has 1 channels"):
         generate(two, [np.c_[x, x] for x in X], 3)
+    decay = GRUClassifier(3, **HOW, missing="decay").fit(X, y)
+    with pytest.raises(ValueError, match="missing"):
+        generate(decay, X, 3)
     patches = make_pipeline(Patches(1, 1), GRUClassifier(3, **HOW)).fit(X, y)
     with pytest.raises(TypeError, match="'patches'.*TokenEncoder and PerTimestep"):
         generate(patches, X, 3)

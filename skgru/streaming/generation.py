@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.outputs import Labels
-from skgru.sequences import short
+from skgru.sequences import Sequences, short
 from skgru.streaming.pipelines import take_apart
 from skgru.streaming.streams import stream_of
 
@@ -53,7 +53,8 @@ def generate(
         If the estimator has other outputs than one label, or a step of the pipeline cannot read a
         label by itself.
     ValueError
-        If the labels are no time steps of the estimator, or if it is `bidirectional`.
+        If the labels are no time steps that the estimator reads, if it is `bidirectional`, or has
+        ``missing="decay"``.
 
     See Also
     --------
@@ -83,12 +84,16 @@ def generate(
             "generate takes a GRUClassifier of one label per time step, a Pipeline that ends in "
             f"one, or a search around them; got {type(gru).__name__}."
         )
-    inputs = _inputs_of_labels(gru, steps)
+    if gru._network.architecture.missing == "decay":
+        raise ValueError(
+            'missing="decay" reads the time since values were observed; labels have none.'
+        )
+    inputs, _ = _inputs(gru, _as_steps(gru.classes_, steps))
     for _, step in steps:
         X = step.transform(X)
-    sequences = gru._check_X(X, reset=False, dtype=gru._network.dtype)
+    x, sequences = _inputs(gru, X)
     uniform = check_random_state(random_state).uniform(size=(len(sequences), n_steps))
-    stepper, outputs = _after(gru, sequences)
+    stepper, outputs = _after(gru, x, sequences)
     chosen = np.empty((n_steps, len(sequences)), dtype=np.intp)
     for t in range(n_steps):
         if t:
@@ -97,42 +102,41 @@ def generate(
     return list(gru.classes_[chosen.T])
 
 
-def _inputs_of_labels(gru: Any, steps: list[tuple[str, Any]]) -> np.ndarray:
-    """Return what the network reads of each class, of shape (n_classes, n_channels)."""
+def _inputs(gru: Any, X: Any) -> tuple[np.ndarray, Sequences]:
+    """Return what a stepper takes of every time step of X, and the sequences."""
+    network = gru._network
+    sequences = gru._check_X(X, reset=False, dtype=network.dtype)
+    x = sequences.values
+    if sequences.codes is not None:
+        x = np.hstack([x, sequences.codes + network.first_rows])
+    return np.ascontiguousarray(x, network.dtype), sequences
+
+
+def _as_steps(labels: np.ndarray, steps: list[tuple[str, Any]]) -> list[np.ndarray]:
+    """Return each label as the time step that it becomes in a pipeline."""
     from skgru.preprocessing import PerTimestep, TokenEncoder  # which import the estimators
 
-    labels = gru.classes_
-    inputs: Any = labels[:, np.newaxis]
+    x: Any = list(labels[:, np.newaxis])
     for name, step in steps:
         if isinstance(step, TokenEncoder):
-            if labels.dtype.kind not in "OUS":
-                continue  # codes already
-            inputs = [code[:, np.newaxis] for code in step.transform(inputs)]
+            x = x if labels.dtype.kind in "iu" else step.transform(x)  # or codes already
         elif isinstance(step, PerTimestep):
-            inputs = step.transform([np.reshape(x, (1, -1)) for x in inputs])
+            x = step.transform([np.reshape(row, (1, -1)) for row in x])
         else:
             raise TypeError(
                 f"Step {name!r} of the pipeline, a {type(step).__name__}, does not make a time "
                 "step of each label by itself; TokenEncoder and PerTimestep do."
             )
-    inputs = np.asarray(inputs).reshape(len(labels), -1)
-    n_channels = gru._network.architecture.n_channels
-    if inputs.dtype.kind not in "biuf" or inputs.shape[1] != n_channels:
-        raise ValueError(
-            f"The labels, such as {short(labels[0])}, are no time steps that the estimator reads, "
-            f"which have {n_channels} channels. Fit it on sequences of codes, with the next code "
-            "as label (skgru.preprocessing.parallel_streams), or on the pipeline that makes them."
-        )
-    return inputs.astype(gru._network.dtype)
+    return x
 
 
-def _after(gru: Any, sequences: Any) -> tuple[Any, np.ndarray]:
+def _after(gru: Any, x: np.ndarray, sequences: Sequences) -> tuple[Any, np.ndarray]:
     """Return a stepper that has read the sequences, and the outputs after them."""
     alone = stream_of(gru._network, gru._outputs, 1)
     states, outputs = [], []
     for start, length in zip(sequences.starts, sequences.lengths, strict=True):
         alone.reset()
-        for x_t in sequences.values[start : start + length]:
+        for x_t in x[start : start + length]:
             output = alone._stepper.outputs(x_t[np.newaxis])
         states.append(alone.state)
         outputs.append(output)
