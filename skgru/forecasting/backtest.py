@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_scalar
 from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from skgru.forecasting.baselines import NaiveForecaster
 from skgru.forecasting.panel import Panel
@@ -23,6 +22,7 @@ from skgru.forecasting.results import (
     title_of,
 )
 from skgru.forecasting.series import check_finite, read_several
+from skgru.model.blas import OneBlasThread
 from skgru.sequences import short
 
 
@@ -228,23 +228,27 @@ def _job(
 
 def _run(job: _Job) -> list[tuple]:
     """Fit a forecaster; return its forecasts, with the bounds if there is a level."""
+    # sums in BLAS depend on the number of its threads
+    with OneBlasThread() as blas:
+        return blas.interruptible(_forecasts, job)
+
+
+def _forecasts(job: _Job) -> list[tuple]:
     made = []
     where, _ = job.origins[0]
-    # sums in BLAS depend on the number of its threads
-    with threadpool_limits(limits=1, user_api="blas"):
-        try:
-            fitted = clone(job.forecaster, safe=False)
-            series, beside = job.training
-            fitted.fit(series, **beside)
-            for origin in job.origins:
-                where, arguments = origin
-                if job.level is None:
-                    made.append((fitted.predict(job.horizon, **arguments),))
-                else:
-                    made.append(fitted.predict_interval(job.horizon, level=job.level, **arguments))
-        except Exception as error:
-            error.add_note(f"This was in the backtest of {where}.")
-            raise
+    try:
+        fitted = clone(job.forecaster, safe=False)
+        series, beside = job.training
+        fitted.fit(series, **beside)
+        for origin in job.origins:
+            where, arguments = origin
+            if job.level is None:
+                made.append((fitted.predict(job.horizon, **arguments),))
+            else:
+                made.append(fitted.predict_interval(job.horizon, level=job.level, **arguments))
+    except Exception as error:
+        error.add_note(f"This was in the backtest of {where}.")
+        raise
     return made
 
 

@@ -1,10 +1,8 @@
-"""Threads that run the kernels, which release the interpreter lock; BLAS is held to one thread."""
+"""Threads that run the kernels, which release the interpreter lock."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Lock
 from typing import Any, Self, TypeVar
 
 from joblib import effective_n_jobs
@@ -16,7 +14,6 @@ from joblib.parallel import (
     get_active_backend,
 )
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from threadpoolctl import threadpool_limits
 
 # joblib's own backends, whose workers are on this machine
 ONE_MACHINE = (SequentialBackend, ThreadingBackend, MultiprocessingBackend, LokyBackend)
@@ -42,7 +39,8 @@ class Workers:
     """Up to `n_threads` threads, the calling one among them, that live as long as the context.
 
     None outlives it: a process may fork before and after, and several threads of a program may
-    each have their own workers.
+    each have their own workers. There are fewer where no more can be started, as at the end of
+    the interpreter.
 
     Parameters
     ----------
@@ -82,9 +80,15 @@ class Workers:
                     waiting.clear()
                     raise
 
-        n_others = min(self.n_threads, len(items)) - 1
-        others = [self._others.submit(work) for _ in range(n_others)]
+        others = []
         try:
+            try:
+                for _ in range(min(self.n_threads, len(items)) - 1):
+                    others.append(self._others.submit(work))
+            except RuntimeError:
+                # What was queued before its thread failed to start comes after the work of all
+                # threads that there are, and then finds nothing waiting.
+                pass
             work()
         finally:
             # no thread may still be writing when this returns or raises
@@ -93,28 +97,3 @@ class Workers:
             if error is not None:
                 raise error
         return results
-
-
-_blas_lock = Lock()
-_blas_limit: threadpool_limits | None = None
-_blas_users = 0
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread: for vectors as short as ours, more cost more than they save.
-
-    The limit belongs to the process; the last of several threads in such a context lifts it.
-    """
-    global _blas_limit, _blas_users
-    with _blas_lock:
-        if not _blas_users:
-            _blas_limit = threadpool_limits(1, user_api="blas")
-        _blas_users += 1
-    try:
-        yield
-    finally:
-        with _blas_lock:
-            _blas_users -= 1
-            if not _blas_users:
-                _blas_limit.restore_original_limits()

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from skgru.model.workers import one_blas_thread
+from skgru.model.blas import OneBlasThread
 from skgru.sequences import Sequences, Targets
 from skgru.training.callbacks import FitTasks
 from skgru.training.diagnostics import warn_if_vanished
@@ -86,7 +86,7 @@ def fit_lbfgs(
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal norm
         parameters[:] = x
-        value, gradient, norm = objective.full_batch()
+        value, gradient, norm = blas.interruptible(objective.full_batch)
         check_finite(value, norm, f"L-BFGS iteration {len(history.loss_curve) + 1}")
         return value, gradient.astype(np.float64)
 
@@ -99,14 +99,14 @@ def fit_lbfgs(
         history.n_samples_seen += len(objective.samples)
         if verbose:
             print(f"Iteration {len(history.loss_curve)}, loss = {intermediate_result.fun:.8f}")
-        tasks.begin()
-        stopped = tasks.end()
+        blas.interruptible(tasks.begin)
+        stopped = blas.interruptible(tasks.end)
         if stopped:
             raise StopIteration
 
     stopped = False
     try:
-        with one_blas_thread():
+        with OneBlasThread() as blas:
             result = minimize(
                 evaluate,
                 parameters.astype(np.float64),

@@ -1,11 +1,11 @@
-"""Worker threads, and the limit of BLAS threads."""
+"""Worker threads."""
 
 import threading
 
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from helpers import run_python
 
-from skgru.model.workers import Workers, one_blas_thread
+from skgru.model.workers import Workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -33,19 +33,47 @@ def test_errors_are_passed_on_and_threads_end(n_threads):
     assert threading.active_count() == before
 
 
-def blas_threads():
-    return {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"}
+def test_fewer_threads_where_none_can_be_started(monkeypatch):
+    def never(self):
+        raise RuntimeError("can't start new thread")
+
+    with Workers(4) as workers:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", never)
+            assert workers.map(abs, range(-9, 0)) == list(range(9, 0, -1))
+        started = []
+
+        def one(self, start=threading.Thread.start):
+            if started:
+                raise RuntimeError("can't start new thread")
+            started.append(self)
+            start(self)
+
+        monkeypatch.setattr(threading.Thread, "start", one)
+        for _ in range(20):
+            assert workers.map(abs, range(-99, 0)) == list(range(99, 0, -1))
+    assert len(started) == 1
 
 
-def test_blas_is_limited_to_one_thread_until_the_last_exit():
-    with threadpool_limits(2, user_api="blas"):
-        if blas_threads() != {2}:
-            pytest.skip("BLAS has no threads here")
-        first, second = one_blas_thread(), one_blas_thread()
-        first.__enter__()
-        second.__enter__()
-        assert blas_threads() == {1}
-        first.__exit__(None, None, None)
-        assert blas_threads() == {1}
-        second.__exit__(None, None, None)
-        assert blas_threads() == {2}
+END = """
+import atexit, sys, threading
+import numpy as np
+from skgru import GRUClassifier
+
+X, y = np.random.default_rng(0).normal(size=(600, 60, 4)), np.arange(600) % 2
+model = GRUClassifier(48, max_iter=1, n_jobs=2, random_state=0)
+before = model.fit(X, y).predict_proba(X)
+
+def again():
+    threading.main_thread().join()
+    assert model.fit(X, y).predict_proba(X).tobytes() == before.tobytes()
+    print("the same", flush=True)
+
+"""
+
+
+@pytest.mark.parametrize("how", ["atexit.register(again)", "threading.Thread(target=again).start()"])
+def test_n_jobs_at_the_end_of_the_interpreter(how):
+    end = END if "Thread" in how else END.replace("    threading.main_thread().join()\n", "")
+    result = run_python(end + how)
+    assert result.stdout == "the same\n", result.stderr
