@@ -4,10 +4,12 @@ A fitted estimator is saved as arrays, numbers and strings, in dicts, lists and 
 No private class is named in the file, so that the inside of the package can change.
 """
 
+import copyreg
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import Parameter, signature
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 from zlib import crc32
 
@@ -90,41 +92,63 @@ class Saved:
 
 
 def checksum(state: Any) -> int:
-    """Compute the CRC-32 of all plain values in a state: arrays, numbers, strings, containers.
+    """Compute the CRC-32 of all values in a state, those in objects of other libraries too.
 
-    It is the same on all machines. Objects of other classes, such as a transformer inside of an
-    estimator, do not count.
+    It is the same on all machines. A function counts by its name.
     """
     crc = 0
-    for part in _parts(state):
+    for part in _parts(state, ()):
         crc = crc32(part, crc)
     return crc
 
 
-def _parts(value: Any) -> Iterator[Any]:
-    """Yield bytes of a value, delimited and tagged with its type."""
+# names under which a state holds versions, or this checksum
+NOT_COUNTED = frozenset({VERSION, CHECKSUM, "_sklearn_version"})
+
+
+def _parts(value: Any, around: tuple[int, ...]) -> Iterator[Any]:
+    """Yield bytes of a value, delimited and tagged with its type; `around` are ids of holders."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        little_endian = value.dtype.newbyteorder("<")
+        yield f"{little_endian.str}{value.shape}".encode()
+        yield np.ascontiguousarray(value, little_endian).reshape(-1).view(np.uint8)
+        return
+    if isinstance(value, np.generic) and not isinstance(value.item(), np.generic):
+        value = value.item()
+    if value is None or type(value) in (bool, int, float, complex, str, bytes):
+        yield f"{type(value).__name__}:{value!r};".encode("utf-8", "surrogatepass")
+        return
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
+        yield f"{value.__module__}.{value.__qualname__};".encode()
+        return
+    if id(value) in around:
+        yield b"^"
+        return
+    around = (*around, id(value))
     if isinstance(value, dict):
         yield b"{"
         for key in value:
-            yield from _parts(key)
-            yield from _parts(value[key])
+            if not (isinstance(key, str) and key in NOT_COUNTED):
+                yield from _parts(key, around)
+                yield from _parts(value[key], around)
         yield b"}"
     elif isinstance(value, list | tuple):
         yield b"["
         for item in value:
-            yield from _parts(item)
+            yield from _parts(item, around)
         yield b"]"
-    elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        yield repr(value.shape).encode()
-        yield from _parts(value.ravel().tolist())
+    elif isinstance(value, set | frozenset):  # in any order
+        yield from sorted(b"".join(map(bytes, _parts(item, around))) for item in value)
     elif isinstance(value, np.ndarray):
-        little_endian = value.dtype.newbyteorder("<")
-        yield f"{little_endian.str}{value.shape}".encode()
-        yield np.ascontiguousarray(value, little_endian).reshape(-1).view(np.uint8)
-    elif isinstance(value, np.generic):
-        yield from _parts(value.item())
-    elif value is None or isinstance(value, bool | int | float | complex | str | bytes):
-        yield f"{type(value).__name__}:{value!r};".encode("utf-8", "surrogatepass")
+        yield repr(value.shape).encode()
+        yield from _parts(value.ravel().tolist(), around)
+    else:  # as pickle would save it
+        reduce = copyreg.dispatch_table.get(type(value))
+        reduced = reduce(value) if reduce else value.__reduce_ex__(2)
+        yield b"("
+        for part in [reduced] if isinstance(reduced, str) else reduced:
+            yield from _parts(list(part) if isinstance(part, Iterator) else part, around)
+        yield b")"
 
 
 def defaults_of(cls: type) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from helpers import every_variant, run_python, small_classifier
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skgru
 from skgru import GRUClassifier, GRURegressor
@@ -352,6 +352,55 @@ def test_a_flipped_bit_of_a_value_is_detected(ragged, dump, labels):
                 # a damaged string may not be UTF-8
                 with pytest.raises(ValueError, match="is damaged|decode|joblib pickle"):
                     LOADS[dump](bytes(damaged))
+
+
+@every_dump
+def test_a_flipped_bit_within_another_estimator_is_detected(ragged, dump):
+    X, _ = ragged
+    scaler = PerTimestep(StandardScaler()).fit(X)
+    names = PerTimestep(OneHotEncoder()).fit([np.array([["calm", "north"]]), [["storm", "east"]]])
+    for model, value in (
+        (scaler, scaler.transformer_.mean_.tobytes()),
+        (scaler, scaler.transformer_.var_.tobytes()),
+        (names, b"storm"),
+    ):
+        saved = dump(model)
+        LOADS[dump](saved)
+        start = saved.index(value)
+        for place in range(start, start + len(value)):
+            damaged = bytearray(saved)
+            damaged[place] ^= 1
+            with pytest.raises(ValueError, match="is damaged"):
+                LOADS[dump](bytes(damaged))
+
+
+def test_the_checksum_holds_for_what_pickle_restores():
+    def itself(): ...
+
+    circular = {"name": "circle"}
+    circular["self"] = [circular]
+    values = [
+        np.random.RandomState(0), np.random.default_rng(0), {1, 2, "a"}, np.float32(2), len, np.log,
+        np.longdouble(1), np.datetime64("2020", "ns"), circular, StandardScaler, Path("a"),
+        np.array([(1, "a")], dtype=[("number", int), ("letter", object)]),
+        StandardScaler().fit(np.eye(2)), make_pipeline(StandardScaler()), np.dtype("f4"),
+    ]  # fmt: skip
+    for value in values:
+        assert checksum(value) == checksum(pickle.loads(pickle.dumps(value))), value
+    assert len(set(map(checksum, values))) == len(values)
+    assert checksum(itself) != checksum(len)
+
+
+@pytest.mark.parametrize("mode", ["r", "c", "r+"])
+def test_a_memory_map_that_is_cut_short_raises(ragged, tmp_path, mode):
+    X, y = ragged
+    model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(4, max_iter=1)).fit(X, y)
+    joblib.dump(model, tmp_path / "model.joblib")
+    saved = (tmp_path / "model.joblib").read_bytes()
+    for length in range(0, len(saved), 37):
+        (tmp_path / "cut.joblib").write_bytes(saved[:length])
+        with pytest.raises(Exception):  # noqa: B017, PT011 (by pickle, NumPy, joblib or skgru)
+            joblib.load(tmp_path / "cut.joblib", mmap_mode=mode)
 
 
 FUZZ = """

@@ -65,15 +65,20 @@ model = GRUClassifier(48, max_iter=1, n_jobs=2, random_state=0)
 before = model.fit(X, y).predict_proba(X)
 
 def again():
-    threading.main_thread().join()
+    # wait
     assert model.fit(X, y).predict_proba(X).tobytes() == before.tobytes()
     print("the same", flush=True)
 
 """
 
 
-@pytest.mark.parametrize("how", ["atexit.register(again)", "threading.Thread(target=again).start()"])
+WAIT = "    threading.main_thread().join()\n"
+
+
+@pytest.mark.parametrize("how", ["in atexit", "after the main thread"])
 def test_n_jobs_at_the_end_of_the_interpreter(how):
-    end = END if "Thread" in how else END.replace("    threading.main_thread().join()\n", "")
-    result = run_python(end + how)
+    start = "threading.Thread(target=again).start()"
+    if how == "in atexit":
+        start = "atexit.register(again)"
+    result = run_python(END.replace("    # wait\n", "" if "atexit" in how else WAIT) + start)
     assert result.stdout == "the same\n", result.stderr
