@@ -12,6 +12,7 @@ from skgru.interop.c_outputs import prediction_statements
 from skgru.interop.c_parts import parts_of
 from skgru.interop.c_patches import state_of_patches, step_of_patches
 from skgru.interop.c_text import activated, add_product, array, at, declarations, for_, function
+from skgru.interop.inputs import check_channels
 from skgru.interop.poolings import exported_pooling
 from skgru.interop.scaling import affine, undo_of_target
 from skgru.model.architecture import Architecture
@@ -142,6 +143,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
     model, scalers, patches, target = parts_of(estimator)
+    check_channels(model, "C")
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)

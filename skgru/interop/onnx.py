@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
+from skgru.interop.inputs import check_channels
 from skgru.interop.poolings import exported_pooling
 from skgru.interop.standard import joined, standard_form
 from skgru.model.network import Network
@@ -256,6 +257,7 @@ def add_estimator(graph: Graph, estimator: BaseGRU, x: str, lengths: str) -> dic
     results : dict of str to str
         Names in the graph of "label" and "probabilities", or of "variable".
     """
+    check_channels(estimator, "ONNX")
     if estimator._fitted_on_table:
         x = graph.add("Reshape", x, np.array([0, -1, estimator._n_channels_seen]))
     outputs, present = _add_network(graph, estimator._network, x, lengths)

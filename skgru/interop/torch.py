@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
+from skgru.interop.inputs import check_channels
 from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
 from skgru.model.architecture import Architecture
 from skgru.model.parameters import Head, Layer, Parameters
@@ -96,6 +97,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
             f"{type(estimator).__name__}."
         )
     check_is_fitted(estimator, "_network")
+    check_channels(estimator, "PyTorch")
     network = estimator._network
     arch = network.architecture
     layers, query, head, _ = network.views(network.parameters)
