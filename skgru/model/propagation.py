@@ -186,7 +186,8 @@ class Propagation:
         d_last: np.ndarray | None = None,
         window: int,
         d_parameters: Parameters,
-    ) -> None:
+        of_inputs: bool = False,
+    ) -> np.ndarray:
         """Backpropagate through all layers of one window.
 
         Parameters
@@ -202,6 +203,13 @@ class Propagation:
             Number of the window.
         d_parameters : Parameters
             Arrays to which ∂L/∂parameters is added.
+        of_inputs : bool, default=False
+            Whether to compute ∂L/∂x of the inputs, which training does without.
+
+        Returns
+        -------
+        d_x : ndarray of shape (n_rows, n_channels), or (0, 0) without `of_inputs`
+            ∂L/∂x of the packed inputs.
         """
         layers, saved = self.parameters.layers, result.saved
         d_tables = d_parameters.inputs.tables
@@ -224,7 +232,7 @@ class Propagation:
                     else:
                         d_own[:] = d_states[:, own]
                 # of the inputs, only states of a layer below and what is learned need a gradient
-                needed = depth or self.inputs.are_learned
+                needed = depth or of_inputs or self.inputs.are_learned
                 d_inputs.append(self.empty(("d_x", i), x.shape) if needed else self.none)
                 d_decay = self.none
                 if saved[i].decay.size:
@@ -246,11 +254,12 @@ class Propagation:
                 if not depth and self.inputs.are_learned:
                     inputs = result.inputs[direction]
                     self.inputs.backward(inputs, direction, d_inputs[-1], d_decay, d_parameters)
+            d_x = d_inputs.pop()
+            if d_inputs and len(d_x):
+                self.kernels.reverse_steps(d_inputs.pop(), batch_sizes, d_x, True)
             if depth:
-                d_x = d_inputs.pop()
-                if d_inputs:
-                    self.kernels.reverse_steps(d_inputs.pop(), batch_sizes, d_x, True)
                 d_states, d_last = self._drop(d_x, window, depth, in_place=True), None
+        return d_x
 
     def _drop(
         self, x: np.ndarray, window: int, depth: int, *, in_place: bool = False
