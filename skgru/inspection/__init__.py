@@ -1,6 +1,7 @@
 """Inspect fitted models: gates, Jacobians and gradients over time, as numbers and as plots."""
 
 from skgru.inspection.activations import gate_activations, gate_regimes
+from skgru.inspection.attributions import input_attributions
 from skgru.inspection.displays import (
     GateActivityDisplay,
     GateRegimesDisplay,
@@ -18,5 +19,6 @@ __all__ = [
     "gate_activations",
     "gate_regimes",
     "gradient_flow",
+    "input_attributions",
     "step_jacobian",
 ]

@@ -189,7 +189,11 @@ class Patches(SequenceTransformer):
         ValueError
             If X has other channels than that of `fit`.
         """
-        sequences = self._check_channels(X)
+        patches, _ = self._cut(self._check_channels(X))
+        return patches.in_form_of_x(patches.values)
+
+    def _cut(self, sequences: Sequences) -> tuple[Sequences, np.ndarray]:
+        """Cut sequences; also return the row of each step of each patch, (n_patches, size)."""
         counts = n_patches(sequences.lengths, self.size_, self.stride_)
         numbers = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         steps = (numbers * self.stride_)[:, np.newaxis] + np.arange(self.size_)
@@ -197,7 +201,7 @@ class Patches(SequenceTransformer):
         rows = steps + np.repeat(sequences.starts, counts)[:, np.newaxis]
         values = np.take(sequences.values, rows, axis=0).reshape(len(rows), -1)
         longest = int(n_patches(sequences.n_timesteps, self.size_, self.stride_))
-        return Sequences(values, counts, longest, sequences.form).in_form_of_x(values)
+        return Sequences(values, counts, longest, sequences.form), rows
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Name the columns of what `transform` returns.

@@ -77,6 +77,10 @@ class Sequences:
             codes=None if self.codes is None else self.codes[rows],
         )
 
+    def with_values(self, values: np.ndarray) -> "Sequences":
+        """Return sequences of the same lengths with other values, one row for each time step."""
+        return Sequences(values, self.lengths, self.n_timesteps, self.form)
+
     def deal(self, samples: np.ndarray, n_shards: int) -> list[np.ndarray]:
         """Distribute samples over shards of similar length, each sorted from long to short."""
         samples = samples[np.argsort(-self.lengths[samples], kind="stable")]

@@ -1,0 +1,225 @@
+"""Forward and backward passes from the inputs of a network to one number per sequence."""
+
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skgru.base import BaseGRU
+from skgru.inspection.responses import Response
+from skgru.model.buffers import Buffers
+from skgru.model.inference import PREDICT_SAMPLES
+from skgru.model.network import DTYPES, Network
+from skgru.model.propagation import Propagation
+from skgru.model.workers import Workers, n_threads
+from skgru.sequences import Packed, Sequences, Span
+
+# Numbers that the arrays of a pass have together, about; at least one sequence is computed at once.
+MAX_NUMBERS = 8_000_000
+
+
+class InputGradients:
+    """Responses to sequences, and their gradients.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+        Fitted.
+    sequences : Sequences
+        What the network gets.
+    response : Response
+        What is differentiated.
+    dtype : {"float32", "float64"} or None
+        None is that of the estimator.
+    """
+
+    def __init__(
+        self, estimator: BaseGRU, sequences: Sequences, response: Response, dtype: str | None
+    ):
+        if dtype not in (None, *DTYPES):
+            raise ValueError(f"dtype must be {', '.join(DTYPES)} or None, got {dtype!r}.")
+        self._estimator = estimator
+        self._network = fitted = estimator._network
+        if dtype not in (None, fitted.dtype.name):
+            self._network = Network(fitted.architecture, dtype)
+            self._network.parameters[:] = fitted.parameters
+        self.sequences = sequences
+        self._response = response
+
+    def responses(self) -> np.ndarray:
+        """Compute the response to each sequence, of shape (n_samples,)."""
+        everything = np.arange(len(self.sequences))
+        return self.on_lines(self.sequences.values, everything, np.ones(len(everything)))
+
+    def like(self, sequences: Sequences, samples: np.ndarray) -> "InputGradients":
+        """Return the same for other sequences, in the place of these samples."""
+        response = self._response.take(samples)
+        return InputGradients(self._estimator, sequences, response, self._network.dtype.name)
+
+    def gradients(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Compute the gradient of each response at each value; also return the "responses"."""
+        values = self.sequences.values
+        responses, gradients = np.empty(len(self.sequences)), np.empty(values.shape)
+
+        def run(a_pass: _Pass, chosen: np.ndarray) -> None:
+            packed = a_pass.pack(values)
+            responses[chosen] = a_pass.forward(packed, keep=True)
+            a_pass.span.unpack(a_pass.backward(packed).astype(gradients.dtype), gradients)
+
+        self._in_passes(run, np.arange(len(responses)), backward=True)
+        return gradients, {"responses": responses}
+
+    def on_lines(self, start: np.ndarray, samples: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Compute responses on the lines that end at the sequences.
+
+        Parameters
+        ----------
+        start : ndarray of shape (sum of lengths, n_channels)
+            Where the line of each sequence begins, at point 0; it ends at point 1.
+        samples : ndarray of int, shape (n,)
+            Number of the sequence of each point; it may appear several times.
+        points : ndarray of shape (n,)
+
+        Returns
+        -------
+        responses : ndarray of shape (n,)
+        """
+        responses = np.empty(len(samples))
+
+        def run(a_pass: _Pass, chosen: np.ndarray) -> None:
+            line = a_pass.line(start, self.sequences.values)
+            responses[chosen] = a_pass.forward(line(points[chosen]), keep=False)
+
+        self._in_passes(run, samples, backward=False)
+        return responses
+
+    def mean_gradients(
+        self, start: np.ndarray, samples: np.ndarray, points: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
+        """Compute weighted means of gradients on the lines that end at the sequences.
+
+        Parameters
+        ----------
+        start, samples
+            As in `on_lines`.
+        points : ndarray of shape (n, n_points)
+        weights : ndarray of shape (n_points,)
+
+        Returns
+        -------
+        gradients : ndarray of shape (sum of lengths of samples, n_channels)
+        """
+        lengths = self.sequences.lengths[samples]
+        first_rows = np.cumsum(lengths) - lengths
+        gradients = np.empty((lengths.sum(), start.shape[1]))
+
+        def run(a_pass: _Pass, chosen: np.ndarray) -> None:
+            line, total = a_pass.line(start, self.sequences.values), 0.0
+            for at, weight in zip(points[chosen].T, weights, strict=True):
+                packed = line(at)
+                a_pass.forward(packed, keep=True)
+                total = total + weight * a_pass.backward(packed).astype(np.float64)
+            Span(first_rows[chosen], lengths[chosen]).unpack(total, gradients)
+
+        self._in_passes(run, samples, backward=True)
+        return gradients
+
+    def _in_passes(
+        self, run: Callable[["_Pass", np.ndarray], None], samples: np.ndarray, *, backward: bool
+    ) -> None:
+        """Call a function for some of the samples at a time, in threads.
+
+        It takes a pass, and the positions of its sequences in `samples`, longest first.
+        """
+        arch, cell = self._network.architecture, self._network.cell
+        lengths = self.sequences.lengths[samples]
+        by_length = np.argsort(-lengths, kind="stable")
+        # gates, states and what is saved besides, and as much again for the backward pass
+        n_saved = 2 * (cell.n_gates + cell.n_extra + 1) if backward else 1
+        per_step = 4 * arch.n_channels
+        per_step += n_saved * arch.n_directions * sum(arch.hidden_layer_sizes)
+        n_samples = MAX_NUMBERS // (int(lengths.max()) * per_step)
+        n_samples = min(max(1, n_samples), PREDICT_SAMPLES)
+
+        def run_chunk(chunk: slice) -> None:
+            chosen = by_length[chunk]
+            own = samples[chosen]
+            run(_Pass(self._network, self._response, own, self.sequences.span(own)), chosen)
+
+        with Workers(n_threads(self._estimator.n_jobs)) as workers:
+            workers.map(run_chunk, list(gen_batches(len(by_length), n_samples)))
+
+
+class _Pass:
+    """Some sequences that are computed together, longest first."""
+
+    def __init__(self, network: Network, response: Response, samples: np.ndarray, span: Span):
+        self.samples = samples
+        self.span = span
+        self._response = response
+        self._dtype = network.dtype
+        buffers = Buffers(network)
+        self._propagation = Propagation(network, buffers.parameters, buffers.empty)
+        # gradients of the parameters are a by-product that nobody needs
+        self._scratch = network.views(np.zeros_like(network.parameters))
+
+    def pack(self, rows: np.ndarray) -> Packed:
+        """Pack the values of these sequences, in the dtype of the network."""
+        x, batch_sizes = self.span.pack(rows)
+        return Packed(x.astype(self._dtype, copy=False), batch_sizes)
+
+    def line(self, start: np.ndarray, end: np.ndarray) -> Callable[[np.ndarray], Packed]:
+        """Return a function that packs a point, one for each sequence, of the line to the end."""
+        packed_start, (end_x, batch_sizes) = self.span.pack(start).x, self.span.pack(end)
+        difference = end_x - packed_start
+        sequence_of_row = Packed(end_x, batch_sizes).sequence_of_row
+
+        def at(points: np.ndarray) -> Packed:
+            x = packed_start + points[sequence_of_row, np.newaxis] * difference
+            return Packed(x.astype(self._dtype, copy=False), batch_sizes)
+
+        return at
+
+    def forward(self, packed: Packed, *, keep: bool) -> np.ndarray:
+        """Compute the responses; keep what the backward pass needs."""
+        propagation, steps = self._propagation, self._response.steps
+        self._pooling = propagation.pooling(self.span.lengths)
+        want_states = steps is not None or self._pooling.of_all_steps
+        self._window = propagation.forward(packed, [], 0, keep=keep, want_states=want_states)
+        states = Packed(self._window.states, packed.batch_sizes)
+        if steps is None:
+            self._pooling.add(states, propagation.top(self._window.h_last), 0)
+            features = self._pooling.pooled()
+        else:
+            features = states.x[self._rows(packed)]
+        values, self._d_outputs = self._response(propagation.outputs(features), self.samples)
+        return values
+
+    def backward(self, packed: Packed) -> np.ndarray:
+        """Compute the gradient of the responses of the last forward pass, of the shape of x."""
+        propagation, states = self._propagation, self._window.states
+        d_features = self._d_outputs @ propagation.parameters.head.W.T
+        d_states, d_last = None, None
+        if self._response.steps is not None:
+            d_states = np.zeros_like(states)
+            d_states[self._rows(packed)] = d_features
+        elif self._pooling.of_all_steps:
+            d_states = propagation.empty("d_states", states.shape)
+            of_steps = Packed(states, packed.batch_sizes)
+            self._pooling.backward(d_features, of_steps, 0, d_states, self._scratch.query)
+        else:
+            d_last = d_features
+        return propagation.backward(
+            self._window.saved,
+            packed.batch_sizes,
+            d_states=d_states,
+            d_last=d_last,
+            window=0,
+            d_parameters=self._scratch,
+            of_inputs=True,
+        )
+
+    def _rows(self, packed: Packed) -> np.ndarray:
+        """Return the packed row of the time step of each response."""
+        first_rows = np.cumsum(packed.batch_sizes) - packed.batch_sizes
+        return first_rows[self._response.steps[self.samples]] + np.arange(len(self.samples))
