@@ -46,3 +46,15 @@ def saturated(z, r, **parameters):
         layer.b[:H] = 1e3 * (2 * r - 1)
         layer.b[H : 2 * H] = 1e3 * (2 * z - 1)
     return model
+
+
+def deciding(n_samples=900):
+    """Return sequences of 10 steps and 3 channels, and what decides: channel 1 at step 4.
+
+    There are values as large elsewhere, in the same channel and at the same step.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.normal(scale=0.1, size=(n_samples, 10, 3))
+    for t, channel in ((4, 1), (4, 0), (7, 2), (2, 2), (8, 1)):
+        X[:, t, channel] += rng.normal(size=n_samples)
+    return X, X[:, 4, 1]

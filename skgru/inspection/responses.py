@@ -181,7 +181,7 @@ def _classes(classes: np.ndarray, target: Any, n_samples: int) -> np.ndarray:
     unknown = ~np.isin(labels, classes)
     if unknown.any():
         raise ValueError(
-            f"target is {short(labels[unknown][0])}, which is none of the classes "
+            f"target is {short(labels[unknown].tolist()[0])}, which is none of the classes "
             f"{short(classes.tolist())}."
         )
     return np.searchsorted(classes, labels)
