@@ -9,6 +9,7 @@ from skgru.inspection.displays import (
     TrainingCurveDisplay,
 )
 from skgru.inspection.gradients import gradient_flow
+from skgru.inspection.importance import channel_importance
 from skgru.inspection.jacobians import step_jacobian
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "GateRegimesDisplay",
     "GradientFlowDisplay",
     "TrainingCurveDisplay",
+    "channel_importance",
     "gate_activations",
     "gate_regimes",
     "gradient_flow",
