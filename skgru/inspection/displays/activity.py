@@ -10,17 +10,13 @@ from sklearn.utils.validation import _num_samples
 
 from skgru.inspection.activations import gate_activations
 from skgru.inspection.displays.panels import count_steps, layer_names, panels
+from skgru.inspection.displays.series import heat_map, plot_series
 from skgru.inspection.passes import Inspected
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
-    from matplotlib.lines import Line2D
 
-# Series with more channels are drawn as a heat map: more lines cannot be told apart.
-MAX_LINES = 6
 LABELS = {"hidden": "hidden state", "gate": "gate (1 is open)", "product": "recurrent product"}
-LINE_STYLES = ("-", "--", "-.", ":")
 
 
 class GateActivityDisplay:
@@ -202,8 +198,11 @@ class GateActivityDisplay:
                 image, cax=cax, label=LABELS.get(kind, kind)
             )
 
-        self._plot_series(self.axes_[0])
-        if "series" in self.images_:
+        self.lines_, image = plot_series(self.axes_[0], self.series)
+        if self.title is not None:
+            self.axes_[0].set_title(self.title)
+        if image is not None:
+            self.images_["series"] = image
             add_colorbar("series", self.images_["series"], 0, 0)
         for kind in dict.fromkeys(kinds):
             of_kind = [name for name in names if _kind(name) == kind]
@@ -214,7 +213,7 @@ class GateActivityDisplay:
             first = 1 + kinds.index(kind)
             for panel, name in zip(self.axes_[first:], of_kind, strict=False):
                 values = self.activations[name][:, self.units_].T
-                self.images_[name] = _heat_map(panel, values, **limits)
+                self.images_[name] = heat_map(panel, values, **limits)
                 panel.set_title(_label(name), loc="left", fontsize="medium")
                 panel.set(ylabel="units", yticks=[])
             add_colorbar(kind, self.images_[of_kind[0]], first, first + len(of_kind) - 1)
@@ -253,53 +252,6 @@ class GateActivityDisplay:
                 f"{sort_by!r}."
             )
         return sort_by
-
-    def _plot_series(self, ax: "Axes") -> None:
-        """Draw the channels as lines, or as a heat map if there are many."""
-        n_timesteps, n_channels = self.series.shape
-        self.lines_: list[Line2D] = []
-        if n_channels > MAX_LINES:
-            self.images_["series"] = _heat_map(ax, self.series.T, cmap="Greys")
-            ax.set(ylabel="channels", yticks=[])
-        else:
-            for k, channel in enumerate(self.series.T):
-                self.lines_ += ax.plot(
-                    channel,
-                    linestyle=LINE_STYLES[k % len(LINE_STYLES)],
-                    linewidth=1,
-                    marker="." if n_timesteps == 1 else "",
-                    label=f"channel {k}",
-                )
-            ax.set_xlim(-0.5, n_timesteps - 0.5)
-            ax.set_ylabel("series")
-            if n_channels > 1:
-                self._number_lines(ax)
-        if self.title is not None:
-            ax.set_title(self.title)
-
-    def _number_lines(self, ax: "Axes") -> None:
-        """Write the number of each channel at the end of its line, without overlaps."""
-        low, high = ax.get_ylim()
-        ends = (self.series[-1] - low) / (high - low)
-        gap = 1 / (MAX_LINES - 1)
-        at = np.empty(len(ends))
-        by_height = np.argsort(ends, kind="stable")
-        rank = np.arange(len(ends))
-        # move numbers up where they would overlap, but keep them inside the panel
-        at[by_height] = np.maximum.accumulate(ends[by_height] - gap * rank) + gap * rank
-        at[by_height] = np.minimum(at[by_height], 1 - gap * rank[::-1])
-        for k, line in enumerate(self.lines_):
-            ax.text(
-                1.01, at[k], str(k), color=line.get_color(), fontsize="small", va="center",
-                transform=ax.transAxes,
-            )  # fmt: skip
-
-
-def _heat_map(ax: "Axes", values: np.ndarray, **kwargs: Any) -> "AxesImage":
-    """Draw one cell per value; cells smaller than a pixel are averaged."""
-    n_rows, n_columns = values.shape
-    fits = n_rows <= ax.bbox.height and n_columns <= ax.bbox.width
-    return ax.imshow(values, aspect="auto", interpolation="nearest" if fits else "auto", **kwargs)
 
 
 def _kind(name: str) -> str:
