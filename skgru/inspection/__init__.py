@@ -1,8 +1,10 @@
-"""Inspect fitted models: gates, Jacobians and gradients over time, as numbers and as plots."""
+"""Inspect fitted models: attributions, gates and gradients, as numbers and as plots."""
 
 from skgru.inspection.activations import gate_activations, gate_regimes
 from skgru.inspection.attributions import input_attributions
 from skgru.inspection.displays import (
+    AttributionDisplay,
+    ChannelImportanceDisplay,
     GateActivityDisplay,
     GateRegimesDisplay,
     GradientFlowDisplay,
@@ -13,6 +15,8 @@ from skgru.inspection.importance import channel_importance
 from skgru.inspection.jacobians import step_jacobian
 
 __all__ = [
+    "AttributionDisplay",
+    "ChannelImportanceDisplay",
     "GateActivityDisplay",
     "GateRegimesDisplay",
     "GradientFlowDisplay",

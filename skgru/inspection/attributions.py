@@ -16,7 +16,7 @@ from skgru.inspection.occlusion import occlude
 from skgru.inspection.responses import Response, response_of
 from skgru.inspection.routes import Route
 from skgru.interop.scaling import undo_of_target
-from skgru.sequences import Sequences
+from skgru.sequences import Sequences, short
 
 METHODS = ("integrated_gradients", "gradient", "occlusion")
 # A warning says so if integrated gradients leave over more than this share of the largest
@@ -29,6 +29,7 @@ def input_attributions(
     X: Any,
     target: Any = None,
     *,
+    samples: ArrayLike | None = None,
     method: str = "integrated_gradients",
     response: str = "auto",
     quantile: float | None = None,
@@ -52,12 +53,15 @@ def input_attributions(
         `TransformedTargetRegressor`.
     X : array-like
         Sequences, as in `fit`.
-    target : label, int or array-like of them of shape (n_samples,), default=None
+    target : label, int or array-like of shape (n_samples,), default=None
         What is explained: a class of a classifier, the number of a label of a multilabel one, or
         the number of a target of a regressor (the step ahead, of one that forecasts several). An
-        array has one for each sequence: ``target=estimator.predict(X)`` explains the predicted
+        array has one for each sequence of X: ``target=estimator.predict(X)`` explains the predicted
         classes. None is the second of two classes (the positive one), or the only target; where
         there are more, it is an error.
+    samples : array-like of int, default=None
+        Which sequences of X are explained; the others only count for the mean of the baseline.
+        None are all.
     method : {"integrated_gradients", "gradient", "occlusion"}, default="integrated_gradients"
         - "integrated_gradients" [1]_: (x - b) times the mean of the gradient on the straight line
           from the baseline b to x. The attributions of a sequence add up to f(x) - f(b).
@@ -122,6 +126,10 @@ def input_attributions(
         by_lag : ndarray of shape (n_timesteps, n_channels)
             Mean of the absolute attributions, by lag: row k is k steps before the last step of
             each sequence. Sequences of at most k steps are left out.
+        response : {"probability", "log_probability", "prediction", "output"}
+            What is attributed.
+        targets : ndarray of shape (n_samples,)
+            The class, or the number of the label or target, that is explained for each sequence.
         channel_names : list of str
             Names of the channels, "x0", "x1", … if they have none.
         baseline_responses : ndarray of shape (n_samples,), unless `method` is "gradient"
@@ -179,11 +187,17 @@ def input_attributions(
     occluded = method == "occlusion"
     inputs, pull_backs = (route.inputs(sequences), []) if occluded else route.follow(sequences)
     explained = _response(route, inputs, kind=response, target=target, quantile=quantile, step=step)
+    baseline = None if method == "gradient" else baseline_like(baseline, sequences)
+    if samples is not None:
+        chosen = _checked_samples(samples, len(sequences))
+        explained = explained.take(chosen)
+        baseline = None if baseline is None else baseline[sequences.rows(chosen)]
+        sequences = sequences.take(chosen)
+        inputs, pull_backs = (route.inputs(sequences), []) if occluded else route.follow(sequences)
     network = InputGradients(route.model, inputs, explained, dtype)
     if method == "gradient":
         rows, found = network.gradients()
     else:
-        baseline = baseline_like(baseline, sequences)
         start = sequences.with_values(baseline)
         if occluded:
             rows, found = occlude(route, sequences, start, network, window)
@@ -204,7 +218,9 @@ def input_attributions(
     return Bunch(
         attributions=sequences.in_form_of_x(rows),
         by_lag=_by_lag(sequences, rows),
-        channel_names=route.channel_names(X, sequences.n_channels),
+        channel_names=route.channel_names(sequences.n_channels),
+        response=explained.kind,
+        targets=explained.targets,
         **found,
     )
 
@@ -218,6 +234,18 @@ def _check_arguments(method: str, at: str, tol: float, window: int) -> None:
         raise ValueError(f"tol must be positive, got {tol!r}.")
     if not isinstance(window, Integral) or window < 1:
         raise ValueError(f"window must be a positive integer, got {window!r}.")
+
+
+def _checked_samples(samples: ArrayLike, n_samples: int) -> np.ndarray:
+    numbers = np.asarray(samples)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not len(numbers):
+        raise ValueError(f"samples={short(samples)}; expected one or more integers.")
+    outside = (numbers < -n_samples) | (numbers >= n_samples)
+    if outside.any():
+        raise ValueError(
+            f"samples has {numbers[outside][0]}, which is not in X of {n_samples} sequences."
+        )
+    return numbers % n_samples
 
 
 def _response(route: Route, inputs: Sequences, **arguments: Any) -> Response:

@@ -70,6 +70,14 @@ class Response:
         steps = None if self.steps is None else self.steps[samples]
         return replace(self, columns=self.columns[samples], steps=steps)
 
+    @property
+    def targets(self) -> np.ndarray:
+        """Class of each sequence, or number of its label or target."""
+        if isinstance(self.outputs, Labels):
+            return self.outputs.classes[self.columns]
+        n = len(self.outputs.quantiles) if isinstance(self.outputs, Quantiles) else 1
+        return self.columns // n
+
     def _of_class(
         self, outputs: np.ndarray, columns: np.ndarray, rows: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:

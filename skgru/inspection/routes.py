@@ -128,7 +128,7 @@ class Route(NamedTuple):
             pull_backs.append(pull_back)
         return sequences, pull_backs
 
-    def channel_names(self, X: Any, n_channels: int) -> list[str]:
+    def channel_names(self, n_channels: int) -> list[str]:
         """Return the names of the channels that the first step saw in `fit`, or x0, x1, …."""
         names = getattr((self.steps or [self.model])[0], "feature_names_in_", ())
         return list(names) if len(names) == n_channels else [f"x{j}" for j in range(n_channels)]
