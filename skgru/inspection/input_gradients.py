@@ -9,7 +9,7 @@ from skgru.base import BaseGRU
 from skgru.inspection.responses import Response
 from skgru.model.buffers import Buffers
 from skgru.model.inference import PREDICT_SAMPLES
-from skgru.model.network import DTYPES, Network
+from skgru.model.network import DTYPES, Network, Parameters
 from skgru.model.propagation import Propagation
 from skgru.model.workers import Workers, n_threads
 from skgru.sequences import Packed, Sequences, Span
@@ -45,6 +45,7 @@ class InputGradients:
             self._network.parameters[:] = fitted.parameters
         self.sequences = sequences
         self._response = response
+        self._free: list[Buffers] = []  # of passes that are over
 
     def responses(self) -> np.ndarray:
         """Compute the response to each sequence, of shape (n_samples,)."""
@@ -144,7 +145,16 @@ class InputGradients:
         def run_chunk(chunk: slice) -> None:
             chosen = by_length[chunk]
             own = samples[chosen]
-            run(_Pass(self._network, self._response, own, self.sequences.span(own)), chosen)
+            try:
+                buffers = self._free.pop()
+            except IndexError:  # the other threads have them
+                buffers = Buffers(self._network)
+            propagation = Propagation(self._network, buffers.parameters, buffers.empty)
+            # gradients of the parameters are a by-product that nobody needs
+            (scratch,) = buffers.gradients(1)[1]
+            span = self.sequences.span(own)
+            run(_Pass(propagation, scratch, self._response, own, span), chosen)
+            self._free.append(buffers)
 
         with Workers(n_threads(self._estimator.n_jobs)) as workers:
             workers.map(run_chunk, list(gen_batches(len(by_length), n_samples)))
@@ -153,15 +163,20 @@ class InputGradients:
 class _Pass:
     """Some sequences that are computed together, longest first."""
 
-    def __init__(self, network: Network, response: Response, samples: np.ndarray, span: Span):
+    def __init__(
+        self,
+        propagation: Propagation,
+        scratch: Parameters,
+        response: Response,
+        samples: np.ndarray,
+        span: Span,
+    ):
         self.samples = samples
         self.span = span
         self._response = response
-        self._dtype = network.dtype
-        buffers = Buffers(network)
-        self._propagation = Propagation(network, buffers.parameters, buffers.empty)
-        # gradients of the parameters are a by-product that nobody needs
-        self._scratch = network.views(np.zeros_like(network.parameters))
+        self._propagation = propagation
+        self._scratch = scratch
+        self._dtype = propagation.none.dtype
 
     def pack(self, rows: np.ndarray) -> Packed:
         """Pack the values of these sequences, in the dtype of the network."""

@@ -91,10 +91,11 @@ class Response:
             return outputs[rows, columns], chosen
         p = self.outputs.probabilities(outputs)
         slopes = chosen - p  # of the logarithm, by the logits
-        values = self.outputs.log_probabilities(outputs)[rows, columns]
         if self.kind == "probability":
             values = p[rows, columns]
             slopes *= values[:, np.newaxis]
+        else:
+            values = self.outputs.log_probabilities(outputs)[rows, columns]
         return values, slopes[:, 1:] if of_one else slopes
 
     def _of_label(
