@@ -36,7 +36,7 @@ def input_attributions(
     step: ArrayLike | None = None,
     baseline: Any = "mean",
     tol: float = 1e-3,
-    max_points: int = 128,
+    max_points: int = 400,
     window: int = 1,
     at: str = "input",
     dtype: str | None = None,
@@ -97,9 +97,9 @@ def input_attributions(
     tol : float, default=1e-3
         Error of the sum of integrated gradients at which no more points are added to the line of
         a sequence, relative to |f(x) - f(b)|.
-    max_points : int, default=128
+    max_points : int, default=400
         Number of gradients of each sequence, at most, for integrated gradients. Points are added
-        where the gradient changes; about 40 are usual, and more with ``pooling="max"``, whose
+        where the gradient changes; 30 to 60 are usual, and more with ``pooling="max"``, whose
         gradient jumps.
     window : int, default=1
         Number of successive time steps that are occluded together, counted from the end of a
