@@ -143,7 +143,7 @@ class AttributionDisplay:
         title = f"sequence {sample}: {name}"
         if is_classifier(route.model):
             title += f" of {result.targets[0]}"
-        title += f" {result.responses[0]:.3g}"
+        title += f" = {result.responses[0]:.3g}"
         if "baseline_responses" in result:
             title += f" (baseline {result.baseline_responses[0]:.3g})"
         display = cls(

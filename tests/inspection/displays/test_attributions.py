@@ -45,7 +45,7 @@ def test_attributions_of_a_sequence(regressor, series, method):
     assert [label.get_text() for label in below.get_yticklabels()] == ["x0", "x1"]
     assert above.get_xlim() == below.get_xlim() == (-0.5, 8.5)
     assert below.get_xlabel() == "time step"
-    title = f"sequence 3: prediction {result.responses[3]:.3g}"
+    title = f"sequence 3: prediction = {result.responses[3]:.3g}"
     if method != "gradient":
         title += f" (baseline {result.baseline_responses[3]:.3g})"
     assert above.get_title() == title
@@ -72,7 +72,7 @@ def test_attributions_of_a_pipeline_over_ragged_data_frames():
     np.testing.assert_array_equal(display.series, X[2])
     assert display.image_.get_array().shape == (8, 7)
     assert [label.get_text() for label in display.axes_[1].get_yticklabels()] == names
-    assert display.axes_[0].get_title().startswith("sequence 2: probability of up 0.")
+    assert display.axes_[0].get_title().startswith("sequence 2: probability of up = 0.")
     assert display.lines_ == []
     np.testing.assert_array_equal(display.series_image_.get_array(), X[2].to_numpy().T)
     want = input_attributions(model, X, "up", samples=[-1]).attributions[0]
