@@ -82,7 +82,7 @@ def input_attributions(
         Which one to explain, of a regressor of several quantiles.
     step : int or array-like of int of shape (n_samples,), default=None
         With `return_sequences`, the time step whose prediction is explained: -1 is the last one of
-        each sequence.
+        each sequence. After `Patches`, it is the number of a patch.
     baseline : "mean", float or array-like, default="mean"
         What the values are compared with, in the units of X.
 
@@ -96,7 +96,7 @@ def input_attributions(
         The method "gradient" has none.
     tol : float, default=1e-3
         Error of the sum of integrated gradients at which no more points are added to the line of
-        a sequence, relative to |f(x) - f(b)|.
+        a sequence, relative to the difference f(x) - f(b).
     max_points : int, default=400
         Number of gradients of each sequence, at most, for integrated gradients. Points are added
         where the gradient changes; 30 to 60 are usual, and more with ``pooling="max"``, whose
@@ -153,7 +153,7 @@ def input_attributions(
     Warns
     -----
     UserWarning
-        If integrated gradients leave over more than 5 % of the largest |f(x) - f(b)|.
+        If integrated gradients leave over more than 5 % of the largest difference f(x) - f(b).
 
     See Also
     --------
@@ -183,8 +183,13 @@ def input_attributions(
     route = Route.of(estimator)
     if at == "last_step":
         X, route = route.transform(X), route._replace(steps=[])
-    sequences = route.read(X, allow_nan=method == "occlusion")
+    sequences = route.read(X)
     occluded = method == "occlusion"
+    if route.steps and not occluded and np.isnan(sequences.values).any():
+        raise ValueError(
+            "X has missing values, which have no gradient. Explain what the last step gets, with "
+            "at='last_step', or take method='occlusion'."
+        )
     inputs, pull_backs = (route.inputs(sequences), []) if occluded else route.follow(sequences)
     explained = _response(route, inputs, kind=response, target=target, quantile=quantile, step=step)
     baseline = None if method == "gradient" else baseline_like(baseline, sequences)
@@ -259,7 +264,8 @@ def _response(route: Route, inputs: Sequences, **arguments: Any) -> Response:
 def _check_residuals(found: dict[str, np.ndarray]) -> None:
     largest = np.abs(found["responses"] - found["baseline_responses"]).max()
     left_over = np.abs(found["residuals"])
-    if left_over.max() > LEFT_OVER * largest:
+    rounding = 1e-5 * np.abs(found["responses"]).max()
+    if left_over.max() > LEFT_OVER * largest + rounding:
         i = int(left_over.argmax())
         warnings.warn(
             f"Integrated gradients of X[{i}] add up to {left_over[i]:.2g} more or less than the "

@@ -47,6 +47,11 @@ class InputGradients:
         self._response = response
         self._free: list[Buffers] = []  # of passes that are over
 
+    @property
+    def dtype(self) -> np.dtype:
+        """That of the network."""
+        return self._network.dtype
+
     def responses(self) -> np.ndarray:
         """Compute the response to each sequence, of shape (n_samples,)."""
         everything = np.arange(len(self.sequences))
@@ -55,7 +60,7 @@ class InputGradients:
     def like(self, sequences: Sequences, samples: np.ndarray) -> "InputGradients":
         """Return the same for other sequences, in the place of these samples."""
         response = self._response.take(samples)
-        return InputGradients(self._estimator, sequences, response, self._network.dtype.name)
+        return InputGradients(self._estimator, sequences, response, self.dtype.name)
 
     def gradients(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Compute the gradient of each response at each value; also return the "responses"."""

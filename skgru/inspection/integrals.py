@@ -14,8 +14,10 @@ from skgru.inspection.input_gradients import InputGradients
 # and 1 to 4, these needed the fewest gradients for one accuracy.
 N_NODES = 3
 N_PARTS = 4
-# The errors of several parts add up: each may have so much less than is allowed in all.
+# A part may have so much less of an error than is allowed in all, and so many times the rounding
+# error of the response.
 SAFETY = 4
+ROUNDING = 8
 
 
 def integrate(
@@ -61,7 +63,9 @@ def integrate(
     )
     low, high = np.tile(edges[:-1], len(sequences)), np.tile(edges[1:], len(sequences))
     f_low, f_high = at_edges[:, :-1].ravel(), at_edges[:, 1:].ravel()
-    allowed = tol * np.abs(at_edges[:, -1] - at_edges[:, 0])
+    # the errors of several parts add up; and a difference near zero is nothing but rounding errors
+    allowed = tol * np.abs(at_edges[:, -1] - at_edges[:, 0]) / SAFETY
+    allowed += ROUNDING * np.finfo(network.dtype).eps * np.abs(at_edges).max(axis=1)
     n_points = np.zeros(len(sequences), dtype=np.intp)
     total = np.zeros(start.shape)
     while len(samples):
@@ -75,7 +79,7 @@ def integrate(
         )
         np.add.at(n_points, samples, N_NODES)
         errors = np.abs(f_high - f_low - sums)
-        wrong = np.flatnonzero(errors > allowed[samples] / SAFETY)
+        wrong = np.flatnonzero(errors > allowed[samples])
         # the largest errors of each sequence first, if there are more than points for them
         wrong = wrong[np.lexsort((-errors[wrong], samples[wrong]))]
         rank = np.arange(len(wrong)) - np.searchsorted(samples[wrong], samples[wrong])

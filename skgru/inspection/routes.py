@@ -89,8 +89,8 @@ class Route(NamedTuple):
             X = self.transform(sequences.in_form_of_x(sequences.values))
             return self.model._check_X(X, reset=False, dtype=np.float64)
 
-    def read(self, X: Any, *, allow_nan: bool) -> Sequences:
-        """Validate X as the first step does."""
+    def read(self, X: Any) -> Sequences:
+        """Validate X as the first step does; before other steps than the model, it may have NaN."""
         if not self.steps:
             return self.model._check_X(X, reset=False, dtype=np.float64)
         first = self.steps[0]
@@ -102,7 +102,7 @@ class Route(NamedTuple):
             X,
             n_channels=self.n_channels_of_table,
             dtype=np.float64,
-            allow_nan=allow_nan,
+            allow_nan=True,
             caller="input_attributions",
         )
 

@@ -9,6 +9,7 @@ from inspection_helpers import LENGTHS, X, deciding, fitted, targets
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -17,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from skgru import GRUClassifier, GRURegressor
 from skgru.forecasting import ScaledTargetRegressor, WindowScaledRegressor
 from skgru.inspection import input_attributions
-from skgru.preprocessing import Patches, PerSequence, PerTimestep
+from skgru.preprocessing import FillGaps, Patches, PerSequence, PerTimestep
 
 ONE_EPOCH = {"max_iter": 1, "random_state": 0, "dtype": "float64"}
 ignore_short_fits = pytest.mark.filterwarnings(
@@ -483,6 +484,50 @@ def test_other_steps_are_refused_with_the_remedy_and_occlusion_goes_through_them
         np.testing.assert_allclose(result.attributions[0][1, 0], lost[0], atol=1e-10)
 
 
+@ignore_short_fits
+def test_missing_values_are_refused_by_gradients_and_occluded():
+    gaps = [x.copy() for x in X]
+    gaps[0][1, 0] = np.nan
+    y = [1.0, 2, 3, 4]
+    for steps in ([FillGaps()], [PerTimestep(SimpleImputer())]):
+        pipeline = make_pipeline(*steps, GRURegressor(3, **ONE_EPOCH)).fit(gaps, y)
+        with pytest.raises(ValueError, match=r"missing values.*at='last_step'.*'occlusion'"):
+            input_attributions(pipeline, gaps)
+        seen = pipeline[:-1].transform(gaps)
+        at_last = input_attributions(pipeline, gaps, at="last_step")
+        assert_all_close(
+            at_last.attributions, input_attributions(pipeline[-1], seen).attributions, 0
+        )
+        result = input_attributions(pipeline, gaps, method="occlusion", baseline=0.5)
+        known = gaps[0].copy()
+        known[1, 0] = 0.5
+        lost = pipeline.predict(gaps[:1]) - pipeline.predict([known])
+        np.testing.assert_allclose(result.attributions[0][1, 0], lost[0], atol=1e-10)
+
+
+@ignore_short_fits
+def test_a_padded_array_before_patches():
+    padded = np.full((4, 8, 2), np.nan)
+    for row, x in zip(padded, X, strict=True):
+        row[: len(x)] = x
+    pipeline = make_pipeline(Patches(3, 2), GRURegressor(3, **ONE_EPOCH)).fit(X, [1.0, 2, 3, 4])
+    for method in ("gradient", "integrated_gradients", "occlusion"):
+        ragged = input_attributions(pipeline, X, method=method).attributions
+        found = input_attributions(pipeline, padded, method=method).attributions
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(padded))
+        assert_all_close([a[: len(x)] for a, x in zip(found, X, strict=True)], ragged, 1e-12)
+
+
+def test_some_samples_before_the_background_of_all():
+    model, _ = classifier("three classes")
+    whole = input_attributions(model, X, [1, 2, 3, 1])
+    some = input_attributions(model, X, [1, 2, 3, 1], samples=[2, -4])
+    for got, want in zip(some.attributions, (2, 0), strict=True):
+        np.testing.assert_allclose(got, whole.attributions[want], rtol=1e-9, atol=1e-12)
+    assert some.targets.tolist() == [3, 1]
+    np.testing.assert_allclose(some.baseline_responses, whole.baseline_responses[[2, 0]])
+
+
 # ---- refused -------------------------------------------------------------------------------------
 
 
@@ -534,6 +579,8 @@ def test_invalid_arguments():
         ({"baseline": [1.0, 2, 3]}, r"baseline has shape \(3,\); expected a number; \(2,\)"),
         ({"baseline": [np.nan, 0]}, "is not finite"),
         ({"baseline": X[:2]}, "baseline has 2 sequences"),
+        ({"samples": [4]}, "samples has 4, which is not in X of 4 sequences"),
+        ({"samples": []}, "expected one or more integers"),
     ):
         with pytest.raises(ValueError, match=message):
             input_attributions(model, X, **arguments)

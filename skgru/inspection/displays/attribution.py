@@ -136,7 +136,7 @@ class AttributionDisplay:
         route = Route.of(estimator)
         if at == "last_step":
             X, route = route.transform(X), route._replace(steps=[])
-        sequences = route.read(X, allow_nan=True)
+        sequences = route.read(X)
         sample %= len(sequences)
         series = sequences.take(np.array([sample])).values
         name = result.response.replace("_", " ")
