@@ -9,11 +9,12 @@ from sklearn._loss.loss import HalfBinomialLoss
 from skgru.losses import REGRESSION_LOSSES, Elementwise, Multinomial, Pinball, log_loss
 from skgru.model.architecture import Architecture
 from skgru.model.buffers import Buffers
+from skgru.model.dropout import Dropout
 from skgru.model.network import Network
 from skgru.model.parameters import arrays_of
-from skgru.model.propagation import Dropout, Examples, Propagation
+from skgru.model.propagation import Propagation
 from skgru.model.workers import Workers
-from skgru.sequences import Targets, check_sequences
+from skgru.sequences import Examples, Targets, check_sequences
 
 ALONE = Workers(1)
 NO_DROPOUT = Dropout()

@@ -11,8 +11,8 @@ from sklearn.utils import Bunch
 from skgru.inspection.passes import Direction, Inspected
 from skgru.model.layer import SavedLayer, backpropagate_layer
 from skgru.model.parameters import Layer
-from skgru.model.propagation import Examples, Propagation
-from skgru.sequences import Packed, Span, Targets
+from skgru.model.propagation import Propagation
+from skgru.sequences import Examples, Packed, Span, Targets
 
 
 def gradient_flow(

@@ -13,7 +13,7 @@ from skgru.model.layer import LayerBackward, SavedLayer, backpropagate_layer, ru
 from skgru.model.network import Network
 from skgru.model.parameters import Head, Parameters
 from skgru.model.pooling import POOLINGS, Pooling
-from skgru.sequences import Packed, Sequences, Span, Targets
+from skgru.sequences import Examples, Packed, Span
 
 # Outputs of the head that are in memory at a time. The rows of a block are, if there are so many, a
 # multiple of those that the kernel sums up at once: the gradient has the bits of a single block.
@@ -40,25 +40,6 @@ class Window(NamedTuple):
     h_last: list[np.ndarray]
     saved: list[SavedLayer]
     inputs: list[Inputs]
-
-
-class Examples(NamedTuple):
-    """Samples of a shard with their targets.
-
-    Attributes
-    ----------
-    sequences : Sequences
-    samples : ndarray of int
-        Those of the shard, the longest first.
-    targets : Targets
-    total : float
-        Divisor of the weighted sum of losses.
-    """
-
-    sequences: Sequences
-    samples: np.ndarray
-    targets: Targets
-    total: float
 
 
 class Propagation:
@@ -255,7 +236,7 @@ class Propagation:
                     inputs = result.inputs[direction]
                     self.inputs.backward(inputs, direction, d_inputs[-1], d_decay, d_parameters)
             d_x = d_inputs.pop()
-            if d_inputs and len(d_x):
+            if d_inputs and (depth or of_inputs):
                 self.kernels.reverse_steps(d_inputs.pop(), batch_sizes, d_x, True)
             if depth:
                 d_states, d_last = self._drop(d_x, window, depth, in_place=True), None

@@ -12,11 +12,12 @@ from skgru.sequences.labels import known_labels, missing_values
 from skgru.sequences.names import check_features
 from skgru.sequences.packing import Packed, Span
 from skgru.sequences.rows import check_rows, columns_of_rows, rows_like
-from skgru.sequences.targets import Aligned, Targets, align, without_scale
+from skgru.sequences.targets import Aligned, Examples, Targets, align, without_scale
 
 __all__ = [
     "Aligned",
     "Channels",
+    "Examples",
     "Packed",
     "Sequences",
     "Span",

@@ -58,6 +58,25 @@ class Targets:
         return np.add.reduceat(self.weights, self.sequences.starts)
 
 
+class Examples(NamedTuple):
+    """Samples of a shard with their targets.
+
+    Attributes
+    ----------
+    sequences : Sequences
+    samples : ndarray of int
+        Those of the shard, the longest first.
+    targets : Targets
+    total : float
+        Divisor of the weighted sum of losses.
+    """
+
+    sequences: Sequences
+    samples: np.ndarray
+    targets: Targets
+    total: float
+
+
 @dataclass(frozen=True, eq=False)
 class Aligned:
     """y and weights aligned with sequences, or with their time steps, before y is encoded.

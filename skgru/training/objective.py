@@ -10,12 +10,13 @@ from sklearn.utils import gen_batches
 
 from skgru.losses import Loss
 from skgru.model.buffers import Buffers
+from skgru.model.dropout import Dropout
 from skgru.model.layer import LayerBackward
 from skgru.model.network import Network
 from skgru.model.parameters import Parameters
-from skgru.model.propagation import Dropout, Examples, Propagation
+from skgru.model.propagation import Propagation
 from skgru.model.workers import Workers
-from skgru.sequences import Sequences, Span, Targets
+from skgru.sequences import Examples, Sequences, Span, Targets
 
 # Sequences per forward and backward pass of L-BFGS: enough for large products, few enough for
 # the cache.
