@@ -82,6 +82,16 @@ def test_without_refit_the_history_grows():
         pd.testing.assert_series_equal(call[2], DATED[: n + 5])
 
 
+@pytest.mark.parametrize("refit", [True, False])
+def test_numpy_has_truth_values_too(refit):
+    settings = dict(initial=30, horizon=7, season_length=7)
+    expected = backtest(NaiveForecaster(), WALK, refit=refit, **settings)
+    got = backtest(NaiveForecaster(), WALK, refit=np.bool_(refit), **settings)
+    pd.testing.assert_frame_equal(got.forecasts, expected.forecasts)
+    if refit:  # which needs no history
+        backtest(Without(), WALK, refit=np.True_, **settings)
+
+
 def test_a_fit_at_every_second_origin():
     backtest(Spy(), WALK, initial=30, horizon=5, step=6, refit=2)
     assert [call[0] for call in Spy.calls] == ["fit", "predict", "predict"] * 2 + ["fit", "predict"]
@@ -279,6 +289,10 @@ def test_arguments():
     refused("expected at least one, with different names", metrics=[])
     refused("The metric 'coverage' needs a level", metrics="coverage")
     refused("MASE with season_length=50 needs at least 51", season_length=50, baselines=False)
+    for column in ("model", "origin"):
+        metric = lambda y_true, y_pred: 0.0  # noqa: E731
+        metric.__name__ = column
+        refused(f"A metric has the name '{column}', which is a column", metrics=[metric])
     refused("has the name 'drift' of a baseline", forecaster={"drift": NaiveForecaster("drift")})
     refused("expected names of forecasters", forecaster={1: NaiveForecaster()})
     results = backtest(NaiveForecaster(), WALK, initial=40, horizon=5)
@@ -294,7 +308,8 @@ def test_series_that_do_not_fit_together():
     weekly = DATED[::7]
     refused("all series must be of the same frequency", series=[weekly, DATED], initial=3)
     refused("series is nan at time step 3", series=np.where(np.arange(60) == 3, np.nan, WALK))
-    refused("series has a gap", series=DATED.drop(DAYS[7]))
+    refused(r"series has a gap: there is no 2024-01-08 .*\. Fill it; or where freq= can be stated",
+            series=DATED.drop(DAYS[7]))  # fmt: skip
     refused("exog has no row for 2024-02-29", series=DATED, exog=DATED[:-1])
     refused("exog has 59 time steps; expected exactly 60", exog=WALK[:-1])
 
@@ -326,6 +341,10 @@ def test_forecasts_that_are_none():
             forecaster=returning(lambda n: np.full(n, np.nan)))  # fmt: skip
     refused("forecast of 'mine' at 39 is 1 series; expected 2", series=[WALK, WALK],
             forecaster=returning(lambda n: [np.zeros(n)]))  # fmt: skip
+    by_name = returning(lambda n: {"a": np.zeros(n), "b": np.zeros(n)})
+    refused("forecast of 'mine' at 39 is a dict; expected a series", TypeError, by_name)
+    refused("forecast of 'mine' at 39 is a dict; expected a list of series, in their order",
+            TypeError, by_name, series=[WALK, WALK])  # fmt: skip
     message = "forecast of 'mine' at 2024-02-09 .* is for 2024-01-01 .* expected 2024-02-10"
     refused(message, series=DATED, forecaster=returning(lambda n: DATED[:n]))
     crossing = returning(lambda n: (np.zeros(n), np.ones(n), np.zeros(n)))

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skgru import GRURegressor
@@ -555,6 +555,55 @@ def test_time_features_are_of_the_zone_of_the_series():
         again = forecaster.predict(50, exog=ahead if len(ahead) > 99 else utc, history=load[before])
         pd.testing.assert_series_equal(again, expected)
     assert np.abs(expected - load[~before][:50]).max() < 3
+
+
+def test_a_history_in_another_zone_has_time_features_of_the_zone_of_fit():
+    hours = pd.date_range("2024-03-01", periods=400, freq="h", tz="Europe/Vienna")
+    load = pd.Series(100.0 + 20 * ((hours.hour >= 8) & (hours.hour < 18)), hours)
+    settings = dict(window=24, horizon=6, time_features=["hour", "weekday"])
+    forecaster = ridge(**settings).fit(load[:300])
+    expected = forecaster.predict(9, history=load)
+    elsewhere = load.tz_convert("Asia/Tokyo")
+    got = forecaster.predict(9, history=elsewhere)
+    pd.testing.assert_series_equal(got, expected.tz_convert("Asia/Tokyo"))
+    for history, message in (
+        (load.tz_localize(None), "without a time zone, but those in fit were in Europe/Vienna"),
+        (load.to_numpy(), "need dates, but history has no time stamps"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            forecaster.predict(history=history)
+    naive = ridge(**settings).fit(load.tz_localize(None))
+    with pytest.raises(ValueError, match="in Europe/Vienna, but those in fit were without a time"):
+        naive.predict(history=load)
+    # of several zones, it is not known which one another history is to be in
+    both = ridge(**settings).fit([load, elsewhere])
+    np.testing.assert_array_equal(both.predict(history=[load, elsewhere]), both.predict())
+    with pytest.raises(ValueError, match="in fit were in Europe/Vienna or in Asia/Tokyo"):
+        both.predict(history=load.tz_convert("UTC"))
+    without = ridge(window=24, horizon=6).fit(load[:300])
+    np.testing.assert_array_equal(
+        without.predict(history=elsewhere), without.predict(history=load.tz_localize(None))
+    )
+
+
+@pytest.mark.parametrize("first", ["passthrough", None])
+def test_a_pipeline_may_begin_with_nothing(first):
+    series, settings = monthly(waves()), dict(time_features=["month"], window=14, horizon=3)
+    expected = ridge(**settings).fit(series).predict()
+    forecaster = ridge(**settings).set_params(
+        regressor=Pipeline([("a", first), ("b", Ridge(1e-3))])
+    )
+    pd.testing.assert_series_equal(forecaster.fit(series).predict(), expected)
+
+
+def test_time_differences_have_a_season():
+    for step, expected in (("h", 24), ("30min", 48), ("D", 7), ("s", 1), ("25h", 1)):
+        index = pd.timedelta_range(0, periods=200, freq=step)
+        assert usual_season(index[1] - index[0]) == expected
+        assert usual_season(index.freq) == expected
+    hours = pd.Series(waves(200, 24), pd.timedelta_range(0, periods=200, freq="h"))
+    forecaster = WindowForecaster(Ridge()).fit(hours)
+    assert (forecaster.season_length_, forecaster.horizon_) == (24, 24)
 
 
 def test_lists_by_name_are_several_series():

@@ -249,6 +249,14 @@ def test_constant_windows():
     assert np.isfinite(huge.predict(X * 1e200)).all()
 
 
+@pytest.mark.parametrize("scale", ["window", "series", None])
+def test_negative_weights_are_refused(growing, scale):
+    X, y = growing
+    for weights in (-np.ones(len(X)), np.where(np.arange(len(X)) == 3, -1.0, 1.0)):
+        with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+            scaled(Ridge(), scale=scale).fit(X, y, sample_weight=weights)
+
+
 def test_sample_weights(growing):
     X, y = sliding_windows(growing[:, 0], WINDOW)
     weights = np.arange(len(X)) % 3

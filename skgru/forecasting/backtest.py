@@ -1,9 +1,7 @@
 """Forecast a series again and again from its past, and compare with what came."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
-from inspect import Parameter, signature
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,19 +9,16 @@ from sklearn.base import clone
 from sklearn.utils import check_scalar
 from sklearn.utils.parallel import Parallel, delayed
 
-from skgru.forecasting.baselines import NaiveForecaster
-from skgru.forecasting.panel import Panel
-from skgru.forecasting.results import (
-    METRICS,
-    OF_INTERVALS,
-    SCALED,
-    BacktestResults,
-    frame_library,
-    title_of,
+from skgru.forecasting.checks import (
+    check_count,
+    check_forecast,
+    check_interface,
+    check_metrics,
+    check_models,
 )
-from skgru.forecasting.series import check_finite, read_several
+from skgru.forecasting.panel import Panel
+from skgru.forecasting.results import METRICS, SCALED, BacktestResults, frame_library
 from skgru.model.blas import OneBlasThread
-from skgru.sequences import short
 
 
 def backtest(
@@ -153,15 +148,15 @@ def backtest(
     2  seasonal naive  12.00  12.00  1.00
     3           drift  37.34  45.95  3.11
     """
-    horizon = _check_count(horizon, "horizon")
-    step = horizon if step is None else _check_count(step, "step")
-    initial = _check_count(initial, "initial")
-    season_length = _check_count(season_length, "season_length")
-    if not isinstance(refit, bool | np.bool_):
-        refit = _check_count(refit, "refit")
+    horizon = check_count(horizon, "horizon")
+    step = horizon if step is None else check_count(step, "step")
+    initial = check_count(initial, "initial")
+    season_length = check_count(season_length, "season_length")
+    is_flag = isinstance(refit, bool | np.bool_)
+    refit = bool(refit) if is_flag else check_count(refit, "refit")
     if level is not None:
         check_scalar(level, "level", (float,), min_val=0, max_val=1, include_boundaries="neither")
-    metrics = _check_metrics(metrics, level)
+    metrics = check_metrics(metrics, level)
     panel = Panel.of(series, exog)
     frame_library(panel)
     origins = list(range(initial, panel.n_steps - horizon + 1, step))
@@ -170,9 +165,9 @@ def backtest(
             f"The series have {panel.n_steps} time steps in common; initial={initial} and "
             f"horizon={horizon} need at least {initial + horizon}."
         )
-    models = _check_models(forecaster, baselines, season_length)
+    models = check_models(forecaster, baselines, season_length)
     for name, model in models.items():
-        _check_interface(name, model, exog is not None, refit is not True, level is not None)
+        check_interface(name, model, exog is not None, refit is not True, level is not None)
     if verbose and find_spec("rich") is None:
         raise ModuleNotFoundError("verbose=True needs rich: pip install rich.")
     scales = {
@@ -180,7 +175,7 @@ def backtest(
         for metric in SCALED
         if metric in metrics
     }
-    every = refit if not isinstance(refit, bool | np.bool_) else 1 if refit else len(origins)
+    every = len(origins) if refit is False else int(refit)
     groups = [origins[start : start + every] for start in range(0, len(origins), every)]
     jobs = [(name, group) for name in models for group in groups]
     made = Parallel(n_jobs=n_jobs, return_as="generator")(
@@ -191,7 +186,7 @@ def backtest(
     for (name, group), forecasts in zip(jobs, _watched(made, len(jobs), verbose), strict=True):
         for origin, forecast in zip(group, forecasts, strict=True):
             where = f"{name!r} at {panel.stamp(origin - 1)}"
-            rows.append((name, origin, _check_forecast(forecast, panel, origin, horizon, where)))
+            rows.append((name, origin, check_forecast(forecast, panel, origin, horizon, where)))
     return BacktestResults(
         metrics, level, season_length, _columns(rows, panel, horizon, scales), panel
     )
@@ -260,84 +255,7 @@ def _watched(made: Iterable, total: int, verbose: bool) -> Iterator:
     return iter(track(made, "backtest", total))
 
 
-# ---- checks --------------------------------------------------------------------------------------
-
-
-def _check_count(value: Any, name: str) -> int:
-    check_scalar(value, name, Integral, min_val=1)
-    return int(value)
-
-
-def _check_metrics(metrics: Any, level: float | None) -> tuple:
-    if metrics is None:
-        return ("mae", "rmse", "mase") + (("pinball", "coverage") if level is not None else ())
-    if isinstance(metrics, str) or callable(metrics):
-        metrics = [metrics]
-    metrics = tuple(metrics)
-    for metric in metrics:
-        if callable(metric) and hasattr(metric, "__name__"):
-            continue
-        if not isinstance(metric, str) or metric not in METRICS:
-            raise ValueError(
-                f"There is no metric {short(metric)}; expected {', '.join(METRICS)}, or a function "
-                "of y_true and y_pred."
-            )
-        if metric in OF_INTERVALS and level is None:
-            raise ValueError(f"The metric {metric!r} needs a level, such as level=0.8.")
-    titles = [title_of(metric) for metric in metrics]
-    if not titles or len(set(titles)) < len(titles):
-        raise ValueError(f"The metrics are {titles}; expected at least one, with different names.")
-    return metrics
-
-
-def _check_models(forecaster: Any, baselines: bool, season_length: int) -> dict[str, Any]:
-    """Return all forecasters by name, the baselines last."""
-    if isinstance(forecaster, Mapping):
-        models = dict(forecaster)
-        if not models or not all(isinstance(name, str) for name in models):
-            raise ValueError(
-                f"forecaster holds {short(list(models))}; expected names of forecasters."
-            )
-    else:
-        models = {type(forecaster).__name__: forecaster}
-    if not baselines:
-        return models
-    naive = {"last value": NaiveForecaster("last")}
-    if season_length > 1:
-        naive["seasonal naive"] = NaiveForecaster("seasonal", season_length=season_length)
-    naive["drift"] = NaiveForecaster("drift")
-    taken = sorted(set(models) & set(naive))
-    if taken:
-        raise ValueError(
-            f"A forecaster has the name {taken[0]!r} of a baseline: name it otherwise, or set "
-            "baselines=False."
-        )
-    return models | naive
-
-
-def _check_interface(name: str, model: Any, exog: bool, history: bool, level: bool) -> None:
-    """Raise TypeError if a forecaster lacks what will be called."""
-    predict = "predict_interval" if level else "predict"
-    for method in ("fit", predict):
-        if isinstance(model, type) or not callable(getattr(model, method, None)):
-            remedy = "; level=None needs none" if method == "predict_interval" else ""
-            raise TypeError(
-                f"The forecaster {name!r} is a {type(model).__name__} without {method}{remedy}."
-            )
-    asked = [("fit", "exog", exog, "exog"), (predict, "exog", exog, "exog"),
-             (predict, "history", history, "a refit other than True")]  # fmt: skip
-    for method, argument, needed, why in asked:
-        if needed and not _takes(getattr(model, method), argument):
-            raise TypeError(
-                f"{method} of the forecaster {name!r} takes no {argument}, which is needed for "
-                f"{why}."
-            )
-
-
-def _takes(method: Callable, argument: str) -> bool:
-    parameters = signature(method).parameters
-    anything = any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values())
-    return anything or argument in parameters
+# ---- results -------------------------------------------------------------------------------------
 
 
 def _scales(metric: str, panel: Panel, origin: int, season_length: int) -> list[np.ndarray]:
@@ -364,51 +282,6 @@ def _scales(metric: str, panel: Panel, origin: int, season_length: int) -> list[
             )
         scales.append(scale if metric == "mase" else np.sqrt((errors**2).mean(axis=0)))
     return scales
-
-
-def _check_forecast(
-    made: Any, panel: Panel, origin: int, horizon: int, where: str
-) -> list[np.ndarray]:
-    """Return forecast, and bounds if there are any, as (n_series, horizon, n_channels) arrays."""
-    n_series = len(panel.several)
-    arrays = []
-    for forecast in made:
-        items = [forecast] if panel.form == "one" else list(forecast)
-        if len(items) != n_series:
-            raise ValueError(
-                f"The forecast of {where} is {len(items)} series; expected {n_series}."
-            )
-        arrays.append(np.stack([
-            _check_one(item, panel, i, origin, horizon, f"The forecast of {where}")
-            for i, item in enumerate(items)
-        ]))  # fmt: skip
-    if len(arrays) == 3 and (arrays[1] > arrays[2]).any():
-        raise ValueError(f"The forecast of {where} has a lower bound above the upper one.")
-    return arrays
-
-
-def _check_one(item: Any, panel: Panel, i: int, origin: int, horizon: int, name: str) -> np.ndarray:
-    (one,), form = read_several(item, name)
-    like = panel.several[i]
-    shape = (horizon, *like.values.shape[1:])
-    if form != "one" or one.values.size != np.prod(shape) or len(one) != horizon:
-        raise ValueError(f"{name} has shape {one.values.shape}; expected {shape}.")
-    check_finite(one.values, name, one.index)
-    if one.columns is not None and like.columns is not None and one.columns != like.columns:
-        raise ValueError(
-            f"{name} has the columns {short(one.columns)}; expected {short(like.columns)}."
-        )
-    if one.index is not None and panel.stamps is not None:
-        expected = panel.stamps[origin : origin + horizon]
-        if not one.index.equals(expected):
-            raise ValueError(
-                f"{name} is for {one.index[0]} to {one.index[-1]}; expected {expected[0]} to "
-                f"{expected[-1]}."
-            )
-    return one.values.reshape(horizon, -1).astype(np.float64)
-
-
-# ---- results -------------------------------------------------------------------------------------
 
 
 def _columns(

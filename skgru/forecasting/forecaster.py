@@ -19,8 +19,10 @@ from skgru.forecasting.known import (
     check_same_channels,
     end_of,
     in_order,
+    in_zone,
     read_known,
     without_names,
+    zones_of,
 )
 from skgru.forecasting.levels import CENTERS
 from skgru.forecasting.recipe import around_windows, default_regressor, usual_window
@@ -62,8 +64,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         several units, such as 30 minutes, divide it. Others and arrays have 1, which is no season.
     time_features : sequence of str, default=None
         Time features, as sine and cosine: some of "minute", "hour", "weekday", "day",
-        "day_of_year", "month" and "quarter", in the local time of the series. They are known in
-        advance, as `exog` is.
+        "day_of_year", "month" and "quarter", in the local time of the series in `fit`. They are
+        known in advance, as `exog` is.
     center : {"auto", "last", "mean", "season"} or None, default="auto"
         The level of a window, see `WindowScaledRegressor`. "auto" compares the first three on the
         last part of the series.
@@ -279,7 +281,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             self._history = [tail(one, n_kept) for one in series]
             if form == "array" and series.ndim == 3:
                 self._history = np.stack(self._history)
-        self._n_train = [len(one) for one in several]
+        self._n_train, self._zones = [len(one) for one in several], zones_of(several)
         self._columns = next((one.columns for one in several if one.columns is not None), None)
         self._n_channels = several[0].values[0].size
         self._exog = None
@@ -349,6 +351,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         n_future = -(-steps // self._fitted_horizon) * self._fitted_horizon
         check_same_channels(several, self._columns, self._n_channels)
         check_window(self.window_, several)
+        if self._time_features is not None:
+            several = [in_zone(one, self._zones) for one in several]
         times = [check_history(one, self.window_, self._step_of(one)) for one in several]
         futures = [None if t is None else t.following(n_future) for t in times]
         exog = in_order(exog, self._history if history is None else history, "the series")

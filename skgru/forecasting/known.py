@@ -203,6 +203,42 @@ def read_known(exog: Any, several: list[TimeSeries]) -> list[TimeSeries]:
     return known
 
 
+def zones_of(several: list[TimeSeries]) -> list[str | None]:
+    """Return the different time zones of series, None for time stamps without one."""
+    zones = [getattr(one.index, "tz", None) for one in several]
+    return list(dict.fromkeys(None if zone is None else str(zone) for zone in zones))
+
+
+def in_zone(one: TimeSeries, zones: list[str | None]) -> TimeSeries:
+    """Return a history with its time stamps in the time zone of the series in `fit`.
+
+    Parameters
+    ----------
+    one : TimeSeries
+    zones : list of str or None
+        As `zones_of` returns them.
+
+    Raises
+    ------
+    ValueError
+        If it is not known which local time the time stamps are to be in.
+    """
+    (zone,) = zones_of([one])
+    if one.index is None or zone in zones:
+        return one
+    if zone is None or None in zones or len(zones) > 1:
+        has, expected = (
+            " or ".join("without a time zone" if z is None else f"in {z}" for z in some)
+            for some in ([zone], zones)
+        )
+        raise ValueError(
+            f"{one.name} has time stamps {has}, but those in fit were {expected}, and time "
+            f"features are of local time. Make them time stamps {expected}, too: pandas has "
+            "tz_localize and tz_convert."
+        )
+    return replace(one, index=one.index.tz_convert(zones[0]))
+
+
 def end_of(exog: TimeSeries, one: TimeSeries, n_steps: int) -> tuple:
     """Return exog beside the last time steps of a series, as arguments of a TimeSeries."""
     rows, index = slice(-n_steps, None), None

@@ -88,7 +88,8 @@ def _takes_channels(estimator: Any) -> bool:
     """Return whether what gets X first takes three dimensions."""
     while True:
         if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[0][1]
+            steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+            estimator = steps[0] if steps else None
         elif hasattr(estimator, "regressor"):
             estimator = estimator.regressor
         elif hasattr(estimator, "estimator") and hasattr(estimator.estimator, "fit"):

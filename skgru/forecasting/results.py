@@ -104,9 +104,7 @@ class BacktestResults:
         An average of RMSE over rows is not the RMSE of all: ask for the rows that are needed.
         """
         names = [by] if isinstance(by, str) else list(by)
-        known = [
-            n for n in ("model", "series", "channel", "origin", "horizon") if n in self.columns
-        ]
+        known = [name for name in KEYS if name in self.columns]
         wrong = [name for name in names if name not in known]
         if wrong or len(set(names)) < len(names):
             raise ValueError(f"by={by!r}; expected different ones of {', '.join(known)}.")

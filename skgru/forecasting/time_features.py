@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,9 @@ def usual_season(step: Any) -> int:
     step : offset, timedelta, int or None
         What time stamps are apart.
     """
+    if isinstance(step, timedelta):
+        days, rest = divmod(step, timedelta(days=1))  # pandas has no days, but 24 hours
+        step = pandas().tseries.frequencies.to_offset(step if rest else f"{days}D")
     found = re.match(r"(\d*)([A-Za-z]+)", getattr(step, "freqstr", ""))
     if found is None:  # of an offset without a code, too: pd.DateOffset(months=1)
         return 1

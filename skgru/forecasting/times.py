@@ -105,6 +105,9 @@ def check_stamps(index: Any, name: str) -> Any:
             f"{name} has an index of {index.nlevels} levels. Several series are a list of them: "
             f"[one.droplevel(0) for _, one in {name}.groupby(level=0)]."
         )
+    missing = np.asarray(index.isna())
+    if missing.any():
+        raise ValueError(f"The time stamp of row {np.argmax(missing)} of {name} is missing.")
     known = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
     if not known and not pd.api.types.is_integer_dtype(index.dtype):
         hint = "; pd.to_datetime makes dates" if index.dtype.kind in "OUT" else ""
@@ -112,9 +115,6 @@ def check_stamps(index: Any, name: str) -> Any:
             f"The index of {name} is of dtype {index.dtype}; expected dates, periods or "
             f"integers{hint}, and {ARRAY.format(name=name)}."
         )
-    missing = np.asarray(index.isna())
-    if missing.any():
-        raise ValueError(f"The time stamp of row {np.argmax(missing)} of {name} is missing.")
     if not index.is_monotonic_increasing:
         stamps = _numbers(index)
         row = int(np.argmax(stamps[1:] < stamps[:-1])) + 1
@@ -173,8 +173,8 @@ def regular(index: Any, freq: Any, name: str) -> Times:
         missing = Times(index[: row + 1], step, positions[: row + 1], name).following(1)[0]
         raise ValueError(
             f"{name} has a gap: there is no {missing} between {index[row]} and {index[row + 1]}, "
-            f"at the frequency {said}. Fill it, or state freq={said} to use only windows without "
-            "a gap."
+            f"at the frequency {said}. Fill it; or where freq= can be stated, freq={said} uses "
+            "only windows without a gap."
         )
     return Times(index, step, positions, name)
 

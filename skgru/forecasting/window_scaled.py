@@ -182,7 +182,9 @@ class WindowScaledRegressor(RegressorAround):
             targets = windows[:, :, self.target_channels_]
             called = f"X (n_features={windows.shape[1]})" if self._fitted_on_table else "X"
             self._normalization.check_length(windows.shape[1], called)
-            weights = _check_sample_weight(named(fit_params, "sample_weight"), targets)
+            weights = _check_sample_weight(
+                named(fit_params, "sample_weight"), targets, ensure_non_negative=True
+            )
             self.learned_scale_ = self._normalization.learn(targets, weights)
             self._window = windows.shape[1]
             self._as_table = self._fitted_on_table or self.flatten
