@@ -3,13 +3,17 @@
 Five real series and a simulated panel, errors as MASE: relative to the mean absolute change over a
 season in the training part. Every forecast is of a season, from rolling origins a season apart at
 the end of the series, with a fit for each; WindowForecaster has three seeds. Nothing is tuned by
-series. Airline and El Niño come with statsmodels; electricity is read from a folder of your own.
+series, and the recipe was chosen on others (forecasting_recipe.py). LightGBM and Ridge, if they
+are scaled, and PyTorch's GRU are the regressor of a WindowForecaster: they have the same windows,
+levels and scales. PyTorch's GRU has the units, the loss and the epochs of the default network, and
+Adam's constant rate. Airline and El Niño come with statsmodels; electricity is read from a folder
+of your own.
 
-    pip install statsmodels lightgbm
+    pip install statsmodels lightgbm torch
     python benchmarks/forecasting.py
     python benchmarks/forecasting.py --origins 8 --series airline sunspots --panel 0
 
-About three quarters of an hour on one core, most of it for LightGBM, which is fitted for each step.
+About an hour on one core, most of it for LightGBM, which is fitted for each step, and for PyTorch.
 """
 
 import argparse
@@ -19,16 +23,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from lightgbm import LGBMRegressor
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import RidgeCV
 from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from statsmodels.datasets import elnino
 from statsmodels.tsa.holtwinters import ExponentialSmoothing
 from statsmodels.tsa.statespace.tests.results.results_sarimax import air2_stationary
 
 from skgru.datasets import load_co2, load_sunspots
-from skgru.forecasting import WindowForecaster, sliding_windows
+from skgru.forecasting import ScaledTargetRegressor, WindowForecaster, sliding_windows
 from skgru.forecasting.recipe import usual_window
+from skgru.preprocessing import PerTimestep
 
 ELECTRICITY = "forecasting/vic_electricity_hourly.csv"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -85,11 +94,59 @@ def raw(past, season, names):
     return model.predict(past.to_numpy()[np.newaxis, -window:])[0]
 
 
-def forecaster(regressor, seed=None):
+class TorchGRU(RegressorMixin, BaseEstimator):
+    """PyTorch's GRU and a linear layer on its last state, trained with Adam."""
+
+    def __init__(self, seed=0, n_units=32, n_epochs=40, batch_size=32, learning_rate=0.01):
+        self.seed = seed
+        self.n_units = n_units
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+
+    def fit(self, X, y):  # noqa: D102
+        torch.manual_seed(self.seed)
+        X, y = self._tensor(X), torch.as_tensor(y.reshape(len(y), -1), dtype=torch.float32)
+        self.gru_ = torch.nn.GRU(X.shape[2], self.n_units, batch_first=True)
+        self.head_ = torch.nn.Linear(self.n_units, y.shape[1])
+        parameters = [*self.gru_.parameters(), *self.head_.parameters()]
+        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
+        for _ in range(self.n_epochs):
+            for rows in torch.randperm(len(X)).split(self.batch_size):
+                optimizer.zero_grad()
+                torch.nn.functional.l1_loss(self._forward(X[rows]), y[rows]).backward()
+                optimizer.step()
+        return self
+
+    def predict(self, X):  # noqa: D102
+        with torch.no_grad():
+            return self._forward(self._tensor(X)).numpy().astype(float)
+
+    def _forward(self, X):
+        return self.head_(self.gru_(X)[0][:, -1])
+
+    def _tensor(self, X):
+        X = torch.as_tensor(np.asarray(X), dtype=torch.float32)
+        return X[:, :, None] if X.ndim == 2 else X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = tags.target_tags.multi_output = True
+        return tags
+
+
+def pytorch(seed):
+    gru = make_pipeline(PerTimestep(StandardScaler()), TorchGRU(seed))
+    return forecaster(ScaledTargetRegressor(gru))
+
+
+def forecaster(regressor, seed=None, center="average"):
     def forecast(past, season, names):
+        # forecasts with center="average" do not depend on what is held out
         model = WindowForecaster(
-            regressor, season_length=season, horizon=season, time_features=names, random_state=seed
-        )
+            regressor, season_length=season, horizon=season, time_features=names, center=center,
+            holdout=0 if center == "average" else 0.2, random_state=seed,
+        )  # fmt: skip
         return model.fit(past).predict()
 
     return forecast
@@ -102,7 +159,9 @@ METHODS = {
     "Holt-Winters": holt_winters,
     "LightGBM": raw,
     "LightGBM scaled": forecaster(lightgbm()),
+    "LightGBM auto": forecaster(lightgbm(), center="auto"),
     "Ridge scaled": forecaster(RidgeCV(np.logspace(-3, 3, 7))),
+    **{f"PyTorch {seed}": pytorch(seed) for seed in range(3)},
     **{f"skgru {seed}": forecaster(None, seed) for seed in range(3)},
 }
 

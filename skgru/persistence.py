@@ -27,6 +27,7 @@ SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.forecasting.ScaledTargetRegressor",
     "skgru.forecasting.WindowForecaster",
     "skgru.forecasting.WindowScaledRegressor",
+    "skgru.forecasting.averaged.WindowScaledAverage",
     "skgru.metrics.StepScorer",
     "skgru.metrics.neg_bits_per_step",
     "skgru.preprocessing.FillGaps",

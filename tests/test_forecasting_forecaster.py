@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from skgru.forecasting import (
     recursive_forecast,
     sliding_windows,
 )
+from skgru.forecasting.intervals import radii
 from skgru.forecasting.time_features import time_features, usual_season
 from skgru.persistence import SKOPS_TRUSTED_TYPES
 
@@ -70,8 +72,8 @@ def test_defaults_come_from_the_frequency():
     series = monthly(waves())
     forecaster = WindowForecaster(random_state=0).fit(series)
     assert (forecaster.season_length_, forecaster.horizon_, forecaster.window_) == (12, 12, 36)
-    assert forecaster.center_ == min(forecaster.holdout_errors_, key=forecaster.holdout_errors_.get)
-    assert set(forecaster.holdout_errors_) == {"last", "mean", "season"}
+    assert forecaster.center_ == "average"
+    assert not hasattr(forecaster, "holdout_errors_")
     forecast = forecaster.predict()
     future = waves(132)[120:]
     naive = np.abs(future - waves(120)[-12:]).mean()
@@ -381,8 +383,68 @@ def test_seasons_are_chosen_where_they_are_better():
     chosen = WindowForecaster(Ridge(1e6), center="auto", window=30, horizon=1).fit(around)
     assert chosen.center_ == "mean"
     profile = np.tile(rng.normal(size=20), 15) * 100 + np.repeat(np.arange(15.0), 20)
-    chosen = WindowForecaster(Ridge(1e6), season_length=20, horizon=5).fit(profile)
-    assert chosen.center_ == "season"
+    chosen = WindowForecaster(Ridge(1e6), center="auto", season_length=20, horizon=5)
+    assert chosen.fit(profile).center_ == "season"
+    assert chosen.center_ == min(chosen.holdout_errors_, key=chosen.holdout_errors_.get)
+    assert set(chosen.holdout_errors_) == {"last", "mean", "season"}
+
+
+def members(forecaster):
+    return [(one.center, one.regressor) for one in forecaster.regressor_.regressors_]
+
+
+@pytest.mark.parametrize("steps", [5, 11])  # within the horizon, and beyond
+def test_the_default_is_the_mean_over_centers_and_of_two_regressors(steps):
+    series = monthly(waves())
+    forecaster = WindowForecaster(horizon=6, window=24, random_state=0, holdout=0).fit(series)
+    parts = []
+    for center, regressor in members(forecaster):
+        single = WindowForecaster(regressor, horizon=6, window=24, center=center, holdout=0)
+        parts.append(single.fit(series).predict(6).to_numpy())
+    assert [type(regressor).__name__ for _, regressor in members(forecaster)] == (
+        3 * ["ScaledTargetRegressor"] + 3 * ["RidgeCV"]
+    )
+    assert [center for center, _ in members(forecaster)] == 2 * ["last", "mean", "season"]
+    assert np.ptp(parts, axis=0).min() > 0
+    np.testing.assert_allclose(forecaster.predict(6), np.mean(parts, axis=0))
+    # what is forecast from forecasts has the means before it
+    extended = pd.concat([series, forecaster.predict(6)]).asfreq("MS")
+    expected = np.concatenate([forecaster.predict(6), forecaster.predict(6, history=extended)])
+    np.testing.assert_allclose(forecaster.predict(steps), expected[:steps])
+
+
+def test_the_mean_of_centers_has_the_scale_and_the_quantiles_of_all():
+    series = monthly(waves(noise=2))
+    forecaster = ridge(center="average", holdout=0.3, horizon=6).fit(series)
+    assert [center for center, _ in members(forecaster)] == ["last", "mean", "season"]
+    forecast, lower, upper = forecaster.predict_interval(6, 0.8)
+    scales = [one._window_scales(series.to_numpy()[None, -36:, None]).item()
+              for one in forecaster.regressor_.regressors_]  # fmt: skip
+    margin = radii(forecaster._residuals, 0.8)[:, 0] * np.mean(scales)
+    np.testing.assert_allclose(upper - forecast, margin)
+    np.testing.assert_allclose(forecast - lower, margin)
+    paths = ridge(center="average", holdout=0.3, horizon=1, strategy="recursive").fit(series)
+    assert paths.sample_paths(4, 3, random_state=0).shape == (3, 4)
+    # without a season, or with windows no longer than one
+    for settings in ({"season_length": 1}, {"window": 12}):
+        without = ridge(center="average", horizon=2, **settings).fit(series)
+        assert [center for center, _ in members(without)] == ["last", "mean"]
+    gru = GRURegressor(4, loss="quantile", quantiles=(0.1, 0.5, 0.9), max_iter=2, random_state=0)
+    quantiles = WindowForecaster(gru, window=13, horizon=4, holdout=0).fit(series)
+    every = [one.predict(series.to_numpy()[None, -13:])[0]
+             for one in quantiles.regressor_.regressors_]  # fmt: skip
+    for got, column in zip(quantiles.predict_interval(4, 0.8), (1, 0, 2), strict=True):
+        np.testing.assert_allclose(got, np.mean(every, axis=0)[:, column])
+
+
+def test_the_default_takes_what_is_known_in_advance_and_several_channels():
+    frame = pd.DataFrame({"a": daily(), "b": 2 * daily()})
+    forecaster = WindowForecaster(window=8, horizon=2, time_features=["weekday"], random_state=0)
+    known = daily(104).to_frame("known")
+    forecast = forecaster.fit(frame, exog=known).predict(4, exog=known)
+    assert forecast.shape == (4, 2)
+    loaded = pickle.loads(pickle.dumps(forecaster))
+    pd.testing.assert_frame_equal(loaded.predict(4, exog=known), forecast)
 
 
 def test_gaps_and_bad_stamps():
@@ -417,7 +479,7 @@ def test_gaps_and_bad_stamps():
 def test_a_failed_fit_changes_nothing():
     forecaster = ridge(horizon=3).fit(waves())
     before = forecaster.predict()
-    with pytest.raises(ValueError, match="holdout=0; state center"):
+    with pytest.raises(ValueError, match="holdout=0; state another center"):
         forecaster.set_params(center="auto").fit(2 * waves())
     with pytest.raises(ValueError, match="nan"):
         forecaster.set_params(center="last").fit(np.full(100, np.nan))
@@ -468,10 +530,11 @@ def test_intervals_of_several_arrays():
 
 def test_a_season_longer_than_the_part_before():
     weeks = pd.Series(waves(60), pd.date_range("2024-01-07", periods=60, freq="W"))
-    forecaster = WindowForecaster(Ridge(), horizon=4).fit(weeks)
+    forecaster = WindowForecaster(Ridge(), horizon=4, center="auto").fit(weeks)
     assert forecaster.season_length_ == 52
     # errors are then relative to the change over a week
-    again = WindowForecaster(Ridge(), horizon=4, window=20, season_length=1).fit(weeks)
+    again = WindowForecaster(Ridge(), horizon=4, window=20, season_length=1, center="auto")
+    again.fit(weeks)
     assert forecaster.holdout_errors_ == again.holdout_errors_
 
 
@@ -672,8 +735,9 @@ def test_saved_models_name_no_private_class_or_function():
 
     series, known = daily(), daily(104).to_frame()
     tables = HistGradientBoostingRegressor(max_iter=2)
-    for regressor in (Ridge(), tables, GridSearchCV(Ridge(), {"alpha": [1]}, cv=2)):
-        forecaster = WindowForecaster(regressor, window=5, horizon=2, center="last")
+    search = GridSearchCV(Ridge(), {"alpha": [1]}, cv=2)
+    for regressor, center in product((Ridge(), tables, search), ("last", "average")):
+        forecaster = WindowForecaster(regressor, window=5, horizon=2, center=center)
         forecaster.fit(series, exog=known)
         loaded = Unpickler(io.BytesIO(pickle.dumps(forecaster))).load()
         expected = forecaster.predict(4, exog=known)
@@ -682,8 +746,9 @@ def test_saved_models_name_no_private_class_or_function():
         X, y = sliding_windows(series, 5, 2, exog=known[:100])
         again = clone(loaded.regressor_).fit(X, y)
         np.testing.assert_allclose(again.predict(X), loaded.regressor_.predict(X))
-        again.set_params(flatten=False)  # parameters do not change what is fitted
-        np.testing.assert_allclose(again.predict(X), loaded.regressor_.predict(X))
+        if center == "last":
+            again.set_params(flatten=False)  # parameters do not change what is fitted
+            np.testing.assert_allclose(again.predict(X), loaded.regressor_.predict(X))
     assert {name for name in names if name.startswith("skgru")} <= set(SKOPS_TRUSTED_TYPES)
 
 

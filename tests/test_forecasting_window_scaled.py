@@ -251,7 +251,7 @@ def test_constant_windows():
 
 @pytest.mark.parametrize("scale", ["window", "series", None])
 def test_negative_weights_are_refused(growing, scale):
-    X, y = growing
+    X, y = sliding_windows(growing[:, 0], WINDOW)
     for weights in (-np.ones(len(X)), np.where(np.arange(len(X)) == 3, -1.0, 1.0)):
         with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
             scaled(Ridge(), scale=scale).fit(X, y, sample_weight=weights)

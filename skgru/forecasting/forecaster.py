@@ -25,7 +25,7 @@ from skgru.forecasting.known import (
     zones_of,
 )
 from skgru.forecasting.levels import CENTERS
-from skgru.forecasting.recipe import around_windows, default_regressor, usual_window
+from skgru.forecasting.recipe import around_windows, default_regressors, usual_window
 from skgru.forecasting.recursive import check_history, check_window, recursive_forecast
 from skgru.forecasting.series import TimeSeries, read_several, tail
 from skgru.forecasting.time_features import usual_season
@@ -47,8 +47,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     regressor : estimator, default=None
         Any regressor, pipeline or search for the windows. One that takes tables only gets the
         channels of a window side by side, and one of a single output is fitted for each number to
-        forecast. None is a `GRURegressor` of 32 units for absolute errors, behind scaled channels
-        and targets.
+        forecast. None is the mean of two: a `GRURegressor` of 32 units for absolute errors, behind
+        scaled channels and targets, and a `RidgeCV`.
     window : int, default=None
         Time steps of a window. None takes three seasons, or 24 time steps where there are none: at
         most 104, and fewer where the shortest series has too few windows of that length.
@@ -66,15 +66,17 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         Time features, as sine and cosine: some of "minute", "hour", "weekday", "day",
         "day_of_year", "month" and "quarter", in the local time of the series in `fit`. They are
         known in advance, as `exog` is.
-    center : {"auto", "last", "mean", "season"} or None, default="auto"
-        The level of a window, see `WindowScaledRegressor`. "auto" compares the first three on the
-        last part of the series.
+    center : {"average", "auto", "last", "mean", "season"} or None, default="average"
+        The level of a window. "last", "mean", "season" and None are those of
+        `WindowScaledRegressor`. "average" fits a model with each of the first three, and forecasts
+        the mean of their forecasts. "auto" compares the three on the last part of the series. Both
+        leave "season" out where there is none.
     scale : {"window", "series"} or None, default="window"
         The scale of a window, see there.
     holdout : float, default=0.2
         Share of each series, at its end, that center="auto" and the intervals are chosen on, with
-        models fitted to the part before. The final model is fitted to all. With 0 there is one
-        fit and nothing is chosen: `center` must be stated, and there are no intervals.
+        models fitted to the part before. The final model is fitted to all. With 0 nothing is
+        held out: `center` must not be "auto", and there are no intervals.
     freq : str, offset or int, default=None
         What time stamps are apart, as in `sliding_windows`.
     random_state : int, RandomState instance or None, default=None
@@ -82,8 +84,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
 
     Attributes
     ----------
-    regressor_ : WindowScaledRegressor
-        The fitted regressor.
+    regressor_ : WindowScaledRegressor or WindowScaledAverage
+        The fitted regressor, or the mean of several: of each center and each default regressor.
     window_, horizon_, season_length_ : int
         As stated or chosen.
     center_ : str or None
@@ -101,7 +103,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
 
     Notes
     -----
-    With center="auto" there are four fits, otherwise two, and one with holdout=0.
+    A regressor is fitted six times with center="average", four times with "auto", and otherwise
+    twice; with holdout=0, three times or once.
 
     Intervals are split conformal predictions by step of the horizon [1]_, [2]_: an empirical
     quantile of absolute errors on the held-out part, relative to the scale of the window. They
@@ -143,7 +146,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         "strategy": [StrOptions({"direct", "recursive"})],
         "season_length": [Interval(Integral, 1, None, closed="left"), None],
         "time_features": [list, tuple, None],
-        "center": [StrOptions({"auto", *CENTERS}), None],
+        "center": [StrOptions({"average", "auto", *CENTERS}), None],
         "scale": [StrOptions({"window", "series"}), None],
         "holdout": [Interval(Real, 0, 1, closed="left")],
         "freq": "no_validation",
@@ -159,7 +162,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         strategy="direct",
         season_length=None,
         time_features=None,
-        center="auto",
+        center="average",
         scale="window",
         holdout=0.2,
         freq=None,
@@ -218,8 +221,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
                 self._compare(several, known)
             elif self.center == "auto":
                 raise ValueError(
-                    "center='auto' is chosen on a held-out part, but holdout=0; state center, such "
-                    "as 'last'."
+                    "center='auto' is chosen on a held-out part, but holdout=0; state another "
+                    "center, such as 'average'."
                 )
             X, y = sliding_windows(
                 given,
@@ -288,17 +291,23 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         if exog is not None:
             self._exog = [end_of(e, one, n_kept) for e, one in zip(exog, several, strict=True)]
 
+    def _usual_centers(self) -> list[str]:
+        """Return the centers that these windows are long enough for."""
+        seasonal = 1 < self.season_length_ < self.window_
+        return [center for center in CENTERS if center != "season" or seasonal]
+
     def _wrapped(self, center: str | None, X: np.ndarray, y: np.ndarray) -> Any:
-        regressor = self.regressor
-        if regressor is None:
-            regressor = default_regressor(len(X), self.random_state)
+        regressors = [self.regressor]
+        if self.regressor is None:
+            regressors = default_regressors(len(X), self.random_state)
         return around_windows(
-            regressor, X, y, center=center, scale=self.scale, season_length=self.season_length_,
+            regressors, X, y, scale=self.scale, season_length=self.season_length_,
+            centers=self._usual_centers() if center == "average" else [center],
             n_targets=(1 if y.ndim == 1 else y.shape[1]) // self._fitted_horizon,
         )  # fmt: skip
 
     def _compare(self, several: list[TimeSeries], known: Known | None) -> None:
-        """Choose the center on the held-out part, and keep the errors of the chosen one."""
+        """Choose a center on the held-out part, if asked for; keep the errors of the chosen one."""
         origins = Origins.of(
             several,
             known,
@@ -309,11 +318,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             share=self.holdout,
             freq=self._step,
         )
-        centers = [self.center]
-        if self.center == "auto":
-            centers = ["last", "mean"]
-            if 1 < self.season_length_ < self.window_:
-                centers.append("season")
+        centers = self._usual_centers() if self.center == "auto" else [self.center]
         errors, residuals = {}, {}
         for center in centers:
             model = self._wrapped(center, *origins.train).fit(*origins.train)

@@ -105,7 +105,7 @@ class Origins:
                 f"All series are too short to hold out {share:.0%} with window={window} and "
                 f"horizon={horizon}: about {shortest} time steps are needed, {window + horizon} of "
                 "them without a gap in either part. Choose a smaller window or horizon; or "
-                "holdout=0, without intervals, and state center."
+                "holdout=0, without intervals."
             )
         seen, follow = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         n_channels = units[0].shape[1]

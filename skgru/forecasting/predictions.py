@@ -29,6 +29,8 @@ def inwards(estimator: Any) -> Iterator[Any]:
             inner = estimator.estimator
         elif hasattr(estimator, "named_steps") and len(estimator.steps):
             inner = estimator.steps[-1][1]
+        elif hasattr(estimator, "regressors_"):  # an average, of predictions of one form
+            inner = estimator.regressors_[0]
         else:
             names = ("best_estimator_", "regressor_", "regressor")
             if hasattr(estimator, "refit"):  # a search

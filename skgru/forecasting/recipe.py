@@ -1,13 +1,15 @@
-"""What `WindowForecaster` chooses: the regressor, what is around it, and the window."""
+"""What `WindowForecaster` chooses: the regressors, what is around them, and the window."""
 
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import RidgeCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import get_tags
 
+from skgru.forecasting.averaged import WindowScaledAverage
 from skgru.forecasting.predictions import innermost
 from skgru.forecasting.scaled_target import ScaledTargetRegressor
 from skgru.forecasting.window_scaled import WindowScaledRegressor
@@ -31,8 +33,10 @@ def usual_window(season: int | None, n_timesteps: int, horizon: int) -> int:
     return max(min(3 * season if season else 24, MAX_WINDOW, longest), 1)
 
 
-def default_regressor(n_windows: int, random_state: Any) -> ScaledTargetRegressor:
-    """Return a network behind scaled channels and targets, fitted to absolute errors.
+def default_regressors(n_windows: int, random_state: Any) -> list:
+    """Return a network and a linear regression, whose forecasts are averaged.
+
+    The network is behind scaled channels and targets, and fitted to absolute errors.
 
     Parameters
     ----------
@@ -47,41 +51,54 @@ def default_regressor(n_windows: int, random_state: Any) -> ScaledTargetRegresso
         max_iter=40,
         random_state=random_state,
     )
-    return ScaledTargetRegressor(make_pipeline(PerTimestep(StandardScaler()), gru))
+    network = ScaledTargetRegressor(make_pipeline(PerTimestep(StandardScaler()), gru))
+    return [network, RidgeCV(np.logspace(-3, 3, 7))]
 
 
 def around_windows(
-    regressor: Any,
+    regressors: list,
     X: np.ndarray,
     y: np.ndarray,
     *,
-    center: str | None,
+    centers: list[str | None],
     scale: str | None,
     season_length: int,
     n_targets: int,
-) -> WindowScaledRegressor:
-    """Put what a regressor needs for these windows around it.
+) -> WindowScaledRegressor | WindowScaledAverage:
+    """Put what regressors need for these windows around them.
 
     Parameters
     ----------
-    regressor : estimator
+    regressors : list of estimators
     X, y : ndarray
         As `sliding_windows` returns them.
-    center, scale, season_length
+    centers : list of str or None
+        As of `WindowScaledRegressor`.
+    scale, season_length
         As of `WindowScaledRegressor`.
     n_targets : int
         The first channels of X, which y holds.
+
+    Returns
+    -------
+    WindowScaledRegressor or WindowScaledAverage
+        The latter if there are several: of each regressor with each center.
     """
+    normalized = {"scale": scale, "season_length": season_length}
+    normalized["target_channels"] = list(range(n_targets))
+    several = [
+        WindowScaledRegressor(regressor, center=center, flatten=flatten, **normalized)
+        for regressor, flatten in (_for_windows(one, X, y) for one in regressors)
+        for center in centers
+    ]
+    return several[0] if len(several) == 1 else WindowScaledAverage(several)
+
+
+def _for_windows(regressor: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, bool]:
+    """Return a regressor of all outputs, and whether windows are to be flattened for it."""
     if y.ndim == 2 and not get_tags(innermost(regressor)).target_tags.multi_output:
         regressor = MultiOutputRegressor(regressor)
-    return WindowScaledRegressor(
-        regressor,
-        center=center,
-        scale=scale,
-        season_length=season_length,
-        target_channels=list(range(n_targets)),
-        flatten=X.ndim == 3 and not _takes_channels(regressor),
-    )
+    return regressor, X.ndim == 3 and not _takes_channels(regressor)
 
 
 def _takes_channels(estimator: Any) -> bool:
