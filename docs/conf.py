@@ -1,8 +1,15 @@
+import sys
 import warnings
+from pathlib import Path
 
 from sklearn.exceptions import ConvergenceWarning
 
 import skgru
+
+docs = Path(__file__).parent
+sys.path.insert(0, str(docs / "_ext"))
+
+import inventories
 
 # an example that warns is an example that fails
 warnings.filterwarnings("error", module="skgru")
@@ -14,17 +21,36 @@ version = release = skgru.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    # of these docs, in _ext
+    "backticks",
+    "estimator_pages",
+    "mathml",
 ]
-exclude_patterns = ["_build", "README.md"]
+exclude_patterns = ["_build", "_templates", "README.md"]
+templates_path = ["_templates"]
+default_role = "name"
+
 html_theme = "pydata_sphinx_theme"
 html_title = "skgru"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["skgru.css"]
+html_math_renderer = "mathml"
+
+intersphinx_mapping = inventories.mapping(docs / "_inventories", docs / "_build" / "inventories")
 
 numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
 autodoc_typehints = "none"  # numpydoc's sections say it
+autosummary_generate = True
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -33,4 +59,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "show_memory": False,
     "download_all_examples": False,
+    "backreferences_dir": "api/generated/backreferences",
+    "doc_module": ("skgru",),
+    "inspect_global_variables": False,
 }
