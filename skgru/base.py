@@ -354,7 +354,7 @@ class BaseGRU(
         -------
         stream : skgru.streaming.Stream
             Its method `step` takes the next time step and returns the prediction after it; that
-            of a classifier has `step_proba`, too. `state` and `reset` set its state. Later fits
+            of a classifier has `step_proba`, too. ``state`` and `reset` set its state. Later fits
             do not change it.
 
         Raises
