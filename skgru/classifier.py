@@ -184,7 +184,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
     ) -> Self:
         """Update the model with one epoch over the given sequences.
 
-        Parameters that `set_params` has changed since the last call hold from this one on. Those
+        Parameters that ``set_params`` has changed since the last call hold from this one on. Those
         that describe the network or its outputs cannot change, and raise; another `solver` begins
         with a new state.
 
