@@ -34,7 +34,7 @@ class BacktestResults:
         Probability with which values were to be in their intervals.
     season_length : int
     columns : dict of ndarray
-        What `forecasts` has, with time steps as numbers: a position among those that all series
+        What ``forecasts`` has, with time steps as numbers: a position among those that all series
         have.
     panel : Panel
         The series.
