@@ -36,8 +36,8 @@ def sequences_from_frame(
     Returns
     -------
     X : list of ndarray of shape (n_timesteps_i, n_channels)
-        The sequences, sorted by their ids as pandas' `groupby` sorts them. The dtype is float32 if
-        all columns are float32, and float64 otherwise. Missing values are NaN.
+        The sequences, sorted by their ids as pandas' ``groupby`` sorts them. The dtype is float32
+        if all columns are float32, and float64 otherwise. Missing values are NaN.
     ids : Series or DataFrame
         The values of ``frame[by]`` for each sequence: a Series if `by` is a string, a DataFrame
         otherwise.
