@@ -28,17 +28,18 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
         A Bunch with one attribute:
 
         layers : list of Bunch
-            One per entry of the estimator's `layers_`, with `layer`, `direction` ("forward" or
-            "backward"), `hidden` (the hidden state h_t), and the activations of the cell:
+            One per entry of the estimator's `layers_`, with `layer`, ``direction`` ("forward" or
+            "backward"), ``hidden`` (the hidden state h_t), and the activations of the cell:
 
             =============== ==================================================================
-            "gru"           `reset_gate`, `update_gate`, `candidate`; with `reset_after` also
-                            `product`, which is h_{t-1} U_h + c
-            "light_gru"     `update_gate`, `candidate`
-            "mgu"           `forget_gate`, `candidate`
-            "rnn"           `candidate`
-            "lstm"          `input_gate`, `forget_gate`, `output_gate`, `candidate`, `cell_state`
-            "cifg"          `forget_gate`, `output_gate`, `candidate`, `cell_state`
+            "gru"           ``reset_gate``, ``update_gate``, ``candidate``; with `reset_after` also
+                            ``product``, which is h_{t-1} U_h + c
+            "light_gru"     ``update_gate``, ``candidate``
+            "mgu"           ``forget_gate``, ``candidate``
+            "rnn"           ``candidate``
+            "lstm"          ``input_gate``, ``forget_gate``, ``output_gate``, ``candidate``,
+                            ``cell_state``
+            "cifg"          ``forget_gate``, ``output_gate``, ``candidate``, ``cell_state``
             =============== ==================================================================
 
             Each is an ndarray of shape (n_samples, n_timesteps, n_units), with NaN after the end
@@ -109,7 +110,7 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
         A Bunch with one attribute:
 
         layers : list of Bunch
-            One per entry of the estimator's `layers_`, with `layer`, `direction`, and
+            One per entry of the estimator's `layers_`, with `layer`, ``direction``, and
 
             keep, plain, cut, between : float
                 Share of each regime, over all units and time steps; the shares add up to 1.
