@@ -44,7 +44,7 @@ def gradient_flow(
     quantiles : sequence of float in [0, 1], default=(0.1, 0.5, 0.9)
         Quantiles of the norms over the sequences.
     fallen_to : sequence of float in (0, 1), default=(1/e, 0.01)
-        Shares of the norm at lag 0 that define `memory_lengths`.
+        Shares of the norm at lag 0 that define ``memory_lengths``.
     vanished_below, exploded_above : float, default=1e-3, 1e3
         Thresholds below and above which a norm counts as vanished and as exploded. They are
         relative to the largest gradient that enters any state of the sequence from above: from the
@@ -64,7 +64,7 @@ def gradient_flow(
         loss : float
             The loss L.
         layers : list of Bunch
-            One per entry of the estimator's `layers_`, with `layer`, `direction`, and
+            One per entry of the estimator's `layers_`, with `layer`, ``direction``, and
 
             norms : ndarray of shape (n_samples, n_timesteps), or list of (n_timesteps_i,) arrays
                 ‖∂(w_i L_i)/∂h_t‖ at the time steps of X, where w_i L_i is the weighted loss of
