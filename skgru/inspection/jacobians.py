@@ -43,9 +43,9 @@ def step_jacobian(
         A Bunch with one attribute:
 
         layers : list of Bunch
-            One per entry of the estimator's `layers_`, with `layer`, `direction` and the following.
-            Each is an array of shape (n_samples, n_timesteps), or a list of arrays of shape
-            (n_timesteps_i,) if X is a list.
+            One per entry of the estimator's `layers_`, with `layer`, ``direction`` and the
+            following. Each is an array of shape (n_samples, n_timesteps), or a list of arrays of
+            shape (n_timesteps_i,) if X is a list.
 
             spectral_norm
                 The 2-norm of J_t: the largest factor by which the step amplifies a small change.
