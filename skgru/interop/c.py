@@ -94,13 +94,14 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         int gru_class(const float out[gru_outputs]);     /* most probable class; classifiers only */
         const char *gru_label(int class_index);          /* in UTF-8; classifiers only */
 
-    `out` is the result of `predict_proba` or `predict` for the sequence up to this time step, or
-    for the time step with `return_sequences`. The caller owns one `gru_state` per sequence and
-    calls `gru_reset` before the first step. The functions allocate nothing and keep no other state.
+    ``out`` is the result of `predict_proba` or `predict` for the sequence up to this time step, or
+    for the time step with `return_sequences`. The caller owns one ``gru_state`` per sequence and
+    calls ``gru_reset`` before the first step. The functions allocate nothing and keep no other
+    state.
 
     With `Patches`, a step is still a time step of the sequence, and the state also holds the
     current patch. While the patch is incomplete, the network processes it on a copy of its state.
-    With `return_sequences`, `out` is the prediction for the newest patch.
+    With `return_sequences`, ``out`` is the prediction for the newest patch.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     Notes
     -----
     Computations are in float32, whatever the model's `dtype`. σ and tanh are approximated by a
-    rational function with an error below 4e-7; the outputs use `expf` of the C library.
+    rational function with an error below 4e-7; the outputs use ``expf`` of the C library.
 
     Weights have the layout of `layers_`: one row per input, multiplied and added to the sums of all
     units. This reads memory in order, and compilers vectorize it (gcc from version 12 on with
