@@ -113,13 +113,13 @@ def to_onnx(
 
         and, for a classifier, the outputs
 
-        - `label`: int64 or string, of the shape of `predict`; int64 also if the labels were bool
+        - ``label``: int64 or string, of the shape of `predict`; int64 also if the labels were bool
           or float;
-        - `probabilities`: float32, of the shape of `predict_proba`;
+        - ``probabilities``: float32, of the shape of `predict_proba`;
 
         or, for a regressor, the output
 
-        - `variable`: float32, of the shape of `predict`.
+        - ``variable``: float32, of the shape of `predict`.
 
         With `return_sequences`, numbers after the end of a sequence are NaN, and labels there are
         arbitrary.
