@@ -28,7 +28,7 @@ from skgru.regressor import GRURegressor
 def register_skl2onnx() -> None:
     """Register the estimators, `PerTimestep`, `Patches` and `ScaledTargetRegressor` with skl2onnx.
 
-    `skl2onnx.to_onnx` and `convert_sklearn` then accept pipelines and other compositions that
+    ``skl2onnx.to_onnx`` and ``convert_sklearn`` then accept pipelines and other compositions that
     contain them. The first input is float32. It has two or three dimensions, like the X that the
     first transformer or estimator was fitted on. An optional second input of type
     `Int64TensorType([None])` is the number of time steps of each sequence, as with `lengths=True`
@@ -37,8 +37,8 @@ def register_skl2onnx() -> None:
     converted, nor a `ScaledTargetRegressor` whose transformer does more than to scale and shift
     the target.
 
-    Classifiers support skl2onnx's options `zipmap` (True, False or "columns") and
-    `output_class_labels`. Multilabel indicators and `return_sequences` need `zipmap=False`. The
+    Classifiers support skl2onnx's options ``zipmap`` (True, False or "columns") and
+    ``output_class_labels``. Multilabel indicators and `return_sequences` need `zipmap=False`. The
     outputs are those of `to_onnx`, with one exception: a regressor that predicts one number per
     sequence has outputs of shape (n_samples, 1), as all regressors in skl2onnx.
 
