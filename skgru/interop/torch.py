@@ -37,12 +37,13 @@ SUFFIXES = ("", "_reverse")
 def to_torch(estimator: BaseGRU) -> "nn.Module":
     """Convert a fitted classifier or regressor to a PyTorch module.
 
-    `rnn`, `gru` with `reset_after=True` and `lstm` become the `nn.RNN`, `nn.GRU` and `nn.LSTM` of
-    the same equations. `cifg` becomes an LSTM whose input gate is one minus its forget gate, and
-    `light_gru` a GRU whose reset gate is one; further training in PyTorch does not preserve these
-    constraints. PyTorch has no layer whose reset gate is applied before the product, and no `relu`
-    in a GRU: the default `gru`, `mgu`, and `light_gru` with `relu` become a module of skgru, which
-    takes one time step after the other and is slower than PyTorch's own.
+    ``rnn``, ``gru`` with `reset_after=True` and ``lstm`` become the `nn.RNN`, `nn.GRU` and
+    `nn.LSTM` of the same equations. ``cifg`` becomes an LSTM whose input gate is one minus its
+    forget gate, and ``light_gru`` a GRU whose reset gate is one; further training in PyTorch does
+    not preserve these constraints. PyTorch has no layer whose reset gate is applied before the
+    product, and no ``relu`` in a GRU: the default ``gru``, ``mgu``, and ``light_gru`` with ``relu``
+    become a module of skgru, which takes one time step after the other and is slower than PyTorch's
+    own.
 
     Parameters
     ----------
@@ -63,8 +64,8 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
         - for a regressor, the predicted numbers; with `loss="poisson"`, the logarithm of the mean;
           with `loss="quantile"`, the unsorted quantiles of the first target, then of the second.
 
-        The submodules are `recurrent`, a list of layers, and `head`; the parameter `query` belongs
-        to attention. The module is differentiable with respect to its parameters and to x.
+        The submodules are ``recurrent``, a list of layers, and `head`; the parameter ``query``
+        belongs to attention. The module is differentiable with respect to its parameters and to x.
 
     Raises
     ------
@@ -193,7 +194,7 @@ def from_torch(
         module determines.
     ValueError
         If layers, head, classes and `n_channels` do not match, if classes are missing, repeated or
-        of several types, if a module has `proj_size` or `nonlinearity="relu"`, or if weights are
+        of several types, if a module has ``proj_size`` or `nonlinearity="relu"`, or if weights are
         not finite or not all float32 or all float64.
     ImportError
         If PyTorch is not installed.
@@ -204,7 +205,7 @@ def from_torch(
 
     Notes
     -----
-    `pooling="last"` is the last state of each direction, `h_n` in PyTorch, where the backward
+    `pooling="last"` is the last state of each direction, ``h_n`` in PyTorch, where the backward
     direction has read the whole sequence. In `outputs[:, -1]` it has read only one time step: a
     bidirectional model trained on `outputs[:, -1]` has no equivalent in skgru. Dropout of the
     module is ignored.
