@@ -18,8 +18,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 VERSION, CHECKSUM = "_skgru_version", "_skgru_checksum"
 
-#: Types of skgru in saved models, to trust in `skops.io.load` and `mlflow.sklearn.log_model`, whose
-#: format is that of skops. None of them runs code from a file.
+#: Types of skgru in saved models, to trust in `skops.io.load` and ``mlflow.sklearn.log_model``,
+#: whose format is that of skops. None of them runs code from a file.
 SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.GRUClassifier",
     "skgru.GRURegressor",
