@@ -171,7 +171,7 @@ class GRURegressor(RegressorMixin, BaseGRU):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the model with one epoch over the given sequences.
 
-        Parameters that `set_params` has changed since the last call hold from this one on. Those
+        Parameters that ``set_params`` has changed since the last call hold from this one on. Those
         that describe the network or its outputs cannot change, and raise; another `solver` begins
         with a new state.
 
