@@ -22,23 +22,27 @@ version = release = skgru.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
     "sphinx.ext.intersphinx",
+    "myst_parser",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     # of these docs, in _ext
     "backticks",
+    "benchmark",
     "estimator_pages",
     "mathml",
 ]
-exclude_patterns = ["_build", "_templates", "README.md"]
+exclude_patterns = ["_build", "_templates", "_outputs", "README.md"]
 templates_path = ["_templates"]
 default_role = "name"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skgru"
 html_show_sourcelink = False
+html_theme_options = {"header_links_before_dropdown": 8, "show_nav_level": 2}
 html_static_path = ["_static"]
 html_css_files = ["skgru.css"]
 html_math_renderer = "mathml"

@@ -30,7 +30,7 @@ def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, *signatur
     parameters = list(inspect.signature(obj).parameters.values())
     if len(parameters) <= SHORT:
         return None
-    return f"({parameters[0]}, *, ...)", None
+    return f"({parameters[0]}, **parameters)", None
 
 
 def group(app: Sphinx, doctree: nodes.document) -> None:

@@ -16,9 +16,11 @@ def visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
     """Align the rows of a formula at their ``&``, as Sphinx's own renderers do."""
     latex = node.astext().strip()
     if r"\\" in latex:
-        latex = rf"\begin{{aligned}}{latex}\end{{aligned}}"
+        latex = rf"\begin{{split}}{latex}\end{{split}}"
     # tabindex: a formula that is wider than a phone is scrolled by the keyboard, too
-    self.body.append(f'<div class="math-block" tabindex="0">{convert(latex, "block")}</div>')
+    self.body.append(
+        f'<div class="math-block" tabindex="0">{convert(latex, display="block")}</div>'
+    )
     raise nodes.SkipNode
 
 
