@@ -63,6 +63,10 @@ def load_japanese_vowels(
     ValueError
         If `subset` is not one of the three, or `return_X_y` is not a bool.
 
+    See Also
+    --------
+    load_sunspots : A series to forecast.
+
     Notes
     -----
     Source: M. Kudo, J. Toyama and M. Shimbo, Japanese Vowels, UCI Machine Learning Repository
@@ -132,6 +136,10 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
     ValueError
         If `return_X_y` is not a bool.
 
+    See Also
+    --------
+    load_co2 : A longer series, with gaps and a season.
+
     Notes
     -----
     Source: the international sunspot number of the Solar Influences Data Analysis Center (SIDC),
@@ -189,6 +197,10 @@ def load_co2(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarra
     ------
     ValueError
         If `return_X_y` is not a bool.
+
+    See Also
+    --------
+    load_sunspots : A shorter series, without gaps.
 
     Notes
     -----
