@@ -10,6 +10,17 @@ class GradientWarning(UserWarning):
     """The gradient vanishes on its way to the first time steps, or most updates are clipped.
 
     Turn it off with ``warnings.simplefilter("ignore", GradientWarning)``.
+
+    See Also
+    --------
+    skgru.inspection.gradient_flow : Measure where the gradient goes.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skgru.exceptions import GradientWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", GradientWarning)
     """
 
 
@@ -17,6 +28,17 @@ class DivergenceWarning(ConvergenceWarning):
     """Training diverged, and the fit restored the best weights so far.
 
     It is a subclass of scikit-learn's `ConvergenceWarning`: a filter for that one applies to both.
+
+    See Also
+    --------
+    sklearn.exceptions.ConvergenceWarning : The class that it is derived from.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skgru.exceptions import DivergenceWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", DivergenceWarning)
     """
 
 
