@@ -43,6 +43,17 @@ class BacktestResults:
     --------
     backtest : Forecast from several origins.
     BacktestDisplay : Draw the forecasts and their errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgru.forecasting import NaiveForecaster, backtest
+    >>> series = np.tile([1.0, 3.0, 2.0, 5.0], 10) + np.arange(40)
+    >>> results = backtest(
+    ...     NaiveForecaster(), series, initial=20, horizon=4, season_length=4, metrics=("mae",)
+    ... )
+    >>> results.errors(by=["model"]).shape
+    (4, 2)
     """
 
     metrics: tuple
