@@ -265,6 +265,7 @@ class ScaledStream(PipelineStream):
     Parameters
     ----------
     model : ScaledTargetRegressor
+        The fitted estimator.
     following : Stream or PipelineStream
         Of its regressor.
 
@@ -272,6 +273,25 @@ class ScaledStream(PipelineStream):
     ----------
     n_streams : int
     n_channels : int
+
+    See Also
+    --------
+    skgru.streaming.stream : Make a stream of any estimator.
+    ScaledTargetRegressor : The estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgru import GRURegressor
+    >>> from skgru.forecasting import ScaledTargetRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.normal(size=(20, 10, 1)), 1e3 * rng.normal(size=20)
+    >>> model = ScaledTargetRegressor(GRURegressor(8, max_iter=2, random_state=0)).fit(X, y)
+    >>> stream = model.stream()
+    >>> for x_t in X[0]:
+    ...     prediction = stream.step(x_t)
+    >>> bool(np.isclose(prediction, model.predict(X[:1])[0]))
+    True
     """
 
     def __init__(self, model: ScaledTargetRegressor, following: Stream | PipelineStream):
