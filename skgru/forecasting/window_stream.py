@@ -27,7 +27,9 @@ class WindowStream(PipelineStream):
     window : int
         Time steps of a window.
     n_channels : int
+        Channels of a time step.
     n_streams : int
+        Number of series that advance together.
 
     Attributes
     ----------
@@ -38,6 +40,24 @@ class WindowStream(PipelineStream):
     ------
     ValueError
         If `n_streams` is no positive integer or too large for the memory.
+
+    See Also
+    --------
+    skgru.streaming.stream : Make a stream of any estimator.
+    WindowScaledRegressor : The estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from skgru.forecasting import WindowScaledRegressor, sliding_windows
+    >>> series = np.sin(np.arange(100) / 3)
+    >>> X, y = sliding_windows(series, window=12)
+    >>> model = WindowScaledRegressor(Ridge(), flatten=True).fit(X, y)
+    >>> stream = model.stream()
+    >>> forecasts = [stream.step([value]) for value in series]
+    >>> bool(np.isclose(forecasts[11], model.predict(X[:1])[0]))
+    True
     """
 
     def __init__(self, model: Any, window: int, n_channels: int, n_streams: int):
