@@ -161,6 +161,10 @@ def lags_to_sequences(X: ArrayLike, n_lags: int) -> np.ndarray:
     TypeError
         If `n_lags` is not an integer.
 
+    See Also
+    --------
+    sliding_windows : Cut a series into windows, the oldest step first.
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
