@@ -131,6 +131,11 @@ def labels_from_frame(
     ValueError
         As `sequences_from_frame`, and if a sequence has several labels and `per_step` is False.
 
+    See Also
+    --------
+    sequences_from_frame : Extract X.
+    predictions_to_frame : Put predictions beside the ids.
+
     Examples
     --------
     >>> import pandas as pd
@@ -203,6 +208,10 @@ def predictions_to_frame(
     ValueError
         As `sequences_from_frame`, and if the number of predictions differs from the number of
         sequences or time steps, or the number of `names` from the number of columns.
+
+    See Also
+    --------
+    sequences_from_frame : Extract X.
 
     Examples
     --------
