@@ -46,6 +46,11 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
             of shorter sequences. If X is a list, it is a list of arrays of shape
             (n_timesteps_i, n_units). Entry t belongs to time step t of X, in both directions.
 
+    See Also
+    --------
+    gate_regimes : Count how often gates are open or closed.
+    GateActivityDisplay : Draw gates and states.
+
     Examples
     --------
     >>> from skgru import GRUClassifier
@@ -122,6 +127,11 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
     ValueError
         Unless 0 <= closed < open <= 1.
 
+    See Also
+    --------
+    gate_activations : Compute the gates themselves.
+    GateRegimesDisplay : Draw the shares over time.
+
     Notes
     -----
     Cells other than the GRU have these z and r:
@@ -131,6 +141,17 @@ def gate_regimes(estimator: Any, X: Any, *, closed: float = 0.1, open: float = 0
     - "rnn": 0 and 1, so that all units are "plain",
     - "lstm": f and i, of the cell state,
     - "cifg": f and 1 - f, of the cell state.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import gate_regimes
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
+    >>> layer = gate_regimes(model, X[:5]).layers[0]
+    >>> round(float(layer.keep + layer.plain + layer.cut + layer.between), 6)
+    1.0
     """
     if not 0 <= closed < open <= 1:
         raise ValueError(f"need 0 <= closed < open <= 1, got closed={closed} and open={open}.")
