@@ -56,6 +56,17 @@ class GradientFlowDisplay:
     See Also
     --------
     gradient_flow : Compute the values.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import GradientFlowDisplay
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
+    >>> display = GradientFlowDisplay.from_estimator(model, X[:16], y[:16])
+    >>> len(display.bands_) > 0
+    True
     """
 
     def __init__(
