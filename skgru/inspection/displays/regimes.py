@@ -46,6 +46,17 @@ class GateRegimesDisplay:
     See Also
     --------
     gate_regimes : Compute the shares; defines the regimes.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import GateRegimesDisplay
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
+    >>> display = GateRegimesDisplay.from_estimator(model, X[:5])
+    >>> len(display.areas_)  # two directions
+    2
     """
 
     def __init__(self, regimes: Bunch):
