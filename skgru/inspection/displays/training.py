@@ -46,6 +46,10 @@ class TrainingCurveDisplay:
         "loss", "validation_scores" (if there are any) and "grad_norm"; also "max_grad_norm" if
         gradients were clipped.
 
+    See Also
+    --------
+    GradientFlowDisplay : Draw the gradient over time steps.
+
     Examples
     --------
     >>> from skgru import GRUClassifier
