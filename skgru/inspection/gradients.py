@@ -99,10 +99,26 @@ def gradient_flow(
     ValueError
         If X or y is invalid, or if `by_loss_step` is True and `return_sequences` is False.
 
+    See Also
+    --------
+    step_jacobian : Compute the Jacobian of every step.
+    GradientFlowDisplay : Draw the norms.
+
     References
     ----------
     Y. Bengio, P. Simard and P. Frasconi, "Learning long-term dependencies with gradient descent is
     difficult", IEEE Transactions on Neural Networks 5(2), 1994, 157-166.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import gradient_flow
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
+    >>> flow = gradient_flow(model, X[:16], y[:16]).layers[0]
+    >>> bool(flow.mean[0] > 0)
+    True
     """
     inspected = Inspected(estimator, X)
     model, sequences = inspected.estimator, inspected.sequences
