@@ -68,10 +68,25 @@ def step_jacobian(
     ValueError
         If chunk_size is not positive.
 
+    See Also
+    --------
+    gradient_flow : Compute the gradient of every state.
+
     References
     ----------
     R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
     networks", ICML 2013, arXiv:1211.5063.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import step_jacobian
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
+    >>> layer = step_jacobian(model, X[:2]).layers[0]
+    >>> [norm.shape for norm in layer.spectral_norm]
+    [(20,), (26,)]
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
