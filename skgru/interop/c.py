@@ -130,6 +130,11 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         transformer is not affine in each channel or follows `Patches`, or if the name or a label
         is invalid in C: a label with a NUL, or of more than 4095 bytes in UTF-8.
 
+    See Also
+    --------
+    to_onnx : Export to ONNX.
+    to_torch : Convert to a PyTorch module.
+
     Notes
     -----
     Computations are in float32, whatever the model's `dtype`. σ and tanh are approximated by a
@@ -138,6 +143,17 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     Weights have the layout of `layers_`: one row per input, multiplied and added to the sums of all
     units. This reads memory in order, and compilers vectorize it (gcc from version 12 on with
     ``-O2``, earlier versions with ``-O3``).
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.interop import to_c
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> gru = GRUClassifier(8, bidirectional=False, max_iter=2, random_state=0).fit(X, y)
+    >>> header = to_c(gru, name="vowel")
+    >>> "void vowel_step(" in header
+    True
     """
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name, flags=re.ASCII):
         raise ValueError(
