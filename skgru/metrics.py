@@ -134,6 +134,10 @@ def step_scorer(
     TypeError
         If `scoring` is neither a name, nor a scorer, nor a metric.
 
+    See Also
+    --------
+    flatten_steps : Concatenate the valid time steps, for any metric.
+
     Notes
     -----
     The score is the metric over the valid time steps of all sequences: those that are not padding
@@ -330,11 +334,24 @@ def flatten_steps(
     y, predictions : ndarray of shape (n_known,) or (n_known, k)
         One row per time step whose target is not missing.
     sample_weight : ndarray of shape (n_known,), or None
+        Weights of these time steps; None if there were none.
 
     Raises
     ------
     ValueError
         If the numbers of sequences or of time steps differ, or if all targets are missing.
+
+    See Also
+    --------
+    step_scorer : Make a scorer over time steps for a search.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import accuracy_score
+    >>> from skgru.metrics import flatten_steps
+    >>> y, predictions, _ = flatten_steps([[0, 1], [1]], [[0, 0], [1]])
+    >>> round(accuracy_score(y, predictions), 2)
+    0.67
     """
     targets, padded = _sequences_of(y, "y")
     responses, padded_responses = _sequences_of(predictions, "predictions")
