@@ -43,6 +43,17 @@ class VersionWarning(InconsistentVersionWarning):
 
     The versions in its attributes are skgru's. It is scikit-learn's warning too, so that a filter
     for that one holds for both.
+
+    See Also
+    --------
+    sklearn.exceptions.InconsistentVersionWarning : The warning of scikit-learn.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skgru.persistence import VersionWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", VersionWarning)
     """
 
     def __str__(self):
