@@ -34,6 +34,7 @@ class Stream:
     network : Network
         Not bidirectional.
     outputs : Outputs
+        Turns the output layer's numbers into predictions.
     n_streams : int, default=1
         Number of sequences that advance together.
 
@@ -47,6 +48,24 @@ class Stream:
     ValueError
         If `n_streams` is no positive integer or too large for the memory, or the estimator is
         bidirectional.
+
+    See Also
+    --------
+    stream : Make a stream of a pipeline.
+    ClassifierStream : The stream of a classifier.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgru import GRURegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.normal(size=(20, 10, 1)), rng.normal(size=20)
+    >>> model = GRURegressor(8, max_iter=2, random_state=0).fit(X, y)
+    >>> stream = model.stream()
+    >>> for x_t in X[0]:
+    ...     prediction = stream.step(x_t)
+    >>> bool(prediction == model.predict(X[:1])[0])
+    True
     """
 
     def __init__(self, network: Network, outputs: Outputs, n_streams: int = 1):
@@ -166,8 +185,37 @@ class Stream:
         self._set_state(state)
 
 
-class ClassifierStream(Stream):  # noqa: D101 (as its base)
-    __doc__ = Stream.__doc__
+class ClassifierStream(Stream):
+    """Sequences in progress, and the predictions of a classifier after every time step.
+
+    Made by `estimator.stream(n_streams)`. It is a `Stream` with probabilities.
+
+    Parameters
+    ----------
+    network : Network
+        Not bidirectional.
+    outputs : Outputs
+        Turns the output layer's numbers into labels and probabilities.
+    n_streams : int, default=1
+        Number of sequences that advance together.
+
+    See Also
+    --------
+    Stream : The stream of a regressor.
+    stream : Make a stream of a pipeline.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, bidirectional=False, max_iter=2, random_state=0).fit(X, y)
+    >>> stream = model.stream()
+    >>> for x_t in X[0]:
+    ...     probabilities = stream.step_proba(x_t)
+    >>> bool(abs(probabilities - model.predict_proba(X[:1])[0]).max() < 1e-12)
+    True
+    """
 
     def step_proba(self, x_t: ArrayLike) -> np.ndarray:
         """Take the next time step of every sequence; return the probability of each class.
