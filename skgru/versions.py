@@ -26,6 +26,10 @@ def show_versions() -> None:
     ValueError
         If ``SKGRU_ISA`` names an instruction set that is not available.
 
+    See Also
+    --------
+    sklearn.show_versions : Versions that scikit-learn depends on.
+
     Examples
     --------
     >>> import skgru
