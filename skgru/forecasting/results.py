@@ -88,6 +88,11 @@ class BacktestResults:
         ----------
         name : str
             "model", "series", "channel", "origin" or "horizon".
+
+        Returns
+        -------
+        list
+            The values.
         """
         return list(dict.fromkeys(self.columns[name].tolist()))
 
