@@ -74,7 +74,8 @@ class WindowStream(PipelineStream):
         return vars(self)
 
     @property
-    def n_streams(self) -> int:  # noqa: D102 (an attribute of the class)
+    def n_streams(self) -> int:
+        """Return the number of series that advance together."""
         return len(self._windows)
 
     def step(self, x_t: ArrayLike) -> Any:
