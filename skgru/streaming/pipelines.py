@@ -156,7 +156,8 @@ class PipelineStream:
         return {**vars(self), "_following": copy(self._following)}
 
     @property
-    def n_streams(self) -> int:  # noqa: D102 (an attribute of the class)
+    def n_streams(self) -> int:
+        """Return the number of sequences that advance together."""
         return self._following.n_streams
 
     def step(self, x_t: ArrayLike) -> Any:
