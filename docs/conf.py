@@ -62,6 +62,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
     "show_memory": False,
+    "write_computation_times": False,  # its page loads scripts from elsewhere
     "download_all_examples": False,
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("skgru",),

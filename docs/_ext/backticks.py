@@ -61,6 +61,9 @@ def entries(content: nodes.Element) -> Iterator[nodes.term]:
 
 def add_anchors(app: Sphinx, doctree: nodes.document) -> None:
     """Give each parameter an anchor, `#skgru.GRUClassifier.alpha`."""
+    taken = {
+        name for signature in doctree.findall(addnodes.desc_signature) for name in signature["ids"]
+    }
     for description in doctree.findall(addnodes.desc):
         if description["domain"] != "py" or not description[0]["ids"]:
             continue
@@ -71,6 +74,8 @@ def add_anchors(app: Sphinx, doctree: nodes.document) -> None:
             name = next(iter(term.findall(nodes.strong)), term).astext()
             for part in name.split(", "):
                 anchor = f"{owner}.{part}"
+                if anchor in taken:  # a property that is an attribute of the docstring, too
+                    continue
                 term["ids"].append(anchor)
                 names_of(app.env)[anchor] = (app.env.docname, anchor)
 

@@ -78,7 +78,7 @@ class Benchmark(SphinxDirective):
     has_content = True
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec = dict.fromkeys(("only", "sizes", "labels", "output"), directives.unchanged)  # noqa: RUF012
+    option_spec = dict.fromkeys(("only", "sizes", "labels", "output"), directives.unchanged)
 
     def run(self) -> list[nodes.Node]:
         """Return the chart, and the command with its output, folded."""

@@ -1,0 +1,56 @@
+"""Run every block of Python on every page of the docs, a page from its top to its end.
+
+What a page takes for granted, such as a file to read, is in its `testsetup` blocks, which readers
+do not see. Blocks that need a package that is missing are skipped and named.
+"""
+
+import re
+from textwrap import dedent
+
+import pytest
+from helpers import DOCS
+
+BLOCK = re.compile(
+    r"^(?P<indent> *)\.\. (?:testsetup::|code-block:: python)\n"
+    r"(?P<body>(?:(?P=indent) {3,}.*\n|[ ]*\n)+)",
+    re.MULTILINE,
+)
+OPTION = re.compile(r"^ +:[\w-]+:.*\n", re.MULTILINE)
+OPTIONAL = {"dask", "dask_ml", "imblearn", "mlflow", "optuna", "skops", "tslearn"}
+# what runs the code of these pages: recipes on copies of the package, and other packages
+ELSEWHERE = {"extending": "tests/extensions", "integrations": "tests/integrations"}
+PAGES = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in sorted(DOCS.glob("*.rst"))
+    if path.stem not in ELSEWHERE
+}
+WITH_CODE = [name for name, text in PAGES.items() if BLOCK.search(text)]
+
+
+def test_pages_are_found():
+    assert len(WITH_CODE) >= 10
+    n_blocks = sum(text.count(".. code-block:: python\n") for text in PAGES.values())
+    assert n_blocks == sum(
+        ".. code-block" in match[0] for text in PAGES.values() for match in BLOCK.finditer(text)
+    )
+
+
+# made-up data need not hold anything that far back
+@pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
+@pytest.mark.parametrize("page", WITH_CODE)
+def test_code_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names, missing = {"__name__": "__main__"}, set()
+    for block in BLOCK.finditer(PAGES[page]):
+        line = PAGES[page][: block.start()].count("\n") + 1
+        code = dedent(OPTION.sub("", block["body"]))
+        try:
+            exec(compile(code, f"{page}.rst, block at line {line}", "exec"), names)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in OPTIONAL:
+                raise
+            missing.add(package)
+    if missing:
+        pytest.skip(f"all but the blocks that need {', '.join(sorted(missing))}")
