@@ -24,7 +24,7 @@ AXE = {
     "rules": {"aria-roles": {"enabled": False}, "aria-required-children": {"enabled": False}},
 }
 WIDER = """width => [...document.querySelectorAll("article *")].filter(element => {
-    for (let box = element.parentElement; box; box = box.parentElement)
+    for (let box = element.parentElement; box.tagName != "ARTICLE"; box = box.parentElement)
         if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX)) return false;
     return element.getBoundingClientRect().right > width + 1;
 }).map(element => element.tagName + ": " + element.textContent.slice(0, 40))"""

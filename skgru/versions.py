@@ -28,7 +28,7 @@ def show_versions() -> None:
 
     See Also
     --------
-    sklearn.show_versions : Versions that scikit-learn depends on.
+    sklearn.show_versions : The same for scikit-learn.
 
     Examples
     --------
