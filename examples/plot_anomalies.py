@@ -1,5 +1,5 @@
 """
-Find anomalies: two ways, two baselines
+How do I find anomalies without labels?
 =======================================
 
 A model of normal behaviour finds what is not normal: by the error of its forecasts, or by that
@@ -15,7 +15,11 @@ isolation forest over windows of a day.
 The file is from the tests of statsmodels. Its license is unknown, and it is not part of the
 package. This example looks for `shared/data/forecasting` beside the repository and does nothing
 without it.
+
+:doc:`/anomalies` goes through the code step by step.
 """
+
+# sphinx_gallery_thumbnail_path = 'images/card_anomalies.png'
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """
-Predict at every time step: the bass and the next chord of Bach's chorales
-==========================================================================
+How do I predict at every time step? The bass and the next chord of Bach's chorales
+===================================================================================
 
 With `return_sequences=True`, an estimator predicts at every time step of a sequence. Two tasks on
 the chorales of J. S. Bach show how. The first writes a bass for a soprano, with one label per time
@@ -11,7 +11,11 @@ those of Boulanger-Lewandowski, Bengio and Vincent, "Modeling temporal dependenc
 high-dimensional sequences", ICML 2012. No license is stated for the files, and they are not part of
 the package. This example looks for `shared/data/jsb_voices` beside the repository and does nothing
 without it. All settings were chosen on the validation chorales.
+
+:doc:`/labels_per_step` is the guide to it.
 """
+
+# sphinx_gallery_thumbnail_path = 'images/card_chorales.png'
 
 import json
 from pathlib import Path

@@ -1,12 +1,14 @@
 """
-From a data frame to a stream
-=============================
+How do I get from a data frame to a stream?
+===========================================
 
 This example follows a model from the data to its use. It converts a long data frame to sequences,
 fits a pipeline with a grid search, saves the model, loads it in another process, exports it to ONNX
 for a runtime without Python, and predicts on a stream of time steps.
 
 It needs pandas. The ONNX part also needs onnxruntime and skl2onnx; it is skipped without them.
+
+:doc:`/classification`, :doc:`/streaming` and :doc:`/interop` are the guides to its parts.
 """
 
 import subprocess

@@ -12,6 +12,8 @@ measures it.
 This example sets the gates by hand for these three cases, blocks the gradient in the middle of a
 sequence, compares gradients over 500 steps before and after training, and finally answers a
 practical question: how long must a window be?
+
+:doc:`/gradients` has the mathematics and more measurements.
 """
 
 import matplotlib.pyplot as plt

@@ -8,6 +8,8 @@ coefficients. A GRU reads an utterance and predicts the speaker.
 A pipeline scales each channel and fits a `GRUClassifier`. A grid search over the number of units
 and the learning rate uses the training utterances only. The baseline does not model sequences: it
 is a logistic regression on the mean and the standard deviation of each channel over time.
+
+:doc:`/classification` is the guide to it, :doc:`/good_model` says what to try next.
 """
 
 import os

@@ -11,6 +11,8 @@ between the outer quantiles, and the pinball loss, which also rewards narrow ban
 are the quantiles of all previous years (climatology) and linear quantile regression on the same
 windows. Dropout and the penalty of the linear model are chosen with `TimeSeriesSplit` on the
 training years; window, horizon and the number of units were set by hand.
+
+:doc:`/forecasting` has intervals in one call.
 """
 
 import matplotlib.pyplot as plt

@@ -1,6 +1,6 @@
 """
-Detect anomalies in a stream: hourly electricity demand
-=======================================================
+How do I raise an alarm as data come in? Hourly electricity demand
+==================================================================
 
 `stream` returns an object that predicts after every time step, at a cost that does not depend on
 the number of steps before. This example reads the hourly electricity demand of the state of
@@ -14,7 +14,11 @@ but not the holidays. Do the alarms find them?
 The file is from the tests of statsmodels. Its license is unknown, and it is not part of the
 package. This example looks for `shared/data/forecasting` beside the repository and does nothing
 without it.
+
+:doc:`/streaming` is the guide to it.
 """
+
+# sphinx_gallery_thumbnail_path = 'images/card_streaming.png'
 
 import time
 from pathlib import Path

@@ -1,5 +1,5 @@
 """
-Forecast three years of sunspots and compare with baselines
+Does a forecast beat its baselines? Three years of sunspots
 ===========================================================
 
 The sunspot number rises and falls in cycles of about eleven years that differ in height and length.
@@ -10,6 +10,8 @@ naive), with the value of the current year, and with ridge regression on the sam
 number of units and the penalty are chosen with `TimeSeriesSplit` on the training years. Window,
 horizon and the range of penalties were set by hand. At other horizons (one year, four years), ridge
 regression is as accurate as the GRU or more accurate.
+
+:doc:`/forecasting` and :doc:`/backtesting` are the guides to it.
 """
 
 import os
