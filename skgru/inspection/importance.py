@@ -54,7 +54,7 @@ def channel_importance(
         into one group: of two that say the same, each alone seems to be of no importance. With
         None, each channel is a group.
     lags : int or list of (int, int), default=None
-        Permute only some time steps at once: those of lag `first` to `last`, both included, for
+        Permute only some time steps at once: those of lag ``first`` to ``last``, both included, for
         each pair. Lag 0 is the last time step of each sequence. An integer is a number of blocks,
         of equal width, over all lags. None are all time steps. For blocks of time over all
         channels, make these one group.

@@ -29,7 +29,7 @@ class ChannelImportanceDisplay:
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
     boxes_ : dict of list of matplotlib Artist, or None
-        As `Axes.boxplot` returns it, one box per group; None if the importance has lags.
+        As ``Axes.boxplot`` returns it, one box per group; None if the importance has lags.
     image_ : matplotlib AxesImage or None
         Means over the repetitions, one row per group and one column per block of lags, the last
         lag to the right.
