@@ -16,7 +16,18 @@ BLOCK = re.compile(
     re.MULTILINE,
 )
 OPTION = re.compile(r"^ +:[\w-]+:.*\n", re.MULTILINE)
-OPTIONAL = {"dask", "dask_ml", "imblearn", "mlflow", "optuna", "skops", "tslearn"}
+OPTIONAL = {
+    "captum",
+    "dask",
+    "dask_ml",
+    "imblearn",
+    "mlflow",
+    "optuna",
+    "shap",
+    "skops",
+    "torch",
+    "tslearn",
+}
 # what runs the code of these pages: recipes on copies of the package, and other packages
 ELSEWHERE = {"extending": "tests/extensions", "integrations": "tests/integrations"}
 PAGES = {

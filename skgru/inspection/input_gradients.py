@@ -185,18 +185,18 @@ class _Pass:
 
     def pack(self, rows: np.ndarray) -> Packed:
         """Pack the values of these sequences, in the dtype of the network."""
-        x, batch_sizes = self.span.pack(rows)
-        return Packed(x.astype(self._dtype, copy=False), batch_sizes)
+        packed = self.span.pack(rows)
+        return packed._replace(x=packed.x.astype(self._dtype, copy=False))
 
     def line(self, start: np.ndarray, end: np.ndarray) -> Callable[[np.ndarray], Packed]:
         """Return a function that packs a point, one for each sequence, of the line to the end."""
-        packed_start, (end_x, batch_sizes) = self.span.pack(start).x, self.span.pack(end)
-        difference = end_x - packed_start
-        sequence_of_row = Packed(end_x, batch_sizes).sequence_of_row
+        packed_start, packed_end = self.span.pack(start).x, self.span.pack(end)
+        difference = packed_end.x - packed_start
+        sequence_of_row = packed_end.sequence_of_row
 
         def at(points: np.ndarray) -> Packed:
             x = packed_start + points[sequence_of_row, np.newaxis] * difference
-            return Packed(x.astype(self._dtype, copy=False), batch_sizes)
+            return packed_end._replace(x=x.astype(self._dtype, copy=False))
 
         return at
 
@@ -230,7 +230,7 @@ class _Pass:
         else:
             d_last = d_features
         return propagation.backward(
-            self._window.saved,
+            self._window,
             packed.batch_sizes,
             d_states=d_states,
             d_last=d_last,

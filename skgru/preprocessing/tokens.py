@@ -361,6 +361,11 @@ def parallel_streams(
     ValueError
         If the sequence has fewer than `n_streams` + 1 codes, or is no single sequence.
 
+    See Also
+    --------
+    TokenEncoder : Codes of texts.
+    skgru.streaming.generate : Continue texts with a model of them.
+
     Examples
     --------
     >>> import numpy as np

@@ -39,6 +39,17 @@ class ChannelImportanceDisplay:
     See Also
     --------
     channel_importance : Compute the importance.
+
+    Examples
+    --------
+    >>> from skgru import GRUClassifier
+    >>> from skgru.datasets import load_japanese_vowels
+    >>> from skgru.inspection import ChannelImportanceDisplay
+    >>> X, y = load_japanese_vowels(return_X_y=True)
+    >>> model = GRUClassifier(16, random_state=0).partial_fit(X, y, classes=range(1, 10))
+    >>> display = ChannelImportanceDisplay.from_estimator(model, X, y, random_state=0)
+    >>> len(display.boxes_["boxes"])
+    12
     """
 
     def __init__(self, importance: Bunch):
