@@ -20,11 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._channels import ReadsChannels
-from skgru._combinations import (
-    architecture_of,
-    check_combinations,
-    check_same_model,
-)
+from skgru._combinations import architecture_of, check_combinations, check_same_model
 from skgru._validation import GivenValidation, validation_score
 from skgru.html_repr import network_html
 from skgru.model.inference import attention_weights, pool, predict
@@ -367,7 +363,8 @@ class BaseGRU(
         from skgru.streaming import stream_of  # most programs do without
 
         check_is_fitted(self, "_network")
-        return stream_of(self._network.copy(), self._outputs, n_streams)
+        channels = vars(self).get("_channels")  # none if saved before there were others
+        return stream_of(self._network.copy(), self._outputs, channels, n_streams)
 
     @available_if(_has_attention)
     def attention_weights(self, X: Any) -> np.ndarray | list[np.ndarray]:

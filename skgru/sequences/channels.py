@@ -144,7 +144,7 @@ class Channels:
         codes = None
         if self.categorical:
             columns = [
-                _codes(raw.values[:, i], values, i)
+                codes_of_column(raw.values[:, i], values, i)
                 for i, values in zip(self.categorical, self.categories, strict=True)
             ]
             codes = np.column_stack(columns).astype(np.min_scalar_type(max(self.n_categories)))
@@ -286,8 +286,23 @@ def _sorted_values(values: np.ndarray, name: str) -> np.ndarray:
     return np.array(sorted(set(values)))
 
 
-def _codes(column: np.ndarray, categories: np.ndarray, channel: int) -> np.ndarray:
-    """Return the index of each value among the categories, then unknown, then missing."""
+def codes_of_column(column: np.ndarray, categories: np.ndarray, channel: int) -> np.ndarray:
+    """Return the index of each value among the categories, then unknown, then missing.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n_steps,)
+        Numbers or objects.
+    categories : ndarray
+        Sorted strings or numbers.
+    channel : int
+        Of X, for the messages.
+
+    Raises
+    ------
+    ValueError
+        If there are strings and the categories are numbers, or the other way round.
+    """
     n = len(categories)
     missing = missing_values(column)
     codes = np.full(len(column), n + 1)

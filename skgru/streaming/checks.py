@@ -47,12 +47,28 @@ def check_state(
     return state
 
 
-def check_finite(x: np.ndarray, *, allow_nan: bool) -> None:
-    """Raise for the first value that is infinite, or NaN."""
+def in_shape(x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a time step in the shape (n_streams, n_channels); raise ValueError if it has another.
+
+    That of one stream may have a single dimension.
+    """
+    found = np.shape(x)
+    if found != shape and not (shape[0] == 1 and found == shape[1:]):
+        one = f" or {shape[1:]}" if shape[0] == 1 else ""
+        raise ValueError(f"x_t has shape {found}; expected {shape}{one}.")
+    return x.reshape(shape)
+
+
+def check_finite(x: np.ndarray, *, allow_nan: bool, channels: list[int] | None = None) -> None:
+    """Raise for the first value that is infinite, or NaN.
+
+    `channels` are the numbers of the columns of x among those of a time step, if x lacks some.
+    """
     bad = np.isinf(x) if allow_nan else ~np.isfinite(x)
     if bad.any():
-        row, channel = np.argwhere(bad)[0]
-        isnan = np.isnan(x[row, channel])
+        row, column = np.argwhere(bad)[0]
+        isnan = np.isnan(x[row, column])
+        channel = column if channels is None else channels[column]
         what = "NaN" if isnan else f"infinity or a value too large for {x.dtype}"
         raise ValueError(f"x_t contains {what}: stream {row}, channel {channel}.")
 

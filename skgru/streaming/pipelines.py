@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.sequences.rows import STRINGS, as_row
-from skgru.streaming.checks import check_finite, check_state, memory_for, to_floats
+from skgru.streaming.checks import check_finite, check_state, in_shape, memory_for, to_floats
 from skgru.streaming.streams import Stream
 
 if TYPE_CHECKING:
@@ -210,17 +210,13 @@ class PipelineStream:
     def _rows(self, x_t: ArrayLike) -> np.ndarray:
         """Return x_t as numbers of shape (n_streams, n_channels), none of them infinite."""
         as_it_is = isinstance(x_t, np.ndarray) and x_t.dtype.kind == "f"
-        x = self._in_shape(x_t if as_it_is else to_floats(x_t))
+        x = in_shape(x_t if as_it_is else to_floats(x_t), self._shape)
         check_finite(x, allow_nan=True)
         return x
 
-    def _in_shape(self, x: np.ndarray) -> np.ndarray:
-        """Return a time step in the shape (n_streams, n_channels)."""
-        expected = self.n_streams, self.n_channels
-        if x.shape != expected and not (self.n_streams == 1 and x.shape == expected[1:]):
-            one = f" or {expected[1:]}" if self.n_streams == 1 else ""
-            raise ValueError(f"x_t has shape {x.shape}; expected {expected}{one}.")
-        return x.reshape(expected)
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.n_streams, self.n_channels
 
     @property
     def state(self) -> np.ndarray:
@@ -268,7 +264,7 @@ class PerTimestepStream(PipelineStream):
         columns = self._step._columns
         if columns is None or STRINGS not in columns[2]:
             return super()._rows(x_t)
-        x = self._in_shape(as_row(x_t, columns))
+        x = in_shape(as_row(x_t, columns), self._shape)
         for channel, kind in enumerate(columns[2]):
             if kind != STRINGS:
                 check_finite(to_floats(x[:, [channel]]), allow_nan=True)

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from skgru.model.network import Network
 from skgru.model.parameters import Parameters
 from skgru.outputs import Labels, Multilabel, Outputs, from_state
+from skgru.sequences import Channels
+from skgru.streaming.channels import ChannelStepper
 from skgru.streaming.checks import (
     check_n_streams,
     check_state,
@@ -35,6 +37,8 @@ class Stream:
         Not bidirectional.
     outputs : Outputs
         Turns the output layer's numbers into predictions.
+    channels : Channels or None
+        What the channels are; None if they are numbers.
     n_streams : int, default=1
         Number of sequences that advance together.
 
@@ -68,7 +72,9 @@ class Stream:
     True
     """
 
-    def __init__(self, network: Network, outputs: Outputs, n_streams: int = 1):
+    def __init__(
+        self, network: Network, outputs: Outputs, channels: Channels | None, n_streams: int = 1
+    ):
         if network.architecture.bidirectional:
             raise ValueError(
                 "bidirectional=True also reads sequences from their end, and a stream has none; "
@@ -76,12 +82,14 @@ class Stream:
             )
         n_streams = check_n_streams(n_streams)
         with memory_for(n_streams):
-            self._begin(network, outputs, n_streams)
+            self._begin(network, outputs, channels, n_streams)
 
-    def _begin(self, network: Network, outputs: Outputs, n_streams: int) -> None:
+    def _begin(
+        self, network: Network, outputs: Outputs, channels: Channels | None, n_streams: int
+    ) -> None:
         parameters = network.views(network.parameters)
-        self._network, self._outputs, self.n_streams = network, outputs, n_streams
-        self.n_channels = network.architecture.n_channels
+        self._network, self._outputs, self._channels = network, outputs, channels
+        self.n_streams, self.n_channels = n_streams, network.architecture.n_channels
         self._stepper = network.kernels.Stepper(
             cell_index=network.cell.index,
             layers=self._layers(parameters),
@@ -94,6 +102,9 @@ class Stream:
             n_streams=n_streams,
             convert=to_floats,
         )
+        if channels is not None and not channels.are_numbers:
+            self.n_channels = channels.n_channels
+            self._stepper = ChannelStepper(self._stepper, channels, network.dtype)
 
     @staticmethod
     def _layers(parameters: Parameters) -> list[tuple[np.ndarray, ...]]:
@@ -109,12 +120,14 @@ class Stream:
         return {
             "network": self._network.state(),
             "outputs": self._outputs.state(),
+            "channels": None if self._channels is None else self._channels.state(),
             "state": self.state,
         }
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
-        network = Network.from_state(saved["network"])
-        self._begin(network, from_state(saved["outputs"]), len(saved["state"]))
+        network, channels = Network.from_state(saved["network"]), saved.get("channels")
+        channels = None if channels is None else Channels.from_state(channels)
+        self._begin(network, from_state(saved["outputs"]), channels, len(saved["state"]))
         self._stepper.set_state(saved["state"])
 
     def step(self, x_t: ArrayLike) -> Any:
@@ -126,7 +139,10 @@ class Stream:
         Parameters
         ----------
         x_t : array-like of shape (n_streams, n_channels)
-            Or (n_channels,), if there is one stream.
+            Or (n_channels,), if there is one stream. Channels are those of X in `fit`: with
+            `missing="decay"`, NaN is a missing value; strings stand beside numbers in a list, or
+            in an array of objects; the time is a number, as dates are seconds since the sequence
+            began.
 
         Returns
         -------
@@ -137,8 +153,8 @@ class Stream:
         Raises
         ------
         ValueError
-            If x_t has another shape, or a value that is not a finite number. All states are then
-            as before.
+            If x_t has another shape, or a value that is not a finite number where it must be, or
+            goes back in time. All states are then as before.
         """
         # [()] turns an array without dimensions into a number
         return self._outputs.predict(self._stepper.outputs(x_t))[()]
@@ -153,6 +169,11 @@ class Stream:
         maximum and that number, with "attention" the weighted sum, the highest score, and the sum
         of the weights relative to it.
 
+        With `missing="decay"` it is in float64, and goes on with what is remembered of the steps:
+        for each channel that is a number, what its last observation was above the mean of the
+        channel; for each, the time of that observation; the time of the last step; and 1 after
+        the first step. Before a channel is observed, these are 0 and the time of the first step.
+
         Reading returns a copy. Set it to continue from the states of another time, or of another
         stream of the same model.
         """
@@ -160,8 +181,8 @@ class Stream:
 
     @state.setter
     def state(self, state: ArrayLike) -> None:
-        shape = self.n_streams, self._stepper.state_size
-        self._set_state(check_state(state, shape, self._network.dtype))
+        own = self.state
+        self._set_state(check_state(state, own.shape, own.dtype))
 
     def _set_state(self, state: np.ndarray) -> None:
         """Set a state that came from here: its values need not be finite."""
@@ -257,6 +278,8 @@ class LabelStream(ClassifierStream):  # noqa: D101 (as its base)
 STREAMS: dict[type[Outputs], type[Stream]] = {Labels: LabelStream, Multilabel: ClassifierStream}
 
 
-def stream_of(network: Network, outputs: Outputs, n_streams: int) -> Stream:
+def stream_of(
+    network: Network, outputs: Outputs, channels: Channels | None, n_streams: int
+) -> Stream:
     """Make the stream that these outputs ask for."""
-    return STREAMS.get(type(outputs), Stream)(network, outputs, n_streams)
+    return STREAMS.get(type(outputs), Stream)(network, outputs, channels, n_streams)
