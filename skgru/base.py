@@ -363,8 +363,7 @@ class BaseGRU(
         from skgru.streaming import stream_of  # most programs do without
 
         check_is_fitted(self, "_network")
-        channels = vars(self).get("_channels")  # none if saved before there were others
-        return stream_of(self._network.copy(), self._outputs, channels, n_streams)
+        return stream_of(self._network.copy(), self._outputs, n_streams, self._channels)
 
     @available_if(_has_attention)
     def attention_weights(self, X: Any) -> np.ndarray | list[np.ndarray]:

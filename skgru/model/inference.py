@@ -153,7 +153,8 @@ def _width_of_states(network: Network) -> int:
     arch = network.architecture
     want_states = arch.return_sequences or POOLINGS[arch.pooling].of_all_steps
     kept = arch.hidden_layer_sizes[: None if want_states else -1]
-    return arch.n_inputs + arch.n_directions * sum(kept)
+    # codes, too: beside them, a layer may have no inputs
+    return arch.n_inputs + len(arch.n_categories) + arch.n_directions * sum(kept)
 
 
 def _steps_of_a_pass(network: Network, n_samples: int) -> int | None:

@@ -37,10 +37,10 @@ class Stream:
         Not bidirectional.
     outputs : Outputs
         Turns the output layer's numbers into predictions.
-    channels : Channels or None
-        What the channels are; None if they are numbers.
     n_streams : int, default=1
         Number of sequences that advance together.
+    channels : Channels, default=None
+        What the channels of a time step are; None if they are what the network takes.
 
     Attributes
     ----------
@@ -73,7 +73,11 @@ class Stream:
     """
 
     def __init__(
-        self, network: Network, outputs: Outputs, channels: Channels | None, n_streams: int = 1
+        self,
+        network: Network,
+        outputs: Outputs,
+        n_streams: int = 1,
+        channels: Channels | None = None,
     ):
         if network.architecture.bidirectional:
             raise ValueError(
@@ -82,10 +86,10 @@ class Stream:
             )
         n_streams = check_n_streams(n_streams)
         with memory_for(n_streams):
-            self._begin(network, outputs, channels, n_streams)
+            self._begin(network, outputs, n_streams, channels)
 
     def _begin(
-        self, network: Network, outputs: Outputs, channels: Channels | None, n_streams: int
+        self, network: Network, outputs: Outputs, n_streams: int, channels: Channels | None
     ) -> None:
         parameters = network.views(network.parameters)
         self._network, self._outputs, self._channels = network, outputs, channels
@@ -127,7 +131,7 @@ class Stream:
     def __setstate__(self, saved: dict[str, Any]) -> None:
         network, channels = Network.from_state(saved["network"]), saved.get("channels")
         channels = None if channels is None else Channels.from_state(channels)
-        self._begin(network, from_state(saved["outputs"]), channels, len(saved["state"]))
+        self._begin(network, from_state(saved["outputs"]), len(saved["state"]), channels)
         self._stepper.set_state(saved["state"])
 
     def step(self, x_t: ArrayLike) -> Any:
@@ -279,7 +283,7 @@ STREAMS: dict[type[Outputs], type[Stream]] = {Labels: LabelStream, Multilabel: C
 
 
 def stream_of(
-    network: Network, outputs: Outputs, channels: Channels | None, n_streams: int
+    network: Network, outputs: Outputs, n_streams: int, channels: Channels | None = None
 ) -> Stream:
     """Make the stream that these outputs ask for."""
-    return STREAMS.get(type(outputs), Stream)(network, outputs, channels, n_streams)
+    return STREAMS.get(type(outputs), Stream)(network, outputs, n_streams, channels)
