@@ -172,7 +172,7 @@ class Channels:
         missing = missing_values(column)
         if missing.any():
             _refuse(raw, missing, f"time_channel={self.time!r} has a missing time")
-        times = _as_seconds(column)
+        times = _as_seconds(column, column[np.repeat(raw.starts, raw.lengths)])
         if not np.isfinite(times).all():
             _refuse(raw, ~np.isfinite(times), f"time_channel={self.time!r} has an infinite time")
         falls = np.diff(times, prepend=times[0]) < 0
@@ -325,15 +325,15 @@ def codes_of_column(column: np.ndarray, categories: np.ndarray, channel: int) ->
     return codes
 
 
-def _as_seconds(column: np.ndarray) -> np.ndarray:
-    """Return numbers as they are, datetimes as seconds since the first of them."""
+def _as_seconds(column: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return numbers as they are, datetimes as seconds since the first of their sequence."""
     if column.dtype.kind != "O":
         return column.astype(np.float64)
     if isinstance(column[0], int | float | np.number):
         return numbers(column, "time_channel").astype(np.float64)
     try:
         # of one time zone, or none: differences are the same in any
-        return np.array([_seconds(value - column[0]) for value in column])
+        return np.array([_seconds(a - b) for a, b in zip(column, first, strict=True)])
     except Exception as error:
         raise ValueError(
             f"time_channel must hold numbers or datetimes, got {short(column[0])}."

@@ -41,21 +41,42 @@ def random_stack(rng, cell, D, sizes, K, pooling, dtype):
     return layers, pooling, query, head, 0, np.zeros((0, 0), dtype), ()
 
 
-def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, *rest):
+def first_inputs(kernels, layers, n_codes, embedding, decay, x):
+    """Return what the first layer takes of rows of a stepper: x, codes, E, and γ of its states."""
+    none, E = np.empty((0, 0), x.dtype), layers[0][4]
+    x, codes = np.split(x, [x.shape[1] - n_codes], axis=1)
+    codes, gamma = codes.astype(np.int32), none
+    if decay:
+        D, H = decay[2].shape
+        a_and_m, d_and_delta = np.split(x, 2, axis=1)
+        x, gamma = np.empty((len(x), 2 * D), x.dtype), np.empty((len(x), H), x.dtype)
+        kernels.decay_forward(
+            a_and_m, d_and_delta, *decay, x, np.empty((len(x), D), x.dtype), gamma
+        )
+    if embedding.size:
+        looked_up = np.empty((len(x), n_codes * embedding.shape[1]), x.dtype)
+        kernels.gather_codes(embedding, codes, looked_up)
+        x = np.hstack([x, looked_up])
+    if not E.size:
+        codes = np.empty((0, 0), np.int32)
+    return np.ascontiguousarray(x), codes, E, gamma
+
+
+def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, n_codes, embedding, decay, X):
     """Return outputs (T, n, K) after each step of X (n, T, D), and last states of all layers."""
-    X = rest[-1]
     n, T, _ = X.shape
     x, batch_sizes = X.transpose(1, 0, 2).reshape(n * T, -1).copy(), np.full(T, n)
     none, ends = np.empty((0, 0), X.dtype), []
+    x, codes, E, gamma = first_inputs(kernels, layers, n_codes, embedding, decay, x)
     for W, U, b, c, _ in layers:
         h_0 = np.zeros((n, CELLS[cell].n_states * len(U)), X.dtype)
         ends.append(h_0.copy())
         states = np.empty((n * T, len(U)), X.dtype)
         kernels.layer_forward(
             cell_info(kernels, cell).index, x, batch_sizes, W, U, b, c, h_0, none,
-            np.empty((0, 0), np.int32), none, none, ends[-1], states, none,
+            codes, E, gamma, ends[-1], states, none,
         )  # fmt: skip
-        x = states
+        x, codes, E, gamma = states, codes[:0, :0], none, none
     y = np.empty((T, n, len(head[1])), X.dtype)
     for t in range(T):
         steps = batch_sizes[: t + 1]
@@ -87,6 +108,86 @@ def test_steps_have_the_same_bits_as_layers_over_prefixes(isa, dtype, cell, D, s
         np.testing.assert_array_equal(got, want, err_msg=pooling)
         np.testing.assert_array_equal(stepper.get_state()[:, : S * sum(sizes)], ends)
         assert stepper.state_size == S * sum(sizes) + width(sizes[-1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    ("D", "decays", "n_codes", "embedded"),
+    [
+        *((0, False, 1, False), (0, False, 2, True), (3, False, 2, False), (20, False, 1, True)),
+        *((3, True, 0, False), (20, True, 0, False), (3, True, 2, False), (20, True, 2, True)),
+    ],
+)
+def test_steps_of_categories_and_gaps(isa, dtype, cell, D, decays, n_codes, embedded):
+    """As those of numbers: steps have the same bits as layers over prefixes."""
+    rng, kernels = np.random.default_rng(8), kernels_for(dtype, isa)
+    H, V, n, T = 19, 5, 3, 6
+    index, S = cell_info(kernels, cell).index, CELLS[cell].n_states
+    n_inputs = D * (1 + decays) + 4 * n_codes * embedded
+    layers, pooling, query, head, *_ = random_stack(rng, cell, n_inputs, (H, 4), 2, "mean", dtype)
+    table = np.zeros((0, 0), dtype)
+    if n_codes:
+        width = 4 if embedded else layers[0][0].shape[1]
+        table = rng.normal(size=(V, width)).astype(dtype)
+    embedding = table if embedded else table[:0]
+    if not embedded:
+        layers[0] = (*layers[0][:4], table)
+    decay = ()
+    if decays:
+        shapes = (D,), (D,), (D, H), (H,)
+        decay = tuple((rng.normal(size=shape) / 4).astype(dtype) for shape in shapes)
+    X = rng.normal(size=(n, T, D * (4 if decays else 1)))
+    X[:, :, D * 3 :] = np.abs(X[:, :, D * 3 :])  # δ, with decay
+    X = np.dstack([X, rng.integers(V, size=(n, T, n_codes))]).astype(dtype)
+    stack = layers, pooling, query, head, n_codes, embedding, decay
+    stepper = kernels.Stepper(index, *stack, n, None)
+    assert stepper.n_channels == X.shape[2]
+    want, ends = outputs_of_prefixes(kernels, cell, *stack, X)
+    np.testing.assert_array_equal([stepper.outputs(X[:, t]) for t in range(T)], want)
+    np.testing.assert_array_equal(stepper.get_state()[:, : S * (H + 4)], ends)
+
+
+def test_what_is_no_code_is_refused_and_leaves_the_state(isa):
+    rng, kernels = np.random.default_rng(9), kernels_for("float64", isa)
+    (layer,), *rest = random_stack(rng, "gru", 2, (4,), 1, "last", "float64")
+    layer = (*layer[:4], rng.normal(size=(7, 12)))
+    none = rest[-2]
+    stepper = kernels.Stepper(
+        cell_info(kernels, "gru").index, [layer], *rest[:3], 2, none, (), 1, None
+    )
+    stepper.outputs(np.array([0.5, 0.5, 3, 6]))
+    before = stepper.get_state()
+    for code in (-1, 7, 2.5, 1e300):
+        with pytest.raises(ValueError, match="no code in channel 3"):
+            stepper.outputs(np.array([0.5, 0.5, 3, code]))
+    with pytest.raises(ValueError, match=r"NaN: stream 0, channel 2"):
+        stepper.outputs(np.array([0.5, 0.5, np.nan, 1]))
+    np.testing.assert_array_equal(stepper.get_state(), before)
+
+
+def test_inputs_that_do_not_fit_raise(isa):
+    kernels, rng = kernels_for("float64", isa), np.random.default_rng(10)
+    index = cell_info(kernels, "gru").index
+    (layer,), *rest = random_stack(rng, "gru", 6, (4,), 1, "last", "float64")
+    of_layer, none, E = layer[:4], np.zeros((0, 0)), np.zeros((5, 12))
+    embedding = np.zeros((5, 2))
+    decay = np.zeros(3), np.zeros(3), np.zeros((3, 4)), np.zeros(4)
+    short = [tuple(a[:-1] if i == k else a for k, a in enumerate(decay)) for i in range(4)]
+    for table, n_codes, embedded, decays in (
+        (none, 1, none, ()),  # codes without rows
+        (E, 0, none, ()),  # rows without codes
+        (none, 0, embedding, ()),
+        (E, 1, embedding, ()),  # two kinds of rows
+        (E, -1, none, ()),
+        (none, 4, embedding, ()),  # wider than W
+        *((none, 0, none, wrong) for wrong in short),
+        (none, 1, np.zeros((5, 1)), decay),  # an odd number of inputs is left
+    ):
+        with pytest.raises(ValueError, match="must be|do not fit"):
+            kernels.Stepper(
+                index, [(*of_layer, table)], *rest[:3], n_codes, embedded, decays, 1, None
+            )
 
 
 @pytest.mark.parametrize("cell", CELLS)
