@@ -62,7 +62,11 @@ def gate_activations(estimator: Any, X: Any) -> Bunch:
     >>> [z.shape for z in layer.update_gate]
     [(20, 16), (26, 16), (22, 16), (20, 16), (21, 16)]
     """
-    inspected = Inspected(estimator, X)
+    return activations_of(Inspected(estimator, X))
+
+
+def activations_of(inspected: Inspected) -> Bunch:
+    """Return what `gate_activations` returns."""
     sequences, directions = inspected.sequences, inspected.directions
     found = [
         {

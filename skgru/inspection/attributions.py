@@ -148,7 +148,8 @@ def input_attributions(
         If it is not fitted.
     ValueError
         If X or an argument is invalid, if it is not said what to explain, or if gradients cannot
-        be followed through a step of a pipeline.
+        be followed through a step of a pipeline, or the model has ``missing="decay"`` or
+        categorical channels.
 
     Warns
     -----

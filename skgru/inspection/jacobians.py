@@ -22,7 +22,8 @@ def step_jacobian(
 
     It is the identity if z=1, the Jacobian of a plain tanh network if z=0 and r=1, and 0 if z=0 and
     r=0. The parts of other cells are named after their gates. For cells with a cell state, the
-    Jacobian is that of [h | c]. The inputs of a layer are held fixed.
+    Jacobian is that of [h | c]. The inputs of a layer are held fixed. With ``missing="decay"``, a
+    step of the first layer begins with γ_t ⊙ h_{t-1}, and each part is diag(γ_t) times the above.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ class _JacobianCollector:
 
         for t in reversed(range(n_steps)):
             n = forward.batch_sizes[t]
-            parts = self._inspected.cell.jacobian(forward.step(direction, t))
+            parts = forward.jacobian(direction, t)
             jacobian = sum(parts.values())
             put(("spectral_norm",), t, _norms(jacobian))
             put(("spectral_radius",), t, np.abs(np.linalg.eigvals(jacobian)).max(axis=1))

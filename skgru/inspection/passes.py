@@ -127,6 +127,15 @@ class Inspected:
             for k, weights in enumerate(layers)
         ]
 
+    @property
+    def series(self) -> np.ndarray:
+        """Return the time steps of X to draw: numbers, NaN where missing, and codes beside them."""
+        values, codes, arch = self.sequences.values, self.sequences.codes, self.network.architecture
+        if arch.missing == "decay":  # values are observed values, masks, and so on
+            D = arch.n_channels
+            values = np.where(values[:, D : 2 * D] > 0, values[:, :D], np.nan)
+        return values if codes is None else np.hstack([values, codes])
+
     def spans(self, chunk_size: int) -> Iterator[tuple[np.ndarray, Span]]:
         """Yield the indices and the span of `chunk_size` sequences at a time, longest first."""
         (by_length,) = self.sequences.deal(np.arange(len(self.sequences)), 1)
@@ -170,7 +179,7 @@ class ForwardPass:
     def __init__(self, inspected: Inspected, span: Span):
         self._inspected = inspected
         self.span = span
-        packed: Packed = span.pack(inspected.sequences.values)
+        packed: Packed = inspected.sequences.pack(span)
         propagation = Propagation(
             inspected.network, inspected.parameters, lambda _, shape: np.empty(shape)
         )
@@ -188,8 +197,27 @@ class ForwardPass:
         """Return the packed hidden states h_t, of shape (n_rows, n_units)."""
         return self._saved[direction.index].states
 
+    def decay(self, direction: Direction, t: int) -> np.ndarray | None:
+        """Return what step t multiplies the previous state by, (n, n_units); None without decay."""
+        decay = self._saved[direction.index].decay
+        return decay[self.slices[t]] if decay.size else None
+
+    def jacobian(self, direction: Direction, t: int) -> dict[str, np.ndarray]:
+        """Return the parts of the Jacobians of step t, each of shape (n, size, size)."""
+        parts, decay = (
+            self._inspected.cell.jacobian(self.step(direction, t)),
+            self.decay(direction, t),
+        )
+        if decay is None:
+            return parts
+        of_state = np.tile(decay, self._inspected.network.cell.n_states)[:, :, np.newaxis]
+        return {name: of_state * part for name, part in parts.items()}
+
     def step(self, direction: Direction, t: int) -> Step:
-        """Return the previous state, weights and activations of step t of a direction."""
+        """Return the previous state, weights and activations of step t of a direction.
+
+        With decay, the previous state is what is left of it at step t.
+        """
         rows = self.slices[t]
         n, H = self.batch_sizes[t], len(direction.weights.U)
         gates = {name: values[rows] for name, values in self.gates(direction).items()}
@@ -201,6 +229,10 @@ class ForwardPass:
         else:
             h_prev = np.zeros((n, H))
             cell_prev = h_prev if has_cell_state else None
+        decay = self.decay(direction, t)
+        if decay is not None:
+            h_prev = decay * h_prev
+            cell_prev = decay * cell_prev if has_cell_state else None
         U = np.split(direction.weights.U, direction.weights.U.shape[1] // H, axis=1)
         return Step(gates, h_prev, cell_prev, U)
 

@@ -65,6 +65,12 @@ class Route(NamedTuple):
                     "channel_importance takes every estimator that predicts."
                 )
         check_is_fitted(estimator, "_network")
+        if not estimator._channels.are_numbers:
+            raise ValueError(
+                f'This {type(estimator).__name__} has missing="decay" or categorical_channels, '
+                "which do not change smoothly as input_attributions needs it; channel_importance "
+                "takes every estimator."
+            )
         return cls(estimator, steps, target)
 
     @property

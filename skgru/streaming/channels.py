@@ -188,4 +188,3 @@ class Gaps:
                 f"Columns of state, the {D} before the last two, hold times of observations after "
                 "the time of the last step, which is in the column before the last."
             )
-

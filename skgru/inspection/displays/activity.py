@@ -1,6 +1,7 @@
 """Heat maps of gates and states over time, one row per unit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import _num_samples
 
-from skgru.inspection.activations import gate_activations
+from skgru.inspection.activations import activations_of
 from skgru.inspection.displays.panels import count_steps, layer_names, panels
 from skgru.inspection.displays.series import heat_map, plot_series
 from skgru.inspection.passes import Inspected
@@ -27,7 +28,8 @@ class GateActivityDisplay:
     Parameters
     ----------
     series : ndarray of shape (n_timesteps, n_channels)
-        The sequence.
+        The sequence. Of an estimator with categories, the channels that are numbers come first,
+        then the codes of the categories.
     activations : dict of ndarray of shape (n_timesteps, n_units)
         Gates, candidate and states by name, as in `gate_activations`.
     title : str, default=None
@@ -122,9 +124,9 @@ class GateActivityDisplay:
             raise ValueError(f"sample={sample} is not in X, which has {n_samples} sequences.")
         sample %= n_samples
         inspected = Inspected(estimator, _safe_indexing(X, [sample]))
-        series = inspected.sequences.values
         # as a list, because the values of a list are not padded
-        layers = gate_activations(inspected.estimator, [series]).layers
+        inspected.sequences = replace(inspected.sequences, form="list")
+        layers = activations_of(inspected).layers
         if not -len(layers) <= layer < len(layers):
             raise ValueError(f"layer={layer} is not in layers_, which has {len(layers)} entries.")
         activations = {
@@ -133,7 +135,7 @@ class GateActivityDisplay:
             if name not in ("layer", "direction")
         }
         title = f"sequence {sample}, {layer_names(layers)[layer]}"
-        display = cls(series=series, activations=activations, title=title)
+        display = cls(series=inspected.series, activations=activations, title=title)
         return display.plot(
             gates=gates, sort_by=sort_by, ax=ax, gate_cmap=gate_cmap, state_cmap=state_cmap
         )

@@ -59,7 +59,9 @@ def _name_lines(
 ) -> None:
     """Write the name of each channel at the end of its line, without overlaps."""
     low, high = ax.get_ylim()
-    ends = (series[-1] - low) / (high - low)
+    # a line ends at its last value that is not missing
+    last = [channel[~np.isnan(channel)][-1:] for channel in series.T]
+    ends = (np.array([y[0] if len(y) else low for y in last]) - low) / (high - low)
     gap = 1 / (MAX_LINES - 1)
     at = np.empty(len(ends))
     by_height = np.argsort(ends, kind="stable")
