@@ -194,7 +194,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", type=Path, default=TEXT)
     parser.add_argument("--units", type=int, default=256)
-    parser.add_argument("--embedding", type=int, default=0, help="0: a row of weights per code")
+    parser.add_argument("--embedding", type=int, default=64, help="0: a row of weights per code")
     parser.add_argument("--streams", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=30)

@@ -50,8 +50,8 @@ def read():
 # %%
 # Training
 # --------
-# ``categorical_channels=[0]`` reads the codes as categories: each picks a row of weights.
-# ``update_every="window"`` reads the streams side by side, updates the weights after every 50
+# ``categorical_channels=[0]`` reads the codes as categories, for each of which 32 learned numbers
+# stand. ``update_every="window"`` reads the streams side by side, updates the weights after every 50
 # characters, and carries the states on to the next 50. Few epochs are enough, as each is hundreds
 # of updates.
 
@@ -60,6 +60,7 @@ def train_gru(train):
     gru = GRUClassifier(
         128,
         categorical_channels=[0],
+        embedding_dim=32,
         return_sequences=True,
         bptt_steps=50,
         update_every="window",
