@@ -1,6 +1,6 @@
 """
-A language model that writes Shakespeare, character by character
-================================================================
+How do I model text? Shakespeare, character by character
+========================================================
 
 A language model predicts the next character of a text. With ``return_sequences=True`` it does so
 after every character, and it writes by reading what it has drawn.
@@ -8,7 +8,11 @@ after every character, and it writes by reading what it has drawn.
 The text is 1.1 million characters of Shakespeare's plays, which are in the public domain. It is not
 part of the package. This example looks for `shared/data/text/tinyshakespeare.txt` beside the
 repository and does nothing without it.
+
+:doc:`/language_models` is the guide to it.
 """
+
+# sphinx_gallery_thumbnail_path = 'images/card_shakespeare.png'
 
 import time
 from collections import Counter, defaultdict
