@@ -199,8 +199,10 @@ PARAMETERS = {
         ["boolean"],
         """bool
     Whether `fit` starts from the weights of the previous fit, with a new state of the solver. The
-    other parameters may have changed, but for those that describe the network. Not used by
-    `partial_fit`, which always continues.""",
+    other parameters may have changed, but for those that describe the network. As moments, schedule
+    and random numbers begin anew, two fits of 3 epochs are not one of 6;
+    `skgru.callbacks.Checkpoint` continues all of them. Not used by `partial_fit`, which always
+    continues.""",
     ),
     "momentum": Parameter(
         [Interval(Real, 0, 1, closed="both")],

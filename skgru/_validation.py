@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike
 from skgru.model.inference import predict
 from skgru.model.network import Network
 from skgru.model.workers import Workers, n_threads
-from skgru.outputs import one_column
+from skgru.outputs import Labels, one_column
 from skgru.sequences import Sequences, Targets
+from skgru.training.fit import TrainingSet
+from skgru.training.validation import hold_out
 
 
 class GivenValidation(NamedTuple):
@@ -46,6 +48,51 @@ class GivenValidation(NamedTuple):
                 "numbers of samples."
             )
         return groups
+
+
+def set_validation(
+    estimator: Any,
+    training: TrainingSet,
+    given: GivenValidation,
+    random_state: np.random.RandomState,
+    resumed: dict[str, Any] | None,
+) -> None:
+    """Hold out part of the samples, or take those that came with `fit`.
+
+    Parameters
+    ----------
+    estimator : GRUClassifier or GRURegressor
+        With the outputs that it has learned.
+    training : TrainingSet
+    given : GivenValidation
+    random_state : RandomState
+    resumed : dict or None
+        State of a training that continues, on the samples of its beginning.
+    """
+    targets = training.targets
+    if given.X is not None:
+        sequences = estimator._check_X(given.X, reset=False, dtype=estimator.dtype)
+        targets = estimator._check_targets(given.y, given.sample_weight, sequences)
+    else:
+        if resumed:
+            training.samples, training.held_out = resumed["samples"], resumed["held_out"]
+        else:
+            outputs = estimator._outputs
+            one_label = isinstance(outputs, Labels) and targets.sequences is None
+            training.samples, training.held_out = hold_out(
+                targets,
+                split=estimator.validation_split,
+                fraction=estimator.validation_fraction,
+                groups=given.checked_groups(training.sequences),
+                classes=outputs.classes if one_label else None,
+                random_state=random_state,
+            )
+        rows = targets.rows(training.held_out)
+        sequences = training.sequences.take(training.held_out)
+        by_step = None if targets.sequences is None else sequences
+        targets = Targets(targets.y[rows], targets.weights[rows], by_step, targets.exponent)
+    training.validation = sequences, targets
+    training.score = validation_score(estimator, sequences, targets)
 
 
 def validation_score(

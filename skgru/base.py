@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import chain
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -20,14 +21,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._channels import ReadsChannels
-from skgru._combinations import architecture_of, check_combinations, check_same_model
-from skgru._validation import GivenValidation, validation_score
+from skgru._combinations import (
+    architecture_of,
+    check_combinations,
+    check_same_model,
+)
+from skgru._validation import GivenValidation, set_validation
 from skgru.html_repr import network_html
 from skgru.model.inference import attention_weights, pool, predict
 from skgru.model.network import Network
 from skgru.model.parameters import Head, Layer, Parameters
 from skgru.model.workers import Workers, n_threads
-from skgru.outputs import Labels, Outputs, from_state
+from skgru.outputs import Outputs, from_state
 from skgru.persistence import Saved, defaults_of, unchanged_on_error
 from skgru.sequences import (
     Channels,
@@ -36,10 +41,10 @@ from skgru.sequences import (
     align,
 )
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
+from skgru.training.checkpoint import TRAINING, take_checkpoint
 from skgru.training.fit import Fit, TrainingSet
 from skgru.training.history import History
 from skgru.training.stochastic import Solver
-from skgru.training.validation import hold_out
 
 if TYPE_CHECKING:
     from skgru.streaming import Stream
@@ -104,6 +109,7 @@ class BaseGRU(
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        resume_from: str | PathLike[str] | None = None,
     ) -> Self:
         """Fit the model to sequences X and targets y.
 
@@ -134,6 +140,10 @@ class BaseGRU(
             Their targets.
         sample_weight_val : array-like, default=None
             Their weights in the validation score.
+        resume_from : str or path-like, default=None
+            File of a `skgru.callbacks.Checkpoint`, of a fit with the same parameters to the same
+            data that did not come to its end: it continues, with the same result to the last bit.
+            As every pickle, such a file can run code: load none of strangers.
 
         Returns
         -------
@@ -143,15 +153,16 @@ class BaseGRU(
         Raises
         ------
         ValueError
-            If X, y or sample_weight cannot be used as they are, or if the loss becomes infinite
-            or NaN.
+            If X, y or sample_weight cannot be used as they are, if the loss becomes infinite or
+            NaN, or if `resume_from` holds another fit.
         """
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         tasks = FitTasks()
         tasks.begin_fit(self, self.max_iter, X, y, metadata)
         with unchanged_on_error(self):
             validation = GivenValidation(X_val, y_val, sample_weight_val, groups)
-            self._fit(X, y, sample_weight, validation=validation, tasks=tasks)
+            resumed = None if resume_from is None else take_checkpoint(resume_from, self)
+            self._fit(X, y, sample_weight, validation=validation, tasks=tasks, resumed=resumed)
         tasks.end_fit()
         return self
 
@@ -165,6 +176,7 @@ class BaseGRU(
         classes: np.ndarray | None = None,
         validation: GivenValidation = NO_VALIDATION,
         tasks: FitTasks | None = None,
+        resumed: dict[str, Any] | None = None,
     ) -> Self:
         tasks = tasks or FitTasks()
         if y is None:
@@ -172,7 +184,9 @@ class BaseGRU(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         check_combinations(self, validation, incremental=incremental)
-        continued = hasattr(self, "_network") and (incremental or self.warm_start)
+        continued = hasattr(self, "_network") and (
+            incremental or self.warm_start or resumed is not None
+        )
         sequences = self._check_X(X, reset=not continued, dtype=self.dtype)
         aligned = align(y, sample_weight, sequences, by_step=self.return_sequences)
         rows = self._check_y(aligned.rows, self._outputs if continued else None)
@@ -182,6 +196,7 @@ class BaseGRU(
         targets = aligned.encoded(*self._encode(self._outputs, rows, known))
         architecture = architecture_of(self, self._channels, self._outputs.n_outputs)
         random_state = check_random_state(self.random_state)
+        solver: Solver | None = None
         if continued:
             # copies, so that a failure leaves the fitted ones alone
             network, history = self._network.copy(), deepcopy(self._history)
@@ -189,10 +204,13 @@ class BaseGRU(
         else:
             network, history = Network(architecture, self.dtype), History()
             network.initialize(random_state)
-        solver: Solver | None = deepcopy(self._solver) if incremental and continued else None
+        if continued and (incremental or resumed):
+            solver = deepcopy(self._solver)
+        if resumed:
+            random_state = solver.random_state
         training = TrainingSet(sequences, targets, np.arange(len(sequences)))
         if (self.early_stopping or validation.X is not None) and self.solver != "lbfgs":
-            self._set_validation(training, validation, random_state)
+            set_validation(self, training, validation, random_state, resumed)
         tasks.make_fitted(lambda: {"_network": network.copy(), **history.attributes()})
         with Workers(n_threads(self.n_jobs)) as workers:
             fit = Fit(
@@ -204,8 +222,10 @@ class BaseGRU(
                 workers=workers,
                 tasks=tasks,
                 random_state=random_state,
+                resumed=resumed,
             )
-            finished = fit.run(training, fresh=not continued, incremental=incremental)
+            fresh = resumed["fresh"] if resumed else not continued
+            finished = fit.run(training, fresh=fresh, incremental=incremental)
         # the cosine ends at max_iter on purpose
         if not (finished or incremental or self.learning_rate == "cosine" or not self.max_iter):
             warnings.warn(
@@ -215,35 +235,6 @@ class BaseGRU(
             )
         self._network, self._history, self._solver = network, history, fit.solver
         return self._publish()
-
-    def _set_validation(
-        self,
-        training: TrainingSet,
-        given: GivenValidation,
-        random_state: np.random.RandomState,
-    ) -> None:
-        """Hold out part of the samples, or take those that came with `fit`."""
-        targets = training.targets
-        if given.X is not None:
-            sequences = self._check_X(given.X, reset=False, dtype=self.dtype)
-            targets = self._check_targets(given.y, given.sample_weight, sequences)
-        else:
-            training.samples, training.held_out = hold_out(
-                targets,
-                split=self.validation_split,
-                fraction=self.validation_fraction,
-                groups=given.checked_groups(training.sequences),
-                classes=self._outputs.classes
-                if isinstance(self._outputs, Labels) and targets.sequences is None
-                else None,
-                random_state=random_state,
-            )
-            rows = targets.rows(training.held_out)
-            sequences = training.sequences.take(training.held_out)
-            by_step = None if targets.sequences is None else sequences
-            targets = Targets(targets.y[rows], targets.weights[rows], by_step, targets.exponent)
-        training.validation = sequences, targets
-        training.score = validation_score(self, sequences, targets)
 
     def _check_targets(
         self, y: ArrayLike, sample_weight: ArrayLike | None, sequences: Sequences
@@ -258,6 +249,7 @@ class BaseGRU(
         self.n_outputs_ = self._network.architecture.n_outputs
         self.n_parameters_ = self._network.parameters.size
         vars(self).update(self._history.attributes())
+        vars(self).pop(TRAINING, None)  # of the checkpoint that the estimator was loaded from
         return self
 
     def _fit_to_parameters(self, X: Any, y: ArrayLike, parameters: Parameters) -> Self:

@@ -114,8 +114,11 @@ def checksum(state: Any) -> int:
     return crc
 
 
-# names under which a state holds versions, or this checksum
+# names under which a state holds versions, this checksum, and what follows its fit
 NOT_COUNTED = frozenset({VERSION, CHECKSUM, "_sklearn_version"})
+CALLBACKS = frozenset(
+    {"_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"}
+)
 
 
 def _parts(value: Any, around: tuple[int, ...]) -> Iterator[Any]:
@@ -140,7 +143,7 @@ def _parts(value: Any, around: tuple[int, ...]) -> Iterator[Any]:
     if isinstance(value, dict):
         yield b"{"
         for key in value:
-            if not (isinstance(key, str) and key in NOT_COUNTED):
+            if not (isinstance(key, str) and key in NOT_COUNTED | CALLBACKS):
                 yield from _parts(key, around)
                 yield from _parts(value[key], around)
         yield b"}"
@@ -156,7 +159,10 @@ def _parts(value: Any, around: tuple[int, ...]) -> Iterator[Any]:
         yield from _parts(value.ravel().tolist(), around)
     else:  # as pickle would save it
         reduce = copyreg.dispatch_table.get(type(value))
-        reduced = reduce(value) if reduce else value.__reduce_ex__(2)
+        try:
+            reduced = reduce(value) if reduce else value.__reduce_ex__(2)
+        except TypeError:  # it cannot be saved, but the holder can be copied
+            reduced = f"{type(value).__module__}.{type(value).__qualname__}"
         yield b"("
         for part in [reduced] if isinstance(reduced, str) else reduced:
             yield from _parts(list(part) if isinstance(part, Iterator) else part, around)

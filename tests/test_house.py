@@ -30,7 +30,7 @@ LEVELS = [
     {"_channels", "_combinations", "_parameters", "_validation", "html_repr", "streaming"},
     {"base"},
     {"classifier", "regressor"},
-    {"", "datasets", "forecasting", "frames", "metrics", "preprocessing", "versions"},
+    {"", "callbacks", "datasets", "forecasting", "frames", "metrics", "preprocessing", "versions"},
     {"inspection", "interop"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -13,6 +13,9 @@ from typing import Any, Self
 from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
+from skgru.persistence import CALLBACKS
+from skgru.training.checkpoint import Checkpoint
+
 
 def _has_callbacks(estimator: BaseEstimator) -> bool:
     if find_spec("sklearn.callback") is None:
@@ -92,6 +95,8 @@ class FitTasks:
         self._epoch: Any = None
         self._told: dict[str, Any] = {}
         self._fitted: Callable[[], dict[str, Any]] = dict
+        self._training: Callable[[], dict[str, Any]] = dict
+        self._checkpoints: list[Checkpoint] = []
 
     def begin_fit(
         self,
@@ -119,10 +124,22 @@ class FitTasks:
             self._told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
             self._root = estimator._init_callback_context(max_subtasks=max_tasks)
             self._root.call_on_fit_task_begin(**self._told)
+            callbacks = getattr(estimator, "_skl_callbacks", [])
+            self._checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
 
     def make_fitted(self, attributes: Callable[[], dict[str, Any]]) -> None:
         """Say which attributes make a fitted estimator out of one that is being fitted."""
         self._fitted = attributes
+
+    def make_resumable(self, attributes: Callable[[], dict[str, Any]]) -> None:
+        """Say which attributes a checkpoint has besides."""
+        self._training = attributes
+
+    def of_checkpoints(self) -> Self:
+        """Return the tasks of further epochs, of which none but checkpoints are told."""
+        tasks = type(self)()
+        tasks._told, tasks._fitted, tasks._checkpoints = self._told, self._fitted, self._checkpoints
+        return tasks
 
     def begin(self) -> None:
         """Tell of the beginning of an epoch."""
@@ -130,13 +147,23 @@ class FitTasks:
             self._epoch = self._root.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._told)
 
-    def end(self) -> bool:
-        """Tell of the end of the epoch; answer whether the fit is to stop."""
+    def end(self, n_epochs: int) -> bool:
+        """Tell of the end of the epoch of that number; answer whether the fit is to stop."""
+        for checkpoint in self._checkpoints:
+            checkpoint.end_epoch(n_epochs, self._estimator_so_far)
         if self._root is None:
             return False
         return self._epoch.call_on_fit_task_end(
             **self._told, reconstruction_attributes=self._fitted
         )
+
+    def _estimator_so_far(self) -> BaseEstimator:
+        """Return the estimator as it would be if the fit ended here, without its callbacks."""
+        estimator = self._told["estimator"]
+        fitted = object.__new__(type(estimator))
+        own = {name: value for name, value in vars(estimator).items() if name not in CALLBACKS}
+        vars(fitted).update(own, **self._fitted(), **self._training())
+        return fitted
 
     @contextmanager
     def part(self, name: str, estimator: BaseEstimator) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """A guard against divergence: the best weights so far, and when to return to them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,14 @@ class Guard:
         self.reference -= self.minimum
         self._start = self.objective.network.parameters.copy()
         self._candidates = [self._start]
+
+    def state(self) -> dict[str, Any]:
+        """Return plain values of the epochs so far."""
+        return {name: value for name, value in vars(self).items() if name != "objective"}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Continue after the epochs of a state."""
+        vars(self).update(state)
 
     def diverged(self, first_value: float, loss: float, norm: float) -> bool:
         """Take an epoch that has just ended; return whether it diverged.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -12,8 +13,10 @@ from skgru.model.inference import losses
 from skgru.model.network import Network
 from skgru.model.workers import Workers
 from skgru.outputs import Labels, Outputs
+from skgru.persistence import checksum
 from skgru.sequences import Sequences, Targets
 from skgru.training.callbacks import FitTasks
+from skgru.training.checkpoint import TRAINING
 from skgru.training.divergence import Guard
 from skgru.training.history import MIN_UPDATES, History, Patience
 from skgru.training.lbfgs import fit_lbfgs, merge_equal
@@ -89,6 +92,14 @@ class TrainingSet:
     score: Callable[[Network], float] | None = None
     held_out: np.ndarray | None = None
 
+    @cached_property
+    def checksum(self) -> int:
+        """Of all data; a fit only continues on the same."""
+        parts = [(self.sequences, self.targets), *([self.validation] if self.validation else [])]
+        return checksum(
+            [(X.values, X.lengths, X.codes, y.y, y.weights, y.exponent) for X, y in parts]
+        )
+
 
 @dataclass
 class Fit:
@@ -106,6 +117,8 @@ class Fit:
     workers : Workers
     tasks : FitTasks
     random_state : RandomState
+    resumed : dict or None
+        State of the training that continues from a checkpoint.
     """
 
     network: Network
@@ -116,7 +129,11 @@ class Fit:
     workers: Workers
     tasks: FitTasks
     random_state: np.random.RandomState
+    resumed: dict[str, Any] | None = None
     _guarded: bool = True
+    _fresh: bool = True
+    _first: TrainingSet | None = None
+    _n_epochs_on_all: int = 0
     _stopped_by_user: bool = False
 
     def run(self, training: TrainingSet, *, fresh: bool, incremental: bool) -> bool:
@@ -139,7 +156,7 @@ class Fit:
             training.samples, training.targets = merge_equal(training.sequences, training.targets)
         y, weights = self._known_targets(training)
         constant = self.outputs.loss.best_constant(y, weights)
-        if fresh:
+        if fresh and not self.resumed:
             self._start_head(constant)
         if self.settings.solver == "lbfgs":
             self._minimize(training)
@@ -149,8 +166,14 @@ class Fit:
             self.outputs.loss.minimum(y, weights),
         )
         max_iter = 1 if incremental else self.settings.max_iter
-        validation = self._validation(training)
         self._guarded = not incremental
+        self._first, self._fresh = training, fresh
+        if self.resumed:
+            self._check_resumed(training)
+            if self.resumed["n_epochs_on_all"]:
+                self._train_on_all(training, self.resumed["n_epochs_on_all"], reference)
+                return True
+        validation = self._validation(training)
         finished = self._run_epochs(training, validation, reference, max_iter)
         few = training.held_out is not None and len(training.held_out) < FEW_HELD_OUT
         # a few sequences with many updates each are no small set
@@ -174,9 +197,35 @@ class Fit:
         self.history.restart()
         self.network.initialize(self.random_state)
         self._start_head(constant)
-        self.solver, self.tasks = None, FitTasks()
+        self.solver = None
+        self._train_on_all(training, n_epochs, reference)
+
+    def _train_on_all(self, training: TrainingSet, n_epochs: int, reference: Reference) -> None:
+        self._n_epochs_on_all = n_epochs
+        self.tasks = self.tasks.of_checkpoints()
+        samples = np.sort(np.concatenate([training.samples, training.held_out]))
         everything = TrainingSet(training.sequences, training.targets, samples)
         self._run_epochs(everything, None, reference, n_epochs)
+
+    def _check_resumed(self, training: TrainingSet) -> None:
+        """Raise ValueError if the data are not those of the fit that is to continue."""
+        if self.resumed["data"] != training.checksum:
+            raise ValueError(
+                "resume_from holds a fit to other data: X, y, weights and validation data must be "
+                "those of the fit that it continues, in the same order."
+            )
+
+    def _checkpoint(self, epochs: StochasticFit) -> dict[str, Any]:
+        """Return what a checkpoint holds besides the network, as attributes of the estimator."""
+        training = {
+            "fresh": self._fresh,
+            "n_epochs_on_all": self._n_epochs_on_all,
+            "samples": self._first.samples,
+            "held_out": self._first.held_out,
+            "data": self._first.checksum,
+            "epochs": epochs.state(),
+        }
+        return {"_history": self.history, "_solver": self.solver, TRAINING: training}
 
     def _start_head(self, constant: np.ndarray) -> None:
         self.network.views(self.network.parameters).head.b[:] = constant
@@ -217,7 +266,7 @@ class Fit:
         if self.solver is None:
             n_updates = max_iter * self._n_updates(training, training.samples)
             self.solver = self._new_solver(settings, n_updates)
-        else:
+        elif not self.resumed:
             self._follow_changes()
         self.solver.settings = _plain_parameters(settings)
         objective = self._objective(training, self.solver.optimizer.penalty_in_loss)
@@ -238,6 +287,10 @@ class Fit:
             validation=validation,
             guard=Guard(objective, *reference) if self._guarded else None,
         )
+        if self.resumed:
+            epochs.resume(self.resumed["epochs"])
+            self.resumed = None
+        self.tasks.make_resumable(lambda: self._checkpoint(epochs))
         finished = epochs.run(max_iter)
         self._stopped_by_user = epochs.stopped_by_user
         return finished

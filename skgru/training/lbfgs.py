@@ -100,7 +100,7 @@ def fit_lbfgs(
         if verbose:
             print(f"Iteration {len(history.loss_curve)}, loss = {intermediate_result.fun:.8f}")
         blas.interruptible(tasks.begin)
-        stopped = blas.interruptible(tasks.end)
+        stopped = blas.interruptible(tasks.end, len(history.loss_curve))
         if stopped:
             raise StopIteration
 

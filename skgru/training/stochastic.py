@@ -170,8 +170,31 @@ class StochasticFit:
     guard: Guard | None = None
 
     def __post_init__(self):
+        self.n_epochs = 0
+        self._finished = False
         self._clipped: list[bool] = []
         self.stopped_by_user = False
+
+    def state(self) -> dict[str, Any]:
+        """Return plain values of the epochs so far, with which `resume` continues them.
+
+        Those of network, solver and history are saved by themselves.
+        """
+        return {
+            "n_epochs": self.n_epochs,
+            "finished": self._finished,
+            "clipped": self._clipped,
+            "validation": self.validation and self.validation.state(),
+            "guard": self.guard and self.guard.state(),
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Continue after the epochs of a state."""
+        self.n_epochs, self._finished = state["n_epochs"], state["finished"]
+        self._clipped = state["clipped"]
+        for part in ("validation", "guard"):
+            if state[part] is not None:
+                getattr(self, part).resume(state[part])
 
     @quiet_overflow
     def run(self, max_iter: int) -> bool:
@@ -194,24 +217,23 @@ class StochasticFit:
         GradientWarning
             If most updates were clipped to the end, or the gradient vanishes.
         """
-        finished = False
         try:
-            for _ in range(max_iter):
-                finished = self._run_epoch()
-                if finished:
-                    break
+            while self.n_epochs < max_iter and not self._finished:
+                self._run_epoch()
+                if self.tasks.end(self.n_epochs):
+                    self._finished = self.stopped_by_user = True
         except KeyboardInterrupt:
-            finished = self.stopped_by_user = True
+            self._finished = self.stopped_by_user = True
             warnings.warn("Training interrupted by user.", stacklevel=1)
         self._choose_weights()
         if max_iter > 1:  # a single epoch, as of partial_fit, is too early to judge
             if max_iter >= SETTLED_EPOCHS:
                 warn_if_clipped(self._clipped, self.history.grad_norm_curve, self.max_grad_norm)
             warn_if_vanished(self.objective)
-        return finished
+        return self._finished
 
-    def _run_epoch(self) -> bool:
-        """Train for one epoch; return whether it is the last."""
+    def _run_epoch(self) -> None:
+        """Train for one epoch, and decide whether it is the last."""
         solver, history = self.solver, self.history
         self.tasks.begin()
         samples = self.objective.samples
@@ -233,9 +255,12 @@ class StochasticFit:
             if self.validation.stops:
                 watched = -score
         solver.schedule.end_epoch(history.n_samples_seen)
-        if self.tasks.end():
-            self.stopped_by_user = True
-            return True
+        self._finished = self._is_last(watched, diverged)
+        self.n_epochs += 1
+
+    def _is_last(self, watched: float, diverged: bool) -> bool:
+        """Return whether training ends after an epoch of this loss, or score with its sign."""
+        solver = self.solver
         if diverged:
             return not self.guard.can_recover
         if solver.schedule.finished:

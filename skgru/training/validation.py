@@ -13,6 +13,9 @@ from skgru.sequences import Targets, short
 # Level of the test whether an epoch validates worse than the best one.
 SIGNIFICANCE = 0.05
 
+# what changes from one epoch to the next
+PROGRESS = ("n_epochs", "kept_epoch", "_best_score", "_best_losses", "_kept")
+
 
 @dataclass
 class Validation:
@@ -84,6 +87,14 @@ class Validation:
         # standard error of a weighted mean, as Σ (w_i (d_i - mean))²
         error = np.sqrt(np.sum((differences - self.shares * mean) ** 2) * n / (n - 1))
         return bool(mean > stdtrit(n - 1, 1 - SIGNIFICANCE) * error)
+
+    def state(self) -> dict[str, Any]:
+        """Return plain values of the epochs so far."""
+        return {name: vars(self)[name] for name in PROGRESS}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Continue after the epochs of a state."""
+        vars(self).update(state)
 
     def restore(self) -> None:
         """Return to the parameters of the epoch that was kept."""
