@@ -5,8 +5,8 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import InvalidParameterError
 
+from skgru._sklearn import InvalidParameterError
 from skgru._validation import GivenValidation
 from skgru.kernels import kernels_for
 from skgru.model.architecture import Architecture

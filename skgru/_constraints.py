@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _param_validation as validation
+
+from skgru import _sklearn
 
 
-class Interval(validation.Interval):
+class Interval(_sklearn.Interval):
     """Numbers of an interval, as scikit-learn's; True and False are none, and not 1 and 0."""
 
     def is_satisfied_by(self, val: Any) -> bool:

@@ -6,11 +6,10 @@ A new parameter is an entry of `PARAMETERS` and an argument of both estimators' 
 from collections.abc import Callable
 from inspect import signature
 from numbers import Integral, Real
-from typing import Any, NamedTuple
-
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from typing import Any, NamedTuple, TypeVar
 
 from skgru._constraints import Interval
+from skgru._sklearn import HasMethods, StrOptions
 from skgru.model.pooling import POOLINGS
 from skgru.training.optimizers import OPTIMIZERS
 from skgru.training.schedules import SCHEDULES
@@ -376,7 +375,10 @@ REFERENCES = """
 """
 
 
-def documented(**own: Parameter) -> Callable[[type], type]:
+Class = TypeVar("Class", bound=type)
+
+
+def documented(**own: Parameter) -> Callable[[Class], Class]:
     """Fill in the docstring of an estimator, and its constraints.
 
     Parameters
@@ -386,7 +388,7 @@ def documented(**own: Parameter) -> Callable[[type], type]:
     """
     parameters = {**PARAMETERS, **own}
 
-    def decorate(cls: type) -> type:
+    def decorate(cls: Class) -> Class:
         cls._parameter_constraints = {name: p.constraint for name, p in parameters.items()}
         if cls.__doc__:  # python -OO has none
             docs = [

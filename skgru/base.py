@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skgru._attributes import FittedAttributes
 from skgru._channels import ReadsChannels
 from skgru._combinations import (
     architecture_of,
     check_combinations,
     check_same_model,
+)
+from skgru._sklearn import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ConvergenceWarning,
+    Tags,
+    TransformerMixin,
+    available_if,
+    fit_context,
 )
 from skgru._validation import GivenValidation, set_validation
 from skgru.html_repr import network_html
@@ -75,6 +77,7 @@ class BaseGRU(
     TransformerMixin,
     CallbackSupport,
     Saved,
+    FittedAttributes,
     BaseEstimator,
 ):
     """Everything except the meaning of y: see `GRUClassifier` and `GRURegressor`."""
@@ -98,7 +101,7 @@ class BaseGRU(
     # ---- fit -----------------------------------------------------------------------------------
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
@@ -246,8 +249,8 @@ class BaseGRU(
 
     def _publish(self) -> Self:
         """Set the fitted attributes that describe the training."""
-        self.n_outputs_ = self._network.architecture.n_outputs
-        self.n_parameters_ = self._network.parameters.size
+        self.n_outputs_: int = self._network.architecture.n_outputs
+        self.n_parameters_: int = self._network.parameters.size
         vars(self).update(self._history.attributes())
         vars(self).pop(TRAINING, None)  # of the checkpoint that the estimator was loaded from
         return self
@@ -429,7 +432,7 @@ class BaseGRU(
                 )
         return state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         # scikit-learn's checks and composite estimators look at two_d_array
         tags.input_tags.two_d_array = True

@@ -1,17 +1,22 @@
 """GRUClassifier: a class label for each sequence, or for each time step."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._combinations import has_stochastic_solver
 from skgru._parameters import Parameter, documented
+from skgru._sklearn import (
+    ClassifierMixin,
+    StrOptions,
+    Tags,
+    _check_partial_fit_first_call,
+    available_if,
+    fit_context,
+)
 from skgru.base import BaseGRU
 from skgru.outputs import (
     Outputs,
@@ -80,54 +85,56 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
     # where users import it from, and what saved models name
     __module__ = "skgru"
 
+    classes_: np.ndarray
+
     def __init__(
         self,
-        hidden_layer_sizes=(64,),
+        hidden_layer_sizes: int | Sequence[int] | np.ndarray = (64,),
         *,
-        cell="gru",
-        activation="tanh",
-        reset_after=False,
-        bidirectional="auto",
-        pooling="mean",
-        return_sequences=False,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        solver="adam",
-        alpha=1e-4,
-        batch_size="auto",
-        bptt_steps=None,
-        update_every="sequence",
-        learning_rate="cosine",
-        learning_rate_init=0.005,
-        warmup_updates=20,
-        power_t=0.5,
-        max_iter=200,
-        max_grad_norm=1.0,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        early_stopping=False,
-        validation_fraction=0.1,
-        validation_split="random",
-        scoring="loss",
-        n_iter_no_change=10,
-        max_fun=15000,
-        class_weight=None,
-        n_channels=1,
-        missing="error",
-        time_channel=None,
-        categorical_channels=None,
-        embedding_dim=None,
-        n_jobs=None,
-        dtype="float32",
-    ):
+        cell: str = "gru",
+        activation: str = "tanh",
+        reset_after: bool = False,
+        bidirectional: bool | str = "auto",
+        pooling: str = "mean",
+        return_sequences: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: int | str = "auto",
+        bptt_steps: int | None = None,
+        update_every: str = "sequence",
+        learning_rate: str = "cosine",
+        learning_rate_init: float = 0.005,
+        warmup_updates: int = 20,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        max_grad_norm: float | None = 1.0,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        validation_split: Any = "random",
+        scoring: str | Callable[..., float] | None = "loss",
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        class_weight: Mapping[Any, float] | str | None = None,
+        n_channels: int = 1,
+        missing: str = "error",
+        time_channel: int | str | None = None,
+        categorical_channels: Sequence[int] | Sequence[str] | str | None = None,
+        embedding_dim: int | None = None,
+        n_jobs: int | None = None,
+        dtype: str = "float32",
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.activation = activation
@@ -174,7 +181,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         self.dtype = dtype
 
     @available_if(has_stochastic_solver)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
@@ -316,7 +323,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         """
         return BaseGRU.score(self, X, y, sample_weight)  # not that of scikit-learn's mixin
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

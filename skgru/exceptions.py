@@ -3,7 +3,7 @@
 import sys
 import warnings
 
-from sklearn.exceptions import ConvergenceWarning
+from skgru._sklearn import ConvergenceWarning
 
 
 class GradientWarning(UserWarning):

@@ -7,8 +7,8 @@ scikit-learn's definitions, over a matrix of outputs. A new loss of numbers is a
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn._loss.link import LogLink
-from sklearn._loss.loss import (
+
+from skgru._sklearn import (
     AbsoluteError,
     BaseLoss,
     HalfBinomialLoss,
@@ -16,6 +16,7 @@ from sklearn._loss.loss import (
     HalfPoissonLoss,
     HalfSquaredError,
     HuberLoss,
+    LogLink,
     PinballLoss,
 )
 
@@ -44,7 +45,7 @@ class Multinomial:
     n_classes : int
     """
 
-    def __init__(self, n_classes: int):
+    def __init__(self, n_classes: int) -> None:
         self._loss = HalfMultinomialLoss(n_classes=n_classes)
 
     def __call__(
@@ -100,7 +101,7 @@ class Elementwise:
         Name of the function from outputs to predictions.
     """
 
-    def __init__(self, loss: BaseLoss):
+    def __init__(self, loss: BaseLoss) -> None:
         self._loss = loss
 
     def __call__(
@@ -184,7 +185,7 @@ class Pinball:
     quantiles : sequence of float in (0, 1)
     """
 
-    def __init__(self, quantiles: Sequence[float]):
+    def __init__(self, quantiles: Sequence[float]) -> None:
         self._losses = [PinballLoss(quantile=quantile) for quantile in quantiles]
 
     def __call__(

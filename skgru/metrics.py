@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer, make_scorer
-from sklearn.metrics._scorer import _BaseScorer, _cached_call, _Scorer
 from sklearn.utils import get_tags
-from sklearn.utils.validation import _check_response_method
 
+from skgru._sklearn import _check_response_method
+from skgru._sklearn.scorers import _BaseScorer, _cached_call, _Scorer
 from skgru.classifier import GRUClassifier
 from skgru.model.inference import losses
 from skgru.model.workers import Workers, n_threads
@@ -70,7 +70,7 @@ class _Steps:
     y : ndarray of shape (n_known,) or (n_known, k)
     """
 
-    def __init__(self, estimator: Any, method: str, response: np.ndarray, y: np.ndarray):
+    def __init__(self, estimator: Any, method: str, response: np.ndarray, y: np.ndarray) -> None:
         self._estimator = estimator
         if is_classifier(estimator):
             # for a multilabel indicator, the classes of each label, as in scikit-learn's forests
@@ -364,7 +364,7 @@ def flatten_steps(
         weights, _ = _sequences_of(sample_weight, "sample_weight")
     if weights is not None and len(weights) != len(targets):
         raise ValueError(f"sample_weight has {len(weights)} entries for {len(targets)} sequences.")
-    rows: tuple[list, list, list] = ([], [], [])
+    rows: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     for i, (target, response) in enumerate(zip(targets, responses, strict=True)):
         if not target.ndim or not response.ndim:
             raise ValueError(

@@ -14,7 +14,8 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from sklearn.exceptions import InconsistentVersionWarning
+
+from skgru._sklearn import InconsistentVersionWarning
 
 VERSION, CHECKSUM = "_skgru_version", "_skgru_checksum"
 
@@ -56,7 +57,7 @@ class VersionWarning(InconsistentVersionWarning):
     ...     warnings.simplefilter("ignore", VersionWarning)
     """
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"{self.estimator_name} was saved by skgru {self.original_sklearn_version} and is "
             f"loaded by skgru {self.current_sklearn_version}. It may fail or predict something "

@@ -23,11 +23,20 @@ MAX_POSITIONAL = 6
 
 # from the bottom to the top; a module imports from its own level and from those below it
 LEVELS = [
+    {"_sklearn"},
     {"_constraints", "exceptions", "kernels", "persistence"},
     {"losses", "outputs", "sequences"},
     {"model"},
     {"training"},
-    {"_channels", "_combinations", "_parameters", "_validation", "html_repr", "streaming"},
+    {
+        "_channels",
+        "_attributes",
+        "_combinations",
+        "_parameters",
+        "_validation",
+        "html_repr",
+        "streaming",
+    },
     {"base"},
     {"classifier", "regressor"},
     {"", "callbacks", "datasets", "forecasting", "frames", "metrics", "preprocessing", "versions"},

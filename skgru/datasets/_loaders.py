@@ -3,13 +3,23 @@
 import gzip
 import inspect
 from importlib import resources
-from typing import IO
+from typing import IO, Literal, overload
 
 import numpy as np
-from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
+
+from skgru._sklearn import Bunch, StrOptions, validate_params
 
 N_TRAIN = 270
+
+
+@overload
+def load_japanese_vowels(*, subset: str = "train", return_X_y: Literal[False] = False) -> Bunch: ...
+
+
+@overload
+def load_japanese_vowels(
+    *, subset: str = "train", return_X_y: Literal[True]
+) -> tuple[list[np.ndarray], np.ndarray]: ...
 
 
 @validate_params(
@@ -107,6 +117,14 @@ def load_japanese_vowels(
     )
 
 
+@overload
+def load_sunspots(*, return_X_y: Literal[False] = False) -> Bunch: ...
+
+
+@overload
+def load_sunspots(*, return_X_y: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+
 @validate_params({"return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
 def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.ndarray]:
     """Load the yearly sunspot numbers from 1700 to 2008, with 309 values.
@@ -166,6 +184,14 @@ def load_sunspots(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, np.n
     if return_X_y:
         return dates, series
     return Bunch(series=series, dates=dates, DESCR=inspect.getdoc(load_sunspots))
+
+
+@overload
+def load_co2(*, return_X_y: Literal[False] = False) -> Bunch: ...
+
+
+@overload
+def load_co2(*, return_X_y: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 @validate_params({"return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)

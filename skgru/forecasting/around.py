@@ -4,11 +4,12 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skgru._sklearn import BaseEstimator, MetaEstimatorMixin, RegressorMixin, Tags
 from skgru.forecasting.predictions import outputs_of
 from skgru.persistence import Saved
 from skgru.training.callbacks import CallbackSupport, FitTasks
@@ -80,7 +81,7 @@ class RegressorAround(RegressorMixin, MetaEstimatorMixin, CallbackSupport, Saved
         mapping.add(caller="predict", callee="predict")
         return MetadataRouter(owner=self).add(regressor=self.regressor, method_mapping=mapping)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags, inner = super().__sklearn_tags__(), get_tags(self.regressor)
         tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
         tags.non_deterministic = inner.non_deterministic

@@ -30,7 +30,7 @@ def backtest(
     step: int | None = None,
     refit: bool | int = True,
     exog: Any = None,
-    metrics: Sequence[str | Callable] | None = None,
+    metrics: Sequence[str | Callable[..., Any]] | None = None,
     season_length: int = 1,
     baselines: bool = True,
     level: float | None = None,
@@ -221,14 +221,14 @@ def _job(
     return _Job(forecaster, training, origins, horizon, level)
 
 
-def _run(job: _Job) -> list[tuple]:
+def _run(job: _Job) -> list[tuple[Any, ...]]:
     """Fit a forecaster; return its forecasts, with the bounds if there is a level."""
     # sums in BLAS depend on the number of its threads
     with OneBlasThread() as blas:
         return blas.interruptible(_forecasts, job)
 
 
-def _forecasts(job: _Job) -> list[tuple]:
+def _forecasts(job: _Job) -> list[tuple[Any, ...]]:
     made = []
     where, _ = job.origins[0]
     try:
@@ -247,7 +247,7 @@ def _forecasts(job: _Job) -> list[tuple]:
     return made
 
 
-def _watched(made: Iterable, total: int, verbose: bool) -> Iterator:
+def _watched(made: Iterable[Any], total: int, verbose: bool) -> Iterator[Any]:
     if not verbose:
         return iter(made)
     from rich.progress import track
@@ -285,13 +285,13 @@ def _scales(metric: str, panel: Panel, origin: int, season_length: int) -> list[
 
 
 def _columns(
-    rows: list[tuple], panel: Panel, horizon: int, scales: dict[str, dict]
+    rows: list[tuple[Any, ...]], panel: Panel, horizon: int, scales: dict[str, dict[Any, Any]]
 ) -> dict[str, np.ndarray]:
     """Return a row for each forecast of a value: by model, series, origin, horizon and channel."""
     n_channels = panel.values(0, None, 1).shape[1]
     names = _series_names(panel)
     block = horizon * n_channels
-    columns: dict[str, list] = {}
+    columns: dict[str, list[Any]] = {}
 
     def add(name: str, values: Any) -> None:
         columns.setdefault(name, []).append(np.asarray(values))
@@ -315,7 +315,7 @@ def _columns(
     return {name: np.concatenate(values) for name, values in columns.items()}
 
 
-def _series_names(panel: Panel) -> list:
+def _series_names(panel: Panel) -> list[Any]:
     """Return the names of the series, or their numbers if they have no different names."""
     names = [getattr(given, "name", None) for given in panel.given]
     named = all(isinstance(name, str) and name for name in names)

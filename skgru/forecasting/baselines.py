@@ -6,12 +6,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import ndtri
-from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
+from skgru._sklearn import BaseEstimator, StrOptions, fit_context
 from skgru.forecasting.recursive import in_form
 from skgru.forecasting.series import TimeSeries, check_finite, read_several
 from skgru.persistence import Saved
@@ -54,16 +53,16 @@ class NaiveForecaster(Saved, BaseEstimator):
     # where users import it from, and what saved models name
     __module__ = "skgru.forecasting"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "method": [StrOptions({"last", "seasonal", "drift"})],
         "season_length": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, method="last", season_length=1):
+    def __init__(self, method: str = "last", season_length: int = 1) -> None:
         self.method = method
         self.season_length = season_length
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, series: Any, exog: Any = None) -> Self:
         """Keep the series to forecast.
 

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skgru._sklearn import check_matplotlib_support
 from skgru.forecasting.results import BacktestResults, title_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,13 @@ class BacktestDisplay:
     ['NaiveForecaster', 'last value', 'drift']
     """
 
+    figure_: Any
+    axes_: Any
+    series_line_: Any
+    forecast_lines_: Any
+    bands_: Any
+    error_lines_: Any
+
     def __init__(
         self,
         results: BacktestResults,
@@ -73,7 +80,7 @@ class BacktestDisplay:
         model: str | None = None,
         series: str | int | None = None,
         channel: str | int | None = None,
-    ):
+    ) -> None:
         self.results = results
         self.model = model
         self.series = series

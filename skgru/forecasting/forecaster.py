@@ -1,16 +1,15 @@
 """WindowForecaster: from series to forecasts with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
+from skgru._sklearn import BaseEstimator, HasMethods, StrOptions, fit_context
 from skgru.forecasting.holdout import Origins
 from skgru.forecasting.intervals import IntervalsMixin
 from skgru.forecasting.known import (
@@ -139,7 +138,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     # where users import it from, and what saved models name
     __module__ = "skgru.forecasting"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "regressor": [HasMethods(["fit", "predict"]), None],
         "window": [Interval(Integral, 1, None, closed="left"), None],
         "horizon": [Interval(Integral, 1, None, closed="left"), None],
@@ -155,19 +154,19 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
 
     def __init__(
         self,
-        regressor=None,
+        regressor: Any = None,
         *,
-        window=None,
-        horizon=None,
-        strategy="direct",
-        season_length=None,
-        time_features=None,
-        center="average",
-        scale="window",
-        holdout=0.2,
-        freq=None,
-        random_state=None,
-    ):
+        window: int | None = None,
+        horizon: int | None = None,
+        strategy: str = "direct",
+        season_length: int | None = None,
+        time_features: Sequence[str] | None = None,
+        center: str | None = "average",
+        scale: str | None = "window",
+        holdout: float = 0.2,
+        freq: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.regressor = regressor
         self.window = window
         self.horizon = horizon
@@ -180,7 +179,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         self.freq = freq
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, series: Any, exog: Any = None) -> Self:
         """Fit the regressor to all windows of the series.
 
@@ -231,7 +230,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
                 exog=None if known is None else known.as_exog(form),
                 freq=self.freq,
             )
-            self.regressor_ = self._wrapped(self.center_, X, y).fit(X, y)
+            self.regressor_: Any = self._wrapped(self.center_, X, y).fit(X, y)
         return self
 
     def predict(self, steps: int | None = None, *, exog: Any = None, history: Any = None) -> Any:
@@ -265,10 +264,10 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     # ---- fit -----------------------------------------------------------------------------------
 
     def _choose_lengths(self, lengths: list[int]) -> None:
-        self.season_length_ = self.season_length or usual_season(self._step)
+        self.season_length_: int = self.season_length or usual_season(self._step)
         season = self.season_length_ if self.season_length_ > 1 else None
-        self.horizon_ = self.horizon or min(season or 1, 60)
-        self.window_ = self.window or usual_window(season, min(lengths), self.horizon_)
+        self.horizon_: int = self.horizon or min(season or 1, 60)
+        self.window_: int = self.window or usual_window(season, min(lengths), self.horizon_)
         self._fitted_horizon = self.horizon_ if self.strategy == "direct" else 1
 
     def _keep(
@@ -325,10 +324,10 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             missed = origins.missed(model)
             errors[center] = origins.relative_error(missed)
             residuals[center] = missed / model._window_scales(origins.windows)
-        self.center_ = min(errors, key=errors.get)
+        self.center_: Any = min(errors, key=errors.get)
         self._residuals = residuals[self.center_]
         if self.center == "auto":
-            self.holdout_errors_ = errors
+            self.holdout_errors_: Any = errors
 
     # ---- predict -------------------------------------------------------------------------------
 
@@ -349,7 +348,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             return dict(zip(history, forecast, strict=True))
         return forecast
 
-    def _inputs(self, steps: int, exog: Any, history: Any) -> tuple:
+    def _inputs(self, steps: int, exog: Any, history: Any) -> tuple[Any, ...]:
         """Return a history, as it is and read, its form, stamps to come, and what is known."""
         past = self._without_names(history)
         several, form = read_several(past, "history")

@@ -217,7 +217,7 @@ class Bootstrapped:
     rng : RandomState
     """
 
-    def __init__(self, regressor: Any, residuals: np.ndarray, rng: np.random.RandomState):
+    def __init__(self, regressor: Any, residuals: np.ndarray, rng: np.random.RandomState) -> None:
         self._scales = regressor._window_scales
         self._residuals, self._rng = residuals, rng
         self._predictions = Predictions.of(regressor, 1, residuals.shape[1])

@@ -91,7 +91,7 @@ class Known:
 
 
 def check_same_channels(
-    several: list[TimeSeries], fitted_columns: list | None, n_fitted: int
+    several: list[TimeSeries], fitted_columns: list[Any] | None, n_fitted: int
 ) -> None:
     """Raise ValueError if series have other channels than in `fit`, or another order of columns.
 
@@ -239,7 +239,7 @@ def in_zone(one: TimeSeries, zones: list[str | None]) -> TimeSeries:
     return replace(one, index=one.index.tz_convert(zones[0]))
 
 
-def end_of(exog: TimeSeries, one: TimeSeries, n_steps: int) -> tuple:
+def end_of(exog: TimeSeries, one: TimeSeries, n_steps: int) -> tuple[Any, ...]:
     """Return exog beside the last time steps of a series, as arguments of a TimeSeries."""
     rows, index = slice(-n_steps, None), None
     if one.index is not None:

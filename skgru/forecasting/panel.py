@@ -35,10 +35,10 @@ class Panel:
 
     several: list[TimeSeries]
     form: str
-    given: list
+    given: list[Any]
     stamps: Any
     starts: list[int]
-    exog: list | None = None
+    exog: list[Any] | None = None
     exog_rows: list[np.ndarray] | None = None
 
     @classmethod
@@ -133,7 +133,7 @@ class Panel:
         """Return the time stamp of a time step, or its number if there are no stamps."""
         return step if self.stamps is None else self.stamps[step]
 
-    def _together(self, items: list) -> Any:
+    def _together(self, items: list[Any]) -> Any:
         if self.form == "one":
             return items[0]
         in_array = self.form == "array" and isinstance(items[0], np.ndarray)

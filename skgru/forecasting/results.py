@@ -56,7 +56,7 @@ class BacktestResults:
     (4, 2)
     """
 
-    metrics: tuple
+    metrics: tuple[Any, ...]
     level: float | None
     season_length: int
     columns: dict[str, np.ndarray]
@@ -81,7 +81,7 @@ class BacktestResults:
         """
         return self._frame(self.columns)
 
-    def values_of(self, name: str) -> list:
+    def values_of(self, name: str) -> list[Any]:
         """Return the different values of a column, in order of appearance.
 
         Parameters
@@ -139,7 +139,7 @@ class BacktestResults:
         numbers = {value: i for i, value in enumerate(self.values_of(name))}
         return np.array([numbers[value] for value in self.columns[name].tolist()])
 
-    def _error(self, metric: str | Callable, rows: np.ndarray) -> np.ndarray:
+    def _error(self, metric: str | Callable[..., Any], rows: np.ndarray) -> np.ndarray:
         """Return the error of each column of rows."""
         # here, as importing skgru must not import scikit-learn's metrics
         from sklearn.metrics import (
@@ -206,7 +206,7 @@ class BacktestResults:
         return frame[name]
 
 
-def title_of(metric: str | Callable) -> str:
+def title_of(metric: str | Callable[..., Any]) -> str:
     """Return the column that a metric is in.
 
     Parameters

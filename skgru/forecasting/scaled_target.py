@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skgru._sklearn import HasMethods, fit_context
 from skgru.forecasting.around import RegressorAround, named
 from skgru.forecasting.predictions import check_order, innermost, outputs_of
 from skgru.forecasting.targets import Rows, check_increasing, read_rows
@@ -81,17 +81,17 @@ class ScaledTargetRegressor(RegressorAround):
     # where users import it from, and what saved models name
     __module__ = "skgru.forecasting"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "regressor": [HasMethods(["fit", "predict"])],
         "transformer": [HasMethods(["fit", "transform", "inverse_transform"]), None],
     }
 
-    def __init__(self, regressor, transformer=None):
+    def __init__(self, regressor: Any, transformer: Any = None) -> None:
         self.regressor = regressor
         self.transformer = transformer
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **fit_params: Any
     ) -> Self:
@@ -130,7 +130,7 @@ class ScaledTargetRegressor(RegressorAround):
                 if value is not None and name.split("__")[-1] == "y_val":
                     X_val = fit_params.get(name[: -len("y_val")] + "X_val", X)
                     transformed[name] = self._scaled(self._rows(X_val, value, name))
-            self.regressor_ = self._fit_regressor(tasks, X, self._scaled(rows), transformed)
+            self.regressor_: Any = self._fit_regressor(tasks, X, self._scaled(rows), transformed)
         tasks.end_fit()
         return self
 
@@ -201,7 +201,7 @@ class ScaledTargetRegressor(RegressorAround):
         transformer = clone(transformer)
         if hasattr(transformer, "set_output"):  # of y: whatever is set for features
             transformer.set_output(transform="default")
-        self.transformer_ = transformer.fit(known, **weights)
+        self.transformer_: Any = transformer.fit(known, **weights)
         check_increasing(self.transformer_, known)
 
     def _scaled(self, rows: Rows) -> np.ndarray | list[np.ndarray]:
@@ -294,7 +294,7 @@ class ScaledStream(PipelineStream):
     True
     """
 
-    def __init__(self, model: ScaledTargetRegressor, following: Stream | PipelineStream):
+    def __init__(self, model: ScaledTargetRegressor, following: Stream | PipelineStream) -> None:
         super().__init__(following, following.n_channels)
         self._model = model._view()
 

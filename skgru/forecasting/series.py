@@ -32,9 +32,9 @@ class TimeSeries:
 
     name: str
     values: np.ndarray
-    columns: list | None = None
+    columns: list[Any] | None = None
     index: Any = None
-    wrap: Callable[[np.ndarray, Any, tuple | None], Any] | None = None
+    wrap: Callable[[np.ndarray, Any, tuple[Any, ...] | None], Any] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -150,7 +150,7 @@ def tail(one: Any, n_steps: int) -> Any:
     return np.array(one[-n_steps:]) if isinstance(one, np.ndarray) else list(one[-n_steps:])
 
 
-def _items(given: Any) -> list | None:
+def _items(given: Any) -> list[Any] | None:
     """Return several series one by one, or None if it is one series."""
     if isinstance(given, list | tuple):
         if any(_is_container(item) for item in given):
@@ -213,7 +213,7 @@ def _read_pandas(given: Any, name: str) -> TimeSeries:
     return TimeSeries(name, values[:, 0], None, given.index, partial(_series, given.name))
 
 
-def _frame(names: Any, forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
+def _frame(names: Any, forecast: np.ndarray, index: Any, quantiles: tuple[Any, ...] | None) -> Any:
     pd = pandas()
     if quantiles is not None:
         pairs = [(*np.atleast_1d(np.array(n, dtype=object)), q) for n in names for q in quantiles]
@@ -221,7 +221,7 @@ def _frame(names: Any, forecast: np.ndarray, index: Any, quantiles: tuple | None
     return pd.DataFrame(forecast.reshape(len(forecast), -1), index=index, columns=names)
 
 
-def _series(name: Any, forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
+def _series(name: Any, forecast: np.ndarray, index: Any, quantiles: tuple[Any, ...] | None) -> Any:
     pd = pandas()
     if quantiles is None:
         return pd.Series(forecast, index=index, name=name)
@@ -276,7 +276,9 @@ def _read_with_narwhals(given: Any, name: str) -> TimeSeries:
     return TimeSeries(name, values, columns, index, partial(_narwhals_frame, given, columns))
 
 
-def _narwhals_series(given: Any, forecast: np.ndarray, index: Any, quantiles: tuple | None) -> Any:
+def _narwhals_series(
+    given: Any, forecast: np.ndarray, index: Any, quantiles: tuple[Any, ...] | None
+) -> Any:
     import narwhals as nw
 
     like = nw.from_native(given, series_only=True)
@@ -288,7 +290,11 @@ def _narwhals_series(given: Any, forecast: np.ndarray, index: Any, quantiles: tu
 
 
 def _narwhals_frame(
-    given: Any, columns: list, forecast: np.ndarray, index: Any, quantiles: tuple | None
+    given: Any,
+    columns: list[Any],
+    forecast: np.ndarray,
+    index: Any,
+    quantiles: tuple[Any, ...] | None,
 ) -> Any:
     import narwhals as nw
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import _check_sample_weight
 
+from skgru._sklearn import _check_sample_weight
 from skgru.sequences import check_sequences, numbers, ragged_items, read
 
 MAX_CHECKED = 1000  # values of y that a transformer is tried on
@@ -29,6 +29,11 @@ class Rows:
         Whether rows are time steps.
     """
 
+    values: np.ndarray
+    known: np.ndarray
+    shape: tuple[Any, ...]
+    ends: np.ndarray | None
+
     def __init__(
         self,
         values: np.ndarray,
@@ -37,7 +42,7 @@ class Rows:
         ends: np.ndarray | None = None,
         *,
         by_step: bool = True,
-    ):
+    ) -> None:
         self.values, self.known, self.shape, self.ends = values, known, shape, ends
         self.by_step = by_step
 

@@ -5,12 +5,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
 from sklearn.utils import InputTags, check_consistent_length
-from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
+from skgru._sklearn import HasMethods, StrOptions, Tags, _check_sample_weight, fit_context
 from skgru.forecasting.around import RegressorAround, named
 from skgru.forecasting.levels import CENTERS, Normalization
 from skgru.forecasting.predictions import innermost
@@ -110,7 +109,7 @@ class WindowScaledRegressor(RegressorAround):
     # where users import it from, and what saved models name
     __module__ = "skgru.forecasting"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "regressor": [HasMethods(["fit", "predict"])],
         "center": [StrOptions(set(CENTERS)), None],
         "scale": [StrOptions({"window", "series"}), None],
@@ -121,14 +120,14 @@ class WindowScaledRegressor(RegressorAround):
 
     def __init__(
         self,
-        regressor,
+        regressor: Any,
         *,
-        center="last",
-        scale="window",
-        season_length=None,
-        target_channels=None,
-        flatten=False,
-    ):
+        center: str | None = "last",
+        scale: str | None = "window",
+        season_length: int | None = None,
+        target_channels: Any = None,
+        flatten: bool = False,
+    ) -> None:
         self.regressor = regressor
         self.center = center
         self.scale = scale
@@ -137,7 +136,7 @@ class WindowScaledRegressor(RegressorAround):
         self.flatten = flatten
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **fit_params: Any
     ) -> Self:
@@ -178,20 +177,20 @@ class WindowScaledRegressor(RegressorAround):
         with unchanged_on_error(self):
             self._fitted_to = (self.center, self.scale, self.season_length)
             windows = self._read(X, "X", reset=True)
-            self.target_channels_ = self._check_target_channels(windows.shape[2])
+            self.target_channels_: np.ndarray = self._check_target_channels(windows.shape[2])
             targets = windows[:, :, self.target_channels_]
             called = f"X (n_features={windows.shape[1]})" if self._fitted_on_table else "X"
             self._normalization.check_length(windows.shape[1], called)
             weights = _check_sample_weight(
                 named(fit_params, "sample_weight"), targets, ensure_non_negative=True
             )
-            self.learned_scale_ = self._normalization.learn(targets, weights)
+            self.learned_scale_: np.ndarray = self._normalization.learn(targets, weights)
             self._window = windows.shape[1]
             self._as_table = self._fitted_on_table or self.flatten
             self.horizon_ = None
             scaled_y = self._scaled_targets(windows, y, "y")
             scaled = {**fit_params, **self._scaled_validation(fit_params)}
-            self.regressor_ = self._fit_regressor(
+            self.regressor_: Any = self._fit_regressor(
                 tasks, self._scaled_windows(windows), scaled_y, scaled
             )
         tasks.end_fit()
@@ -239,7 +238,7 @@ class WindowScaledRegressor(RegressorAround):
     def _score(self, outputs: Outputs, y: Any, predictions: Any, sample_weight: Any) -> float:
         return outputs.score(np.asarray(y), predictions, sample_weight)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         # windows are read as skgru reads them, whatever the regressor could read
         tags.input_tags = InputTags(three_d_array=True)
@@ -308,7 +307,7 @@ class WindowScaledRegressor(RegressorAround):
                     f"y has {n_values} columns, which {n_targets} target channels do not divide; "
                     "expected all of them for each time step: horizon * n_target_channels."
                 )
-            self.horizon_ = n_values // n_targets
+            self.horizon_: Any = n_values // n_targets
         elif n_values != self.horizon_ * n_targets:
             raise ValueError(f"{name} has {n_values} columns, y has {self.horizon_ * n_targets}.")
         levels, scales = self._levels_and_scales(windows)

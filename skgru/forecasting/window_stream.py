@@ -60,7 +60,9 @@ class WindowStream(PipelineStream):
     True
     """
 
-    def __init__(self, model: Any, window: int, n_channels: int, n_streams: int):
+    reset: Any
+
+    def __init__(self, model: Any, window: int, n_channels: int, n_streams: int) -> None:
         n_streams = check_n_streams(n_streams)
         self.n_channels = n_channels
         self._model = model

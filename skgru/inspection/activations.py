@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skgru._sklearn import Bunch
 from skgru.inspection.passes import Inspected
 
 # Sequences per forward pass: enough for large matrix products.

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import Bunch
 
+from skgru._sklearn import Bunch
 from skgru.inspection.passes import Direction, Inspected
 from skgru.model.layer import SavedLayer, backpropagate_layer
 from skgru.model.parameters import Layer
@@ -161,7 +161,7 @@ class _Backward:
     targets : Targets
     """
 
-    def __init__(self, inspected: Inspected, targets: Targets):
+    def __init__(self, inspected: Inspected, targets: Targets) -> None:
         self._inspected = inspected
         self._targets = targets
         with np.errstate(over="ignore"):
@@ -223,7 +223,7 @@ class _Flow:
         direction: Direction,
         total: float,
         keep_gradients: bool,
-    ):
+    ) -> None:
         self._inspected = inspected
         self._span = span
         self.direction = direction

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skgru._sklearn import Bunch
 from skgru.inspection.passes import Direction, ForwardPass, Inspected
 
 
@@ -110,7 +110,7 @@ def step_jacobian(
 class _JacobianCollector:
     """Collects norms and products of the Jacobians of one direction of one layer."""
 
-    def __init__(self, inspected: Inspected, direction: Direction, keep_matrices: bool):
+    def __init__(self, inspected: Inspected, direction: Direction, keep_matrices: bool) -> None:
         self._inspected = inspected
         self._direction = direction
         self._keep_matrices = keep_matrices

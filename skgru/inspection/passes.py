@@ -105,16 +105,16 @@ class Inspected:
         If X is invalid.
     """
 
-    def __init__(self, estimator: Any, X: Any):
+    def __init__(self, estimator: Any, X: Any) -> None:
         estimator, before = unwrap(estimator)
         for steps in before:
             X = steps.transform(X)
         self.estimator = estimator
         fitted = estimator._network
-        self.network = Network(fitted.architecture, "float64")
+        self.network: Any = Network(fitted.architecture, "float64")
         self.network.parameters[:] = fitted.parameters
         self.parameters: Parameters = self.network.views(self.network.parameters)
-        self.cell = _inspected_cell(fitted.architecture.variant)
+        self.cell: Any = _inspected_cell(fitted.architecture.variant)
         self.sequences: Sequences = estimator._check_X(X, reset=False, dtype=np.float64)
 
     @property
@@ -176,7 +176,10 @@ class ForwardPass:
     span : Span
     """
 
-    def __init__(self, inspected: Inspected, span: Span):
+    batch_sizes: np.ndarray
+    slices: list[Any]
+
+    def __init__(self, inspected: Inspected, span: Span) -> None:
         self._inspected = inspected
         self.span = span
         packed: Packed = inspected.sequences.pack(span)

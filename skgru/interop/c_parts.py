@@ -24,6 +24,8 @@ class Parts(NamedTuple):
         Around the model, or around a pipeline that ends in it.
     """
 
+    target: Any
+
     model: BaseGRU
     scalers: list[PerTimestep]
     patches: Patches | None

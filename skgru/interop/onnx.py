@@ -49,7 +49,7 @@ class Graph:
     constants : dict of str to ndarray
     """
 
-    def __init__(self, new_name: Callable[[str], str] | None = None):
+    def __init__(self, new_name: Callable[[str], str] | None = None) -> None:
         numbers = count()
         self._new_name = new_name or (lambda name: f"{name}_{next(numbers)}")
         self.nodes: list[Node] = []

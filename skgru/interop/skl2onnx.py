@@ -186,7 +186,9 @@ def _add_nodes(graph: Graph, scope: Any, container: Any) -> None:
 # ---- transformers of sequences -----------------------------------------------------------------
 
 
-def _parse_steps(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
+def _parse_steps(
+    scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None
+) -> list[Any]:
     """Declare the inputs and outputs: the transformed sequences, and lengths if there are any."""
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -280,7 +282,9 @@ def _refuse_sequences(operator: Any) -> None:
 # ---- scaled targets ----------------------------------------------------------------------------
 
 
-def _parse_target(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
+def _parse_target(
+    scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None
+) -> list[Any]:
     """Declare the regressor, and the undoing of the scale of its predictions."""
     from skl2onnx._parse import parse_sklearn
     from skl2onnx.common.data_types import FloatTensorType

@@ -304,7 +304,7 @@ def _determined(layer: "nn.Module") -> dict[str, Any]:
     return {**of_cell, "bidirectional": layer.bidirectional}
 
 
-def _check_recurrent(layers: list) -> None:
+def _check_recurrent(layers: list[Any]) -> None:
     """Raise unless the layers are a stack of one kind that skgru has."""
     from torch import nn
 

@@ -28,6 +28,12 @@ class GatedLayer(nn.Module):
     dtype : torch.dtype, default=None
     """
 
+    input_size: int
+    hidden_size: int
+    cell: str
+    activation: str
+    bidirectional: bool
+
     def __init__(
         self,
         input_size: int,
@@ -37,7 +43,7 @@ class GatedLayer(nn.Module):
         activation: str = "tanh",
         bidirectional: bool = False,
         dtype: torch.dtype | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
         self.cell, self.activation, self.bidirectional = cell, activation, bidirectional

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,8 @@ class Buffers:
         The views of the network's parameters.
     """
 
-    def __init__(self, network: Network):
-        self.parameters = network.views(network.parameters)
+    def __init__(self, network: Network) -> None:
+        self.parameters: Any = network.views(network.parameters)
         self._network = network
         self._memory: dict[Hashable, np.ndarray] = {}
         self._gradients: dict[int, tuple[np.ndarray, list[Parameters]]] = {}

@@ -55,7 +55,7 @@ class FirstInputs:
         Whether x depends on parameters, so that the backward pass needs ∂L/∂x.
     """
 
-    def __init__(self, network: Network, parameters: Parameters, empty: Empty):
+    def __init__(self, network: Network, parameters: Parameters, empty: Empty) -> None:
         self._architecture: Architecture = network.architecture
         self._kernels: ModuleType = network.kernels
         self._first_rows = network.first_rows
@@ -63,7 +63,7 @@ class FirstInputs:
         self._empty = empty
         self._none = np.empty((0, 0), dtype=network.dtype)
         self._no_codes = np.empty((0, 0), dtype=np.int32)
-        self.are_learned = bool(self._weights.decays) or self._weights.embedding.size > 0
+        self.are_learned: bool = bool(self._weights.decays) or self._weights.embedding.size > 0
 
     def forward(self, packed: Packed, direction: int) -> Inputs:
         """Return the inputs of a direction: 0 forward in time, 1 backward."""

@@ -49,7 +49,7 @@ class Network:
         Number of parameters that are not biases: those with an L2 penalty.
     """
 
-    def __init__(self, architecture: Architecture, dtype: str):
+    def __init__(self, architecture: Architecture, dtype: str) -> None:
         self.parameters = np.zeros(self._lay_out(architecture, np.dtype(dtype)), dtype=dtype)
 
     def _lay_out(self, architecture: Architecture, dtype: np.dtype) -> int:
@@ -59,7 +59,7 @@ class Network:
         tables = self._table_shapes(n_gates) if architecture.n_categories else []
         matrices, biases = self._shapes(n_gates)
         matrices += tables
-        self.n_weights = sum(map(prod, matrices))
+        self.n_weights: int = sum(map(prod, matrices))
         self._first_table, self._n_tables = len(matrices) - len(tables), len(tables)
         self._n_in_tables = sum(map(prod, tables))
         stops = list(accumulate(map(prod, matrices + biases)))
@@ -108,7 +108,7 @@ class Network:
             )
         if not np.isfinite(parameters).all():
             raise ValueError("not all parameters are finite")
-        self.parameters = parameters
+        self.parameters: np.ndarray = parameters
 
     @property
     def dtype(self) -> np.dtype:

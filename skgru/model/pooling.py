@@ -10,7 +10,7 @@ A new pooling is a class here and its name in `POOLINGS`; its streaming step sta
 # ruff: noqa: D102 (every pooling has the methods of Pooling, documented there)
 
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,11 +33,13 @@ class Pooling:
     of_all_steps: ClassVar[bool] = True
     has_query: ClassVar[bool] = False
 
-    def __init__(self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int):
+    def __init__(
+        self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int
+    ) -> None:
         self.kernels = kernels
         self.lengths = lengths
         self.query = query
-        self.shape = len(lengths), width
+        self.shape: tuple[Any, ...] = len(lengths), width
 
     def add(self, states: Packed, h_last: np.ndarray, first_step: int) -> None:
         """Take the packed states of a window, its last ones, and the number of its first step."""
@@ -64,48 +66,66 @@ class Last(Pooling):
 
     of_all_steps = False
 
-    def add(self, states, h_last, first_step):
+    def add(self, states: Packed, h_last: np.ndarray, first_step: int) -> None:
         self._h_last = h_last
 
-    def pooled(self):
+    def pooled(self) -> np.ndarray:
         return self._h_last
 
 
 class Mean(Pooling):
     """The mean of the states."""
 
-    def __init__(self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int):
+    def __init__(
+        self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int
+    ) -> None:
         super().__init__(kernels, lengths, query, width)
         self._total = np.zeros(self.shape, dtype=query.dtype)
         self._n_steps = lengths[:, np.newaxis].astype(query.dtype)
 
-    def add(self, states, h_last, first_step):
+    def add(self, states: Packed, h_last: np.ndarray, first_step: int) -> None:
         self.kernels.sum_steps(states.x, states.batch_sizes, self._total)
 
-    def pooled(self):
+    def pooled(self) -> np.ndarray:
         return self._total / self._n_steps
 
-    def backward(self, d_pooled, states, first_step, d_states, d_query):
+    def backward(
+        self,
+        d_pooled: np.ndarray,
+        states: Packed,
+        first_step: int,
+        d_states: np.ndarray,
+        d_query: np.ndarray,
+    ) -> None:
         self.kernels.repeat_steps(d_pooled / self._n_steps, states.batch_sizes, d_states)
 
 
 class Max(Pooling):
     """The highest value of each unit."""
 
-    def __init__(self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int):
+    def __init__(
+        self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int
+    ) -> None:
         super().__init__(kernels, lengths, query, width)
         self._highest = np.full(self.shape, -np.inf, dtype=query.dtype)
         self._at_step = np.zeros(self.shape, dtype=np.intc)
 
-    def add(self, states, h_last, first_step):
+    def add(self, states: Packed, h_last: np.ndarray, first_step: int) -> None:
         self.kernels.max_forward(
             states.x, states.batch_sizes, first_step, self._highest, self._at_step
         )
 
-    def pooled(self):
+    def pooled(self) -> np.ndarray:
         return self._highest
 
-    def backward(self, d_pooled, states, first_step, d_states, d_query):
+    def backward(
+        self,
+        d_pooled: np.ndarray,
+        states: Packed,
+        first_step: int,
+        d_states: np.ndarray,
+        d_query: np.ndarray,
+    ) -> None:
         self.kernels.max_backward(d_pooled, self._at_step, states.batch_sizes, first_step, d_states)
 
 
@@ -114,13 +134,15 @@ class Attention(Pooling):
 
     has_query = True
 
-    def __init__(self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int):
+    def __init__(
+        self, kernels: ModuleType, lengths: np.ndarray, query: np.ndarray, width: int
+    ) -> None:
         super().__init__(kernels, lengths, query, width)
         self._highest = np.full(len(lengths), -np.inf, dtype=query.dtype)
         self._norm = np.zeros(len(lengths), dtype=query.dtype)
         self._total = np.zeros(self.shape, dtype=query.dtype)
 
-    def add(self, states, h_last, first_step):
+    def add(self, states: Packed, h_last: np.ndarray, first_step: int) -> None:
         self._scores = np.empty(len(states.x), dtype=states.x.dtype)
         self.kernels.attention_forward(
             states=states.x,
@@ -132,7 +154,7 @@ class Attention(Pooling):
             total=self._total,
         )
 
-    def pooled(self):
+    def pooled(self) -> np.ndarray:
         return self._total / self._norm[:, np.newaxis]
 
     def weights(self, packed: Packed) -> np.ndarray:
@@ -140,7 +162,14 @@ class Attention(Pooling):
         sequence = packed.sequence_of_row
         return np.exp(self._scores - self._highest[sequence]) / self._norm[sequence]
 
-    def backward(self, d_pooled, states, first_step, d_states, d_query):
+    def backward(
+        self,
+        d_pooled: np.ndarray,
+        states: Packed,
+        first_step: int,
+        d_states: np.ndarray,
+        d_query: np.ndarray,
+    ) -> None:
         self.kernels.attention_backward(
             states=states.x,
             batch_sizes=states.batch_sizes,

@@ -1,7 +1,7 @@
 """Forward pass of a network over time, and backpropagation through time."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -68,18 +68,18 @@ class Propagation:
         dropout: Dropout = Dropout(),  # noqa: B008 (immutable)
         shard: int = 0,
         layer_backward: LayerBackward | None = None,
-    ):
-        self.architecture = network.architecture
-        self.kernels = network.kernels
-        self.layer_backward = layer_backward or backpropagate_layer
-        self.cell = network.cell
+    ) -> None:
+        self.architecture: Any = network.architecture
+        self.kernels: Any = network.kernels
+        self.layer_backward: Any = layer_backward or backpropagate_layer
+        self.cell: Any = network.cell
         self.parameters = parameters
         self.empty = empty
         self.dropout = dropout
         self.shard = shard
-        self.none = np.empty((0, 0), dtype=network.dtype)
-        self.no_codes = np.empty((0, 0), dtype=np.int32)
-        self.inputs = FirstInputs(network, parameters, empty)
+        self.none: np.ndarray = np.empty((0, 0), dtype=network.dtype)
+        self.no_codes: np.ndarray = np.empty((0, 0), dtype=np.int32)
+        self.inputs: Any = FirstInputs(network, parameters, empty)
 
     # ---- a window of steps through all layers --------------------------------------------------
 

@@ -13,7 +13,8 @@ from joblib.parallel import (
     ThreadingBackend,
     get_active_backend,
 )
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+from skgru._sklearn import _openmp_effective_n_threads
 
 # joblib's own backends, whose workers are on this machine
 ONE_MACHINE = (SequentialBackend, ThreadingBackend, MultiprocessingBackend, LokyBackend)
@@ -47,7 +48,7 @@ class Workers:
     n_threads : int
     """
 
-    def __init__(self, n_threads: int):
+    def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
         self._others: ThreadPoolExecutor | None = None
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn._loss.loss import HalfBinomialLoss
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
+from skgru._sklearn import HalfBinomialLoss
 from skgru.losses import Elementwise, Loss, log_loss
 from skgru.outputs.base import Outputs
 from skgru.sequences import known_labels, missing_values, read, short

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from skgru._sklearn import (
+    BaseEstimator,
+    Tags,
+    TransformerMixin,
+    _check_feature_names_in,
+    _wrap_data_with_container,
+)
 from skgru.persistence import Saved
 from skgru.sequences import Sequences, check_features, check_sequences
 from skgru.training.callbacks import CallbackSupport
@@ -23,6 +28,8 @@ class SequenceTransformer(
 
     Subclasses have the parameter `n_channels`, and set `_n_channels_out` in `fit`.
     """
+
+    transform: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -77,7 +84,7 @@ class SequenceTransformer(
         check_is_fitted(self)
         return _check_feature_names_in(self, input_features).reshape(-1, self._n_channels_in)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True

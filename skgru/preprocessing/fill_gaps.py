@@ -6,10 +6,9 @@ from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import StrOptions
 
 from skgru._constraints import Interval
+from skgru._sklearn import StrOptions, Tags, fit_context
 from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences, short
 from skgru.sequences.names import columns_of
@@ -114,7 +113,7 @@ class FillGaps(SequenceTransformer):
     # where users import it from, and what saved models name
     __module__ = "skgru.preprocessing"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "method": [StrOptions({"interpolate", "forward", "mean"})],
         "add_indicator": ["boolean"],
         "add_elapsed": ["boolean"],
@@ -122,15 +121,20 @@ class FillGaps(SequenceTransformer):
     }
 
     def __init__(
-        self, method="interpolate", *, add_indicator=False, add_elapsed=False, n_channels=1
-    ):
+        self,
+        method: str = "interpolate",
+        *,
+        add_indicator: bool = False,
+        add_elapsed: bool = False,
+        n_channels: int = 1,
+    ) -> None:
         self.method = method
         self.add_indicator = add_indicator
         self.add_elapsed = add_elapsed
         self.n_channels = n_channels
 
     @one_task
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Compute the mean of each channel, and record which channels have missing values.
 
@@ -155,8 +159,8 @@ class FillGaps(SequenceTransformer):
         missing = np.isnan(sequences.values)
         _check_observed(missing, X, sequences)
         self._record(X, sequences)
-        self.means_ = np.nanmean(sequences.values, axis=0, dtype=np.float64)
-        self.channels_with_gaps_ = np.flatnonzero(missing.any(axis=0))
+        self.means_: Any = np.nanmean(sequences.values, axis=0, dtype=np.float64)
+        self.channels_with_gaps_: np.ndarray = np.flatnonzero(missing.any(axis=0))
         n_appended = (self.add_indicator + self.add_elapsed) * len(self.channels_with_gaps_)
         self._n_channels_out = sequences.n_channels + n_appended
         if n_appended and self._fitted_on_table:
@@ -238,7 +242,7 @@ class FillGaps(SequenceTransformer):
             names.append([*step, *indicators, *elapsed])
         return unique_names(names)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -6,10 +6,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import StrOptions
 
 from skgru._constraints import Interval
+from skgru._sklearn import StrOptions, Tags, fit_context
 from skgru.preprocessing.base import SequenceTransformer
 from skgru.sequences import Sequences
 from skgru.training.callbacks import one_task
@@ -108,22 +107,27 @@ class Patches(SequenceTransformer):
     array([[0., 1., 2., 2.]])
     """
 
+    size_: int
+    stride_: int
+
     # where users import it from, and what saved models name
     __module__ = "skgru.preprocessing"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "stride": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, size="auto", stride="auto", *, n_channels=1):
+    def __init__(
+        self, size: int | str = "auto", stride: int | str = "auto", *, n_channels: int = 1
+    ) -> None:
         self.size = size
         self.stride = stride
         self.n_channels = n_channels
 
     @one_task
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Choose what is "auto" by the lengths of the sequences, and record the features of X.
 
@@ -233,7 +237,7 @@ class Patches(SequenceTransformer):
     def _names_of_patch(names: np.ndarray) -> np.ndarray:
         return np.array([f"t{t}_{name}" for t, step in enumerate(names) for name in step], "O")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -1,6 +1,6 @@
 """Transformers and functions that are applied to each sequence by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -8,12 +8,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.metaestimators import available_if
 
 from skgru._constraints import Interval
+from skgru._sklearn import HasMethods, StrOptions, Tags, available_if, fit_context
 from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences
 from skgru.training.callbacks import one_task
@@ -95,21 +94,28 @@ class PerSequence(SequenceTransformer):
     # where users import it from, and what saved models name
     __module__ = "skgru.preprocessing"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "transformer": [HasMethods(["fit", "transform"]), callable],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
         "kw_args": [dict, None],
         "feature_names_out": [callable, StrOptions({"one-to-one"}), None],
     }
 
-    def __init__(self, transformer, *, n_channels=1, kw_args=None, feature_names_out=None):
+    def __init__(
+        self,
+        transformer: Any,
+        *,
+        n_channels: int = 1,
+        kw_args: dict[str, Any] | None = None,
+        feature_names_out: Callable[..., Any] | str | None = None,
+    ) -> None:
         self.transformer = transformer
         self.n_channels = n_channels
         self.kw_args = kw_args
         self.feature_names_out = feature_names_out
 
     @one_task
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Record the features of X; nothing else is learned.
 
@@ -255,7 +261,7 @@ class PerSequence(SequenceTransformer):
             return names.ravel()
         return np.asarray(self.feature_names_out(self, names.ravel()), dtype=object)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         of_function = not _is_estimator(self.transformer)
         tags.input_tags.allow_nan = of_function or get_tags(self.transformer).input_tags.allow_nan

@@ -6,13 +6,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
+from skgru._sklearn import HasMethods, Tags, available_if, fit_context
 from skgru.preprocessing.base import SequenceTransformer, unique_names
 from skgru.sequences import Sequences, check_rows, columns_of_rows, numbers, rows_like
 from skgru.sequences.rows import first_like_numbers
@@ -100,22 +99,24 @@ class PerTimestep(SequenceTransformer):
            [1., 0., 0.]])
     """
 
+    transformer_: Any
+
     # where users import it from, and what saved models name
     __module__ = "skgru.preprocessing"
 
     _columns = None  # of arrays of numbers, and in models saved before there were others
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[Any, Any]] = {
         "transformer": [HasMethods(["fit", "transform"])],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, transformer, *, n_channels=1):
+    def __init__(self, transformer: Any, *, n_channels: int = 1) -> None:
         self.transformer = transformer
         self.n_channels = n_channels
 
     @one_task
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Fit the transformer to all time steps of X.
 
@@ -228,7 +229,7 @@ class PerTimestep(SequenceTransformer):
             ]
         )
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         of_rows = get_tags(self.transformer).input_tags
         for name in ("allow_nan", "categorical", "string"):

@@ -297,7 +297,7 @@ def _of_columns(columns: list[tuple[Any, Any]], name: str, masked_as_missing: bo
 # ---- lists ---------------------------------------------------------------------------------------
 
 
-def _regular(data: list | tuple, name: str, masked_as_missing: bool) -> np.ndarray | None:
+def _regular(data: list[Any] | tuple, name: str, masked_as_missing: bool) -> np.ndarray | None:
     """Return nested lists of equal lengths as an array, others as None."""
     types, has_masks = _leaves(data)
     if has_masks:
@@ -329,7 +329,7 @@ def _rounded(array: np.ndarray, values: Iterable[Any]) -> bool:
     )
 
 
-def _leaves(data: list | tuple, depth: int = 1) -> tuple[set[type], bool]:
+def _leaves(data: list[Any] | tuple[Any, ...], depth: int = 1) -> tuple[set[type], bool]:
     """Return the types of all values in nested lists, and whether there are masked arrays."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"lists are nested more than {_MAX_DEPTH} deep.")
@@ -387,7 +387,7 @@ def _items(data: Iterable[Any], name: str, masked_as_missing: bool) -> list[np.n
     return items
 
 
-def _of_steps(item: list | tuple, name: str, masked_as_missing: bool) -> np.ndarray:
+def _of_steps(item: list[Any] | tuple[Any, ...], name: str, masked_as_missing: bool) -> np.ndarray:
     """Convert one sequence that is a list of numbers, of lists or of arrays."""
     array = _regular(item, name, masked_as_missing)
     if array is None:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length
+from sklearn.utils.validation import check_consistent_length
 
+from skgru._sklearn import _check_sample_weight
 from skgru.sequences.containers import numbers, read, short
 from skgru.sequences.forms import Sequences
 from skgru.sequences.labels import known_labels, missing_labels, missing_values

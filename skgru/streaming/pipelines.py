@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skgru._sklearn import available_if
 from skgru.sequences.rows import STRINGS, as_row
 from skgru.streaming.checks import check_finite, check_state, in_shape, memory_for, to_floats
 from skgru.streaming.streams import Stream
@@ -147,7 +147,9 @@ class PipelineStream:
         Of the time steps that the pipeline takes.
     """
 
-    def __init__(self, following: "Stream | PipelineStream", n_channels: int):
+    reset: Any
+
+    def __init__(self, following: "Stream | PipelineStream", n_channels: int) -> None:
         self._following = following
         self.n_channels = n_channels
 
@@ -256,7 +258,7 @@ class PerTimestepStream(PipelineStream):
 
     __doc__ = PipelineStream.__doc__
 
-    def __init__(self, step: "PerTimestep", following: Stream | PipelineStream):
+    def __init__(self, step: "PerTimestep", following: Stream | PipelineStream) -> None:
         super().__init__(following, step._n_channels_in)
         self._step = deepcopy(step)
 
@@ -280,7 +282,7 @@ class StatefulStream(PipelineStream):
 
     _allow_nan = False  # in the own state
 
-    def __init__(self, following: Stream | PipelineStream, n_channels: int):
+    def __init__(self, following: Stream | PipelineStream, n_channels: int) -> None:
         super().__init__(following, n_channels)
         state = following.state
         self._width, self._dtype = state.shape[1], state.dtype
@@ -331,7 +333,7 @@ class PatchesStream(StatefulStream):
 
     __doc__ = PipelineStream.__doc__
 
-    def __init__(self, step: "Patches", following: Stream | PipelineStream):
+    def __init__(self, step: "Patches", following: Stream | PipelineStream) -> None:
         super().__init__(following, step._n_channels_in)
         self._size, self._stride = step.size_, step.stride_
         # a transformer in between may compute in float64
@@ -399,7 +401,7 @@ class FillGapsStream(StatefulStream):
 
     __doc__ = PipelineStream.__doc__
 
-    def __init__(self, step: "FillGaps", following: Stream | PipelineStream):
+    def __init__(self, step: "FillGaps", following: Stream | PipelineStream) -> None:
         super().__init__(following, step._n_channels_in)
         self._step = deepcopy(step)
         shape = self.n_streams, self.n_channels

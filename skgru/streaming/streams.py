@@ -72,13 +72,15 @@ class Stream:
     True
     """
 
+    n_streams: int
+
     def __init__(
         self,
         network: Network,
         outputs: Outputs,
         n_streams: int = 1,
         channels: Channels | None = None,
-    ):
+    ) -> None:
         if network.architecture.bidirectional:
             raise ValueError(
                 "bidirectional=True also reads sequences from their end, and a stream has none; "
@@ -93,7 +95,8 @@ class Stream:
     ) -> None:
         parameters = network.views(network.parameters)
         self._network, self._outputs, self._channels = network, outputs, channels
-        self.n_streams, self.n_channels = n_streams, network.architecture.n_channels
+        self.n_streams = n_streams
+        self.n_channels: int = network.architecture.n_channels
         self._stepper = network.kernels.Stepper(
             cell_index=network.cell.index,
             layers=self._layers(parameters),

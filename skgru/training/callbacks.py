@@ -8,11 +8,9 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
-from sklearn.base import BaseEstimator
-from sklearn.utils.metaestimators import available_if
-
+from skgru._sklearn import BaseEstimator, available_if
 from skgru.persistence import CALLBACKS
 from skgru.training.checkpoint import Checkpoint
 
@@ -50,7 +48,10 @@ class CallbackSupport:
         return CallbackSupportMixin._init_callback_context(self, **settings)
 
 
-def with_callbacks(method: Callable) -> Callable:
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_callbacks(method: Method) -> Method:
     """Let callbacks clean up after a method, whether it returns or raises, if any are set."""
 
     @functools.wraps(method)
@@ -61,10 +62,10 @@ def with_callbacks(method: Callable) -> Callable:
 
         return with_callbacks(method)(estimator, *args, **kwargs)
 
-    return managed
+    return cast(Method, managed)
 
 
-def one_task(fit: Callable) -> Callable:
+def one_task(fit: Method) -> Method:
     """Let callbacks follow a `fit` that has no parts, as a single task."""
 
     @with_callbacks
@@ -76,7 +77,7 @@ def one_task(fit: Callable) -> Callable:
         tasks.end_fit()
         return estimator
 
-    return followed
+    return cast(Method, followed)
 
 
 class FitTasks:
@@ -89,7 +90,7 @@ class FitTasks:
         estimator has none, and then need to know the tasks around them.
     """
 
-    def __init__(self, *, of_parts: bool = False):
+    def __init__(self, *, of_parts: bool = False) -> None:
         self._of_parts = of_parts
         self._root: Any = None
         self._epoch: Any = None

@@ -8,9 +8,9 @@ from threading import get_ident
 from typing import Any
 
 import joblib
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
+from skgru._sklearn import BaseEstimator
 from skgru.persistence import CALLBACKS, checksum
 
 #: Name of the state of a training in a checkpoint, among the attributes of the estimator.
@@ -57,7 +57,7 @@ class Checkpoint:
 
     __module__ = "skgru.callbacks"
 
-    def __init__(self, path: str | os.PathLike[str], every: int = 1):
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         check_scalar(every, "every", int, min_val=1)
         self.path = path
         self.every = every

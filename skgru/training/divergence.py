@@ -50,7 +50,7 @@ class Guard:
     _last_loss: float = np.inf
     _norms: list[float] = field(default_factory=list)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.reference -= self.minimum
         self._start = self.objective.network.parameters.copy()
         self._candidates = [self._start]

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
 
+from skgru._sklearn import ConvergenceWarning
 from skgru.model.blas import OneBlasThread
 from skgru.sequences import Sequences, Targets
 from skgru.training.callbacks import FitTasks

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -66,11 +67,11 @@ class Objective:
     recurrent_dropout: float = 0.0
     random_state: np.random.RandomState | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         total = self.targets.sample_weights()[self.samples].sum()
-        self.buffers = Buffers(self.network)
+        self.buffers: Any = Buffers(self.network)
         self.segments = self.network.segments()
-        self.mean_weight = total / max(len(self.samples), 1)
+        self.mean_weight: Any = total / max(len(self.samples), 1)
 
     @quiet_overflow
     def check_penalty(self, n_samples: int) -> None:
@@ -163,7 +164,7 @@ class Objective:
 
     def full_batch(self) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on all samples, in chunks."""
-        self.segments = self.network.segments()
+        self.segments: np.ndarray = self.network.segments()
         total = len(self.samples) * self.mean_weight
         value, gradient = 0.0, np.zeros_like(self.network.parameters)
         for chunk in gen_batches(len(self.samples), FULL_BATCH_CHUNK):

@@ -27,7 +27,7 @@ class Schedule:
 
     needs_plan: ClassVar[bool] = False  # whether it has to know the number of updates
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.learning_rate is None:
             self.learning_rate = self.learning_rate_init
 
@@ -109,7 +109,7 @@ class Cosine(Schedule):
             before = self._done(self.cooldown_from)
             passed = (self.n_updates - self.cooldown_from) / self._cooldown
             done = before + (1 - before) * min(passed, 1.0)
-        self.learning_rate = self.learning_rate_init * (1 + cos(pi * done)) / 2
+        self.learning_rate: float = self.learning_rate_init * (1 + cos(pi * done)) / 2
         return super().next()
 
     def _done(self, n_updates: int) -> float:

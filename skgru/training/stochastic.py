@@ -169,11 +169,11 @@ class StochasticFit:
     validation: Validation | None = None
     guard: Guard | None = None
 
-    def __post_init__(self):
-        self.n_epochs = 0
+    def __post_init__(self) -> None:
+        self.n_epochs: int = 0
         self._finished = False
         self._clipped: list[bool] = []
-        self.stopped_by_user = False
+        self.stopped_by_user: bool = False
 
     def state(self) -> dict[str, Any]:
         """Return plain values of the epochs so far, with which `resume` continues them.

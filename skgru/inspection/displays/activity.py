@@ -5,10 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils import _safe_indexing
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import _num_samples
 
+from skgru._sklearn import _num_samples, _safe_indexing, check_matplotlib_support
 from skgru.inspection.activations import activations_of
 from skgru.inspection.displays.panels import count_steps, layer_names, panels
 from skgru.inspection.displays.series import heat_map, plot_series
@@ -68,13 +66,18 @@ class GateActivityDisplay:
     (16, 20)
     """
 
+    figure_: Any
+    axes_: np.ndarray
+    images_: Any
+    lines_: Any
+
     def __init__(
         self,
         *,
         series: np.ndarray,
         activations: dict[str, np.ndarray],
         title: str | None = None,
-    ):
+    ) -> None:
         self.series = series
         self.activations = activations
         self.title = title
@@ -188,7 +191,7 @@ class GateActivityDisplay:
             ax, 1 + len(names), figsize=figsize, side=0.025, height_ratios=[0.8] + [1] * len(names)
         )
         self.images_: dict[str, AxesImage] = {}
-        self.colorbars_ = {}
+        self.colorbars_: Any = {}
 
         def add_colorbar(kind: str, image: "AxesImage", first: int, last: int) -> None:
             """Draw the color bar that the panels from `first` to `last` share."""
@@ -247,7 +250,7 @@ class GateActivityDisplay:
             self.units_ = np.arange(next(iter(self.activations.values())).shape[1])
         elif sort_by in self.activations:
             mean = self.activations[sort_by].mean(axis=0)
-            self.units_ = np.argsort(-mean, kind="stable")
+            self.units_: Any = np.argsort(-mean, kind="stable")
         else:
             raise ValueError(
                 f"sort_by must be 'auto', None or one of {', '.join(self.activations)}; got "

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import Bunch
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skgru._sklearn import Bunch, check_matplotlib_support
 from skgru.inspection.displays.panels import count_steps, layer_names, panels
 from skgru.inspection.gradients import gradient_flow
 
@@ -69,9 +68,17 @@ class GradientFlowDisplay:
     True
     """
 
+    ax_: Any
+    figure_: Any
+    lines_: Any
+    bands_: Any
+    level_lines_: Any
+    axes_: np.ndarray
+    images_: Any
+
     def __init__(
         self, flow: Bunch, *, quantiles: Sequence[float] = (0.1, 0.5, 0.9), name: str | None = None
-    ):
+    ) -> None:
         self.flow = flow
         self.quantiles = quantiles
         self.name = name
@@ -288,7 +295,7 @@ class GradientFlowDisplay:
                 ylabel="time step t of the loss",
             )
             count_steps(panel)
-        self.colorbar_ = self.figure_.colorbar(
+        self.colorbar_: Any = self.figure_.colorbar(
             self.images_[0], ax=list(self.axes_), extend="min" if below else "neither",
             label=r"$\|\partial L_t\,/\,\partial h_k\|$",
         )  # fmt: skip

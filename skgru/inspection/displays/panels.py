@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import Bunch
+
+from skgru._sklearn import Bunch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

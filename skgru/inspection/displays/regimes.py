@@ -4,9 +4,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils import Bunch
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skgru._sklearn import Bunch, check_matplotlib_support
 from skgru.inspection.activations import gate_regimes
 from skgru.inspection.displays.panels import count_steps, layer_names, panels
 
@@ -59,7 +58,10 @@ class GateRegimesDisplay:
     2
     """
 
-    def __init__(self, regimes: Bunch):
+    figure_: Any
+    axes_: np.ndarray
+
+    def __init__(self, regimes: Bunch) -> None:
         self.regimes = regimes
 
     @classmethod
@@ -113,7 +115,7 @@ class GateRegimesDisplay:
         layers = self.regimes.layers
         figsize = (6.4, 1 + 2 * len(layers))
         self.figure_, self.axes_, _ = panels(ax, len(layers), figsize=figsize)
-        self.areas_ = [
+        self.areas_: list[Any] = [
             _plot_areas(panel, layer, name)
             for panel, layer, name in zip(self.axes_, layers, layer_names(layers), strict=True)
         ]

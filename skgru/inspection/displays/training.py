@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skgru._sklearn import check_matplotlib_support
 from skgru.inspection.displays.panels import count_steps, panels
 from skgru.inspection.passes import unwrap
 
@@ -62,6 +62,10 @@ class TrainingCurveDisplay:
     ['loss', 'grad_norm', 'max_grad_norm']
     """
 
+    figure_: Any
+    axes_: np.ndarray
+    lines_: Any
+
     def __init__(
         self,
         *,
@@ -71,7 +75,7 @@ class TrainingCurveDisplay:
         max_grad_norm: float | None = None,
         score_name: str = "score",
         unit: str = "epoch",
-    ):
+    ) -> None:
         self.loss = loss
         self.grad_norm = grad_norm
         self.validation_scores = validation_scores
