@@ -81,6 +81,10 @@ class BuildExt(build_ext):
         args = ["/O2"] if self.compiler.compiler_type == "msvc" else GCC_ARGS
         for extension in self.extensions:
             extension.extra_compile_args = args + extension.extra_compile_args
+        # the kernels link nothing in the folders of the interpreter that builds them, where it asks
+        # to look for libraries when they are loaded
+        if linker := getattr(self.compiler, "linker_so", None):
+            self.compiler.linker_so = [part for part in linker if not part.startswith("-Wl,-rpath")]
         super().build_extensions()
 
 
