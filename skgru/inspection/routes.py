@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import _check_feature_names, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from skgru._sklearn import _check_feature_names
 from skgru.base import BaseGRU
 from skgru.interop.scaling import SCALES_TARGET, affine
 from skgru.preprocessing import Patches, PerTimestep

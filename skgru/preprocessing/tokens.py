@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
+from skgru._sklearn import HasMethods, StrOptions, _fit_context
 from skgru.persistence import Saved
 from skgru.sequences import read, short
 from skgru.training.callbacks import CallbackSupport, one_task

@@ -6,8 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import is_classifier
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skgru._sklearn import check_matplotlib_support
 from skgru.inspection.attributions import input_attributions
 from skgru.inspection.displays.panels import count_steps, panels
 from skgru.inspection.displays.series import heat_map, plot_series

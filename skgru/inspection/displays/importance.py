@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skgru._sklearn import check_matplotlib_support
 from skgru.inspection.displays.series import heat_map
 from skgru.inspection.importance import channel_importance
 
