@@ -1,9 +1,10 @@
-"""Test accuracy with missing values: each way to fill gaps, complete data, and boosted trees.
+"""Test accuracy with missing values: GRU-D, each way to fill gaps, complete data, boosted trees.
 
 A part of the values of the training and the test part is removed completely at random, of all
 channels and time steps alike, by a seed that the models share. The columns:
 
 complete      GRUClassifier() on the complete data
+decay         GRUClassifier(missing="decay"), the GRU-D of Che et al. 2018
 interpolate   after FillGaps("interpolate")
 forward       after FillGaps("forward")
 mean          after FillGaps("mean"), which fills as PerTimestep(SimpleImputer()) does
@@ -13,7 +14,7 @@ trees         HistGradientBoostingClassifier() on all time steps side by side, w
 All pipelines end in PerTimestep(StandardScaler()) and GRUClassifier(random_state=seed).
 
     python benchmarks/missing_values.py
-    python benchmarks/missing_values.py --sets ECG200 --parts 0.3 --seeds 0
+    python benchmarks/missing_values.py --sets ECG200 --parts 0.3 --seeds 0 --columns decay mean
 
 Prints a row per set and part: the mean accuracy over the seeds. It takes about ten minutes.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from archive import DATA, load
+from archive import SETS as ALL_SETS
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -39,6 +41,7 @@ FILLERS = {
     for method in METHODS
     for indicator in (False, True)
 }
+COLUMNS = ["complete", "decay", *FILLERS, "trees"]
 
 
 def with_gaps(X, part, rng):
@@ -54,26 +57,22 @@ def flat(X, n_timesteps):
     return rows.reshape(len(X), -1)
 
 
-def accuracies(train, test, seed):
-    """Return the accuracy of each filler, then that of the trees."""
+def accuracy(column, train, test, seed):
+    """Return the accuracy of the method of a column."""
     (X, y), (X_test, y_test) = train, test
-    scores = [
-        make_pipeline(filler, PerTimestep(StandardScaler()), GRUClassifier(random_state=seed))
-        .fit(X, y)
-        .score(X_test, y_test)
-        for filler in FILLERS.values()
-    ]
-    n_timesteps = max(map(len, [*X, *X_test]))
-    flat_X, flat_test = flat(X, n_timesteps), flat(X_test, n_timesteps)
-    observed = ~np.isnan(flat_X).all(axis=0)  # the trees refuse columns without any value
-    trees = HistGradientBoostingClassifier(random_state=seed).fit(flat_X[:, observed], y)
-    return [*scores, trees.score(flat_test[:, observed], y_test)]
-
-
-def of_complete_data(train, test, seed):
-    """Return the accuracy of a classifier on the complete data."""
-    model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(random_state=seed))
-    return model.fit(*train).score(*test)
+    if column == "trees":
+        n_timesteps = max(map(len, [*X, *X_test]))
+        X, X_test = flat(X, n_timesteps), flat(X_test, n_timesteps)
+        observed = ~np.isnan(X).all(axis=0)  # the trees refuse columns without any value
+        trees = HistGradientBoostingClassifier(random_state=seed).fit(X[:, observed], y)
+        return trees.score(X_test[:, observed], y_test)
+    model = GRUClassifier(random_state=seed)
+    if column == "decay":
+        model.set_params(missing="decay")
+    filler = FILLERS.get(column, "passthrough")
+    return (
+        make_pipeline(filler, PerTimestep(StandardScaler()), model).fit(X, y).score(X_test, y_test)
+    )
 
 
 def main() -> None:
@@ -81,7 +80,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--sets", nargs="+", choices=ALL_SETS, default=SETS)
+    parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=COLUMNS)
     parser.add_argument("--parts", nargs="+", type=float, default=[0.3, 0.6])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--data", type=Path, default=DATA)
@@ -90,24 +90,28 @@ def main() -> None:
         print(f"No data in {arguments.data}; nothing to do. --data names another folder.")
         return
     warnings.simplefilter("ignore")
-    print(f"{'':17} {'missing':>8}" + "".join(f"{c:>24}" for c in ["complete", *FILLERS, "trees"]))
+    columns = arguments.columns
+    print(f"{'':17} {'missing':>8}" + "".join(f"{column:>24}" for column in columns))
     for name in arguments.sets:
         try:
-            train, test = load(name, arguments.data)
+            complete = load(name, arguments.data)
         except FileNotFoundError as error:
             print(f"{name:17} left out: {error.filename} is absent")
             continue
-        with threadpool_limits(1):
-            complete = np.mean([of_complete_data(train, test, seed) for seed in arguments.seeds])
-            for part in arguments.parts:
-                scores = []
-                for seed in arguments.seeds:
-                    rng = np.random.default_rng(seed)
-                    gaps = [(with_gaps(X, part, rng), y) for X, y in (train, test)]
-                    scores.append(accuracies(*gaps, seed))
-                row = [complete, *np.mean(scores, axis=0)]
-                cells = "".join(f"{score:24.3f}" for score in row)
-                print(f"{name:17} {part:8.0%}{cells}", flush=True)
+        for part in arguments.parts:
+            scores = []
+            for seed in arguments.seeds:
+                rng = np.random.default_rng(seed)
+                gaps = [(with_gaps(X, part, rng), y) for X, y in complete]
+                with threadpool_limits(1):
+                    scores.append(
+                        [
+                            accuracy(column, *(complete if column == "complete" else gaps), seed)
+                            for column in columns
+                        ]
+                    )
+            cells = "".join(f"{score:24.3f}" for score in np.mean(scores, axis=0))
+            print(f"{name:17} {part:8.0%}{cells}", flush=True)
 
 
 if __name__ == "__main__":

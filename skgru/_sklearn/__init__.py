@@ -42,6 +42,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import (
+    _check_feature_names,
     _check_feature_names_in,
     _check_response_method,
     _check_sample_weight,

@@ -61,7 +61,7 @@ class Network:
         matrices += tables
         self.n_weights: int = sum(map(prod, matrices))
         self._first_table, self._n_tables = len(matrices) - len(tables), len(tables)
-        self._n_in_tables = sum(map(prod, tables))
+        self._n_in_tables, self._n_rows = sum(map(prod, tables)), sum(architecture.n_categories)
         stops = list(accumulate(map(prod, matrices + biases)))
         # where each matrix and each bias lies in the flat vector
         self._parts = [
@@ -192,12 +192,17 @@ class Network:
         size = self.parameters.size
         if codes is None:
             return np.array([[0, size]], dtype=np.intp)
-        rows, stop = np.unique(codes)[:, np.newaxis], self.n_weights - self._n_in_tables
-        segments = [np.array([[0, stop]])]
-        for part, (_, width) in self._parts[self._first_table :][: self._n_tables]:
-            segments.append(part.start + width * np.hstack([rows, rows + 1]))
-            stop = part.stop
-        return np.concatenate([*segments, [[stop, size]]]).astype(np.intp)
+        # of all rows, one before the first, and one after the last
+        present = np.zeros(self._n_rows + 2, dtype=bool)
+        present[codes + 1] = True
+        # first row, and row after the last, of each run of rows that are present
+        runs = np.flatnonzero(present[1:] != present[:-1]).reshape(-1, 2)
+        segments = np.empty((2 + self._n_tables * len(runs), 2), dtype=np.intp)
+        stop = self.n_weights - self._n_in_tables
+        segments[0], segments[-1] = (0, stop), (self.n_weights, size)
+        for i, (part, (_, width)) in enumerate(self._parts[self._first_table :][: self._n_tables]):
+            segments[1 + i * len(runs) :][: len(runs)] = part.start + width * runs
+        return segments
 
     def assign(self, parameters: Parameters) -> None:
         """Copy all parameters from arrays of the shapes that `views` gives.

@@ -80,18 +80,18 @@ class Span(NamedTuple):
     @property
     def rows(self) -> np.ndarray:
         """Number of the time step, among those of all sequences, of each packed row."""
-        steps, sequences = self.steps_and_sequences
-        return self.starts[sequences] + steps
+        steps = np.arange(self.lengths[0])[:, np.newaxis]
+        return (self.starts + steps)[steps < self.lengths]
 
     def pack(self, values: np.ndarray, codes: np.ndarray | None = None) -> Packed:
         """Pack these steps of arrays that have a row for each time step of all sequences."""
         if not values.shape[1]:  # all channels are categorical
             x = np.empty((self.lengths.sum(), 0), dtype=values.dtype)
-            return Packed(x, self.batch_sizes.astype(np.intp), codes[self.rows])
+            return Packed(x, self.batch_sizes.astype(np.intp), codes.take(self.rows, axis=0))
         x = np.empty((self.lengths.sum(), values.shape[1]), dtype=values.dtype)
         batch_sizes = np.empty(self.lengths[0], dtype=np.intp)
         kernels_for(x.dtype).pack_steps(values, self.starts, self.lengths, x, batch_sizes)
-        return Packed(x, batch_sizes, None if codes is None else codes[self.rows])
+        return Packed(x, batch_sizes, None if codes is None else codes.take(self.rows, axis=0))
 
     def unpack(self, x: np.ndarray, values: np.ndarray) -> None:
         """Write packed rows to where `pack` reads them."""

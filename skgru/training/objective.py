@@ -109,7 +109,9 @@ class Objective:
             self.segments = self._segments_of(self.sequences.rows(samples))
         total = len(samples) * self.mean_weight
         value, shares = self._data_term(samples, total)
-        return self._penalized(value, shares, total)
+        # in memory of the last minibatch's: few rows of large tables change, but all were new pages
+        gradient = self.buffers.empty("gradient", self.network.parameters.shape)
+        return self._penalized(value, shares, total, gradient)
 
     def by_window(self, samples: np.ndarray) -> Iterator[tuple[int, float, np.ndarray, float]]:
         """Yield what `minibatch` returns for one window of `bptt_steps` after the other.
@@ -171,7 +173,7 @@ class Objective:
             chunk_value, shares = self._data_term(self.samples[chunk], total)
             value += chunk_value
             gradient += shares.sum(axis=0)
-        return self._penalized(value, gradient[np.newaxis], total)
+        return self._penalized(value, gradient[np.newaxis], total, np.empty_like(gradient))
 
     def loss_without_dropout(self) -> float:
         """Compute the penalized loss on all samples, as `full_batch` does, but of all units."""
@@ -229,7 +231,7 @@ class Objective:
         return float(np.ldexp(self.alpha / total, -self.targets.exponent))
 
     def _penalized(
-        self, value: float, shares: np.ndarray, total: float
+        self, value: float, shares: np.ndarray, total: float, gradient: np.ndarray
     ) -> tuple[float, np.ndarray, float]:
         parameters = self.network.parameters
         decay = self._decay(total)
