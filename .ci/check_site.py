@@ -20,11 +20,12 @@ PHONE, DESKTOP = 400, 1400
 HARMLESS = ("Got invalid theme mode",)
 AXE = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]},
-    # docutils gives citations the role doc-biblioentry, which newer rules deprecate
-    "rules": {"aria-roles": {"enabled": False}, "aria-required-children": {"enabled": False}},
+    # docutils gives citations the role doc-biblioentry, which newer rules deprecate; 0 and not
+    # False, as the package writes the options into JavaScript as they are
+    "rules": {"aria-roles": {"enabled": 0}, "aria-required-children": {"enabled": 0}},
 }
 WIDER = """width => [...document.querySelectorAll("article *")].filter(element => {
-    for (let box = element.parentElement; box.tagName != "ARTICLE"; box = box.parentElement)
+    for (let box = element.parentElement; box && box.tagName != "ARTICLE"; box = box.parentElement)
         if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX)) return false;
     return element.getBoundingClientRect().right > width + 1;
 }).map(element => element.tagName + ": " + element.textContent.slice(0, 40))"""

@@ -5,10 +5,13 @@ do not see. Blocks that need a package that is missing are skipped and named.
 """
 
 import re
+import warnings
 from textwrap import dedent
 
 import pytest
 from helpers import DOCS
+
+from skgru.exceptions import GradientWarning
 
 BLOCK = re.compile(
     r"^(?P<indent> *)\.\. (?:testsetup::|code-block:: python)\n"
@@ -46,12 +49,14 @@ def test_pages_are_found():
     )
 
 
-# made-up data need not hold anything that far back
-@pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
 @pytest.mark.parametrize("page", WITH_CODE)
 def test_code_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
+    warnings.simplefilter("default")  # for other packages; what skgru warns of is an error
+    warnings.filterwarnings("error", module="skgru")
+    # made-up data need not hold anything that far back
+    warnings.simplefilter("ignore", GradientWarning)
     names, missing = {"__name__": "__main__"}, set()
     for block in BLOCK.finditer(PAGES[page]):
         line = PAGES[page][: block.start()].count("\n") + 1
