@@ -14,8 +14,8 @@ GROUPS = {
     "Loss and regularization": "loss quantiles huber_delta class_weight alpha dropout "
     "recurrent_dropout",
     "Training": "solver batch_size bptt_steps update_every learning_rate learning_rate_init "
-    "warmup_updates power_t max_grad_norm momentum nesterovs_momentum beta_1 beta_2 epsilon shuffle "
-    "random_state warm_start",
+    "warmup_updates power_t max_grad_norm momentum nesterovs_momentum beta_1 beta_2 epsilon "
+    "shuffle random_state warm_start",
     "Stopping and validation": "max_iter max_fun tol n_iter_no_change early_stopping "
     "validation_fraction validation_split scoring",
     "Speed and output": "n_jobs dtype verbose",

@@ -74,6 +74,7 @@ __all__ = [
     "StrOptions",
     "Tags",
     "TransformerMixin",
+    "_check_feature_names",
     "_check_feature_names_in",
     "_check_partial_fit_first_call",
     "_check_response_method",

@@ -69,7 +69,8 @@ class Objective:
 
     def __post_init__(self) -> None:
         total = self.targets.sample_weights()[self.samples].sum()
-        self.buffers: Any = Buffers(self.network)
+        self.buffers: Buffers = Buffers(self.network)
+        self._gradient: np.ndarray | None = None
         self.segments = self.network.segments()
         self.mean_weight: Any = total / max(len(self.samples), 1)
 
@@ -109,9 +110,7 @@ class Objective:
             self.segments = self._segments_of(self.sequences.rows(samples))
         total = len(samples) * self.mean_weight
         value, shares = self._data_term(samples, total)
-        # in memory of the last minibatch's: few rows of large tables change, but all were new pages
-        gradient = self.buffers.empty("gradient", self.network.parameters.shape)
-        return self._penalized(value, shares, total, gradient)
+        return self._penalized(value, shares, total)
 
     def by_window(self, samples: np.ndarray) -> Iterator[tuple[int, float, np.ndarray, float]]:
         """Yield what `minibatch` returns for one window of `bptt_steps` after the other.
@@ -173,7 +172,7 @@ class Objective:
             chunk_value, shares = self._data_term(self.samples[chunk], total)
             value += chunk_value
             gradient += shares.sum(axis=0)
-        return self._penalized(value, gradient[np.newaxis], total, np.empty_like(gradient))
+        return self._penalized(value, gradient[np.newaxis], total)
 
     def loss_without_dropout(self) -> float:
         """Compute the penalized loss on all samples, as `full_batch` does, but of all units."""
@@ -201,7 +200,8 @@ class Objective:
 
     def _segments_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the segments of the categories in these rows of the sequences."""
-        return self.network.segments(self.sequences.codes[rows] + self.network.first_rows)
+        codes = self.sequences.codes.take(rows, axis=0)
+        return self.network.segments(codes + self.network.first_rows)
 
     def _draw_dropout(self) -> Dropout:
         if not (self.dropout or self.recurrent_dropout):
@@ -231,13 +231,17 @@ class Objective:
         return float(np.ldexp(self.alpha / total, -self.targets.exponent))
 
     def _penalized(
-        self, value: float, shares: np.ndarray, total: float, gradient: np.ndarray
+        self, value: float, shares: np.ndarray, total: float
     ) -> tuple[float, np.ndarray, float]:
-        parameters = self.network.parameters
+        parameters, kernels = self.network.parameters, self.network.kernels
         decay = self._decay(total)
-        # outside of the segments it stays zero
-        gradient = np.zeros_like(parameters)
-        norm, squared_weights = self.network.kernels.penalized_gradient(
+        if self._gradient is None or self.sequences.codes is None:
+            self._gradient = np.zeros_like(parameters)
+        else:
+            # the memory of the last one: of large tables few rows change, but all were new pages
+            kernels.clear(self._gradient[np.newaxis], self._written)
+        gradient, self._written = self._gradient, self.segments
+        norm, squared_weights = kernels.penalized_gradient(
             shares, parameters, self.network.n_weights, decay, self.segments, gradient
         )
         return value + 0.5 * decay * squared_weights, gradient, norm
