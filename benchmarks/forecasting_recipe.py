@@ -75,30 +75,30 @@ def ridge(past, season):
     return RidgeCV(np.logspace(-3, 3, 7))
 
 
-# regressor and center; None is the default
+# regressor, center and holdout; without the latter, means have equal weights
 SETTINGS = {
-    "network, auto": (network, "auto"),
-    "network": (network, "average"),
-    "ridge, auto": (ridge, "auto"),
-    "ridge": (ridge, "average"),
-    "default": (None, "average"),
-    "squared": (changed(loss="squared_error"), "average"),
-    "100 epochs": (changed(max_iter=100), "average"),
-    "64 units": (changed(hidden_layer_sizes=64), "average"),
+    "network, auto": (network, "auto", 0.2),
+    "network": (network, "average", 0),
+    "ridge, auto": (ridge, "auto", 0.2),
+    "ridge": (ridge, "average", 0),
+    "both": (None, "average", 0),
+    "default": (None, "average", 0.2),
+    "squared": (changed(loss="squared_error"), "average", 0),
+    "100 epochs": (changed(max_iter=100), "average", 0),
+    "64 units": (changed(hidden_layer_sizes=64), "average", 0),
 }
 
 
 def mase(series, season, names, setting, n_origins):
     """Return the mean error over origins a season apart."""
-    regressor, center = SETTINGS[setting]
+    regressor, center, holdout = SETTINGS[setting]
     errors = []
     for i in range(n_origins, 0, -1):
         origin = len(series) - i * season
         past, future = series[:origin], series.to_numpy()[origin : origin + season]
         model = WindowForecaster(
             regressor and regressor(past, season), season_length=season, horizon=season,
-            time_features=names, center=center, holdout=0.2 if center == "auto" else 0,
-            random_state=0,
+            time_features=names, center=center, holdout=holdout, random_state=0,
         )  # fmt: skip
         missed = np.abs(model.fit(past).predict() - future).mean()
         errors.append(missed / np.abs(past.diff(season)).mean())
@@ -109,7 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--origins", type=int, default=2)
     parser.add_argument("--series", nargs="+", default=list(SERIES))
-    parser.add_argument("--settings", nargs="+", default=list(SETTINGS)[:5])
+    parser.add_argument("--settings", nargs="+", default=list(SETTINGS)[:6])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     print(" " * 11 + " ".join(f"{name:>13}" for name in options.settings))

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 
 class WindowScaledAverage(RegressorMixin, BaseEstimator):
-    """Predict the mean of several `WindowScaledRegressor`.
+    """Predict the weighted mean of several `WindowScaledRegressor`.
 
     They may differ in the level that they take out of windows, and in the regressor.
 
@@ -17,15 +17,20 @@ class WindowScaledAverage(RegressorMixin, BaseEstimator):
     ----------
     regressors : list of WindowScaledRegressor
         They are cloned.
+    weights : array-like of shape (n_regressors,), default=None
+        Weights of the predictions; None is equal ones.
 
     Attributes
     ----------
     regressors_ : list of WindowScaledRegressor
         The fitted regressors.
+    weights_ : ndarray of shape (n_regressors,)
+        The weights, of sum 1.
     """
 
-    def __init__(self, regressors):
+    def __init__(self, regressors, weights=None):
         self.regressors = regressors
+        self.weights = weights
 
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Fit each regressor to the same windows.
@@ -39,11 +44,13 @@ class WindowScaledAverage(RegressorMixin, BaseEstimator):
         -------
         self : object
         """
+        weights = np.ones(len(self.regressors)) if self.weights is None else self.weights
+        self.weights_ = np.asarray(weights) / np.sum(weights)
         self.regressors_ = [clone(regressor).fit(X, y) for regressor in self.regressors]
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the mean of all predictions.
+        """Predict the weighted mean of all predictions.
 
         Parameters
         ----------
@@ -55,8 +62,29 @@ class WindowScaledAverage(RegressorMixin, BaseEstimator):
             In the shape that each regressor predicts.
         """
         check_is_fitted(self)
-        return np.mean([regressor.predict(X) for regressor in self.regressors_], axis=0)
+        return self._mean([regressor.predict(X) for regressor in self.regressors_])
 
     def _window_scales(self, targets: np.ndarray) -> np.ndarray:
         """Return the mean of the scales of windows: (n_windows, 1, n_targets)."""
-        return np.mean([one._window_scales(targets) for one in self.regressors_], axis=0)
+        return self._mean([regressor._window_scales(targets) for regressor in self.regressors_])
+
+    def _mean(self, several: list[np.ndarray]) -> np.ndarray:
+        return np.average(several, axis=0, weights=self.weights_)
+
+
+def weights_of(errors: list[float]) -> np.ndarray:
+    """Return the inverse of squared errors, the weights of Bates and Granger (1969).
+
+    Parameters
+    ----------
+    errors : list of float
+        Of each regressor on windows that it was not fitted to.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_regressors,)
+        Of sum 1. One without errors does not get all.
+    """
+    errors = np.maximum(errors, 0.01 * np.max(errors) + np.finfo(float).tiny)
+    weights = (errors.min() / errors) ** 2
+    return weights / weights.sum()

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
 from skgru._sklearn import BaseEstimator, HasMethods, StrOptions, fit_context
+from skgru.forecasting.averaged import WindowScaledAverage, weights_of
 from skgru.forecasting.holdout import Origins
 from skgru.forecasting.intervals import IntervalsMixin
 from skgru.forecasting.known import (
@@ -68,14 +69,13 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     center : {"average", "auto", "last", "mean", "season"} or None, default="average"
         The level of a window. "last", "mean", "season" and None are those of
         `WindowScaledRegressor`. "average" fits a model with each of the first three, and forecasts
-        the mean of their forecasts. "auto" compares the three on the last part of the series. Both
-        leave "season" out where there is none.
+        their mean. "auto" chooses one of the three. Both leave "season" out where there is none.
     scale : {"window", "series"} or None, default="window"
         The scale of a window, see there.
     holdout : float, default=0.2
-        Share of each series, at its end, that center="auto" and the intervals are chosen on, with
-        models fitted to the part before. The final model is fitted to all. With 0 nothing is
-        held out: `center` must not be "auto", and there are no intervals.
+        Share of each series, at its end, on which models fitted to the part before are compared,
+        for the weights of a mean, center="auto" and the intervals. The final models are fitted to
+        all. With 0, weights are equal, `center` must not be "auto", and there are no intervals.
     freq : str, offset or int, default=None
         What time stamps are apart, as in `sliding_windows`.
     random_state : int, RandomState instance or None, default=None
@@ -103,7 +103,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     Notes
     -----
     A regressor is fitted six times with center="average", four times with "auto", and otherwise
-    twice; with holdout=0, three times or once.
+    twice; with holdout=0, three times or once. A mean weighs its models, those of each center and
+    of both default regressors, by the inverse of their squared held-out errors [3]_.
 
     Intervals are split conformal predictions by step of the horizon [1]_, [2]_: an empirical
     quantile of absolute errors on the held-out part, relative to the scale of the window. They
@@ -117,6 +118,8 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
        2005.
     .. [2] K. Stankeviciute, A. M. Alaa and M. van der Schaar, "Conformal time-series forecasting",
        NeurIPS 34, 2021.
+    .. [3] J. M. Bates and C. W. J. Granger, "The combination of forecasts", Operational Research
+       Quarterly 20(4), 451-468, 1969.
 
     Examples
     --------
@@ -214,10 +217,10 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             self._time_features = self.time_features or None
             known = Known.of(known_exog, several, [None] * len(several), 0, self._time_features)
             self._keep(series, several, form, known_exog)
-            self.center_, self._residuals = self.center, None
+            self.center_, self._residuals, weights = self.center, None, None
             vars(self).pop("holdout_errors_", None)
             if self.holdout:
-                self._compare(several, known)
+                weights = self._compare(several, known)
             elif self.center == "auto":
                 raise ValueError(
                     "center='auto' is chosen on a held-out part, but holdout=0; state another "
@@ -230,7 +233,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
                 exog=None if known is None else known.as_exog(form),
                 freq=self.freq,
             )
-            self.regressor_: Any = self._wrapped(self.center_, X, y).fit(X, y)
+            self.regressor_: Any = self._wrapped(self.center_, X, y, weights).fit(X, y)
         return self
 
     def predict(self, steps: int | None = None, *, exog: Any = None, history: Any = None) -> Any:
@@ -295,18 +298,26 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         seasonal = 1 < self.season_length_ < self.window_
         return [center for center in CENTERS if center != "season" or seasonal]
 
-    def _wrapped(self, center: str | None, X: np.ndarray, y: np.ndarray) -> Any:
+    def _wrapped(
+        self, center: str | None, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
+    ) -> Any:
         regressors = [self.regressor]
         if self.regressor is None:
             regressors = default_regressors(len(X), self.random_state)
         return around_windows(
-            regressors, X, y, scale=self.scale, season_length=self.season_length_,
+            regressors, X, y, scale=self.scale, season_length=self.season_length_, weights=weights,
             centers=self._usual_centers() if center == "average" else [center],
             n_targets=(1 if y.ndim == 1 else y.shape[1]) // self._fitted_horizon,
         )  # fmt: skip
 
-    def _compare(self, several: list[TimeSeries], known: Known | None) -> None:
-        """Choose a center on the held-out part, if asked for; keep the errors of the chosen one."""
+    def _compare(self, several: list[TimeSeries], known: Known | None) -> np.ndarray | None:
+        """Choose a center on the held-out part, if asked for; keep the errors of the chosen one.
+
+        Returns
+        -------
+        weights : ndarray or None
+            Of the regressors that are averaged.
+        """
         origins = Origins.of(
             several,
             known,
@@ -318,9 +329,13 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             freq=self._step,
         )
         centers = self._usual_centers() if self.center == "auto" else [self.center]
-        errors, residuals = {}, {}
+        errors, residuals, weights = {}, {}, {}
         for center in centers:
-            model = self._wrapped(center, *origins.train).fit(*origins.train)
+            model, weights[center] = self._wrapped(center, *origins.train).fit(*origins.train), None
+            if isinstance(model, WindowScaledAverage):
+                each = [origins.missed(regressor) for regressor in model.regressors_]
+                weights[center] = weights_of([origins.relative_error(one) for one in each])
+                model.weights_ = weights[center]
             missed = origins.missed(model)
             errors[center] = origins.relative_error(missed)
             residuals[center] = missed / model._window_scales(origins.windows)
@@ -328,6 +343,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         self._residuals = residuals[self.center_]
         if self.center == "auto":
             self.holdout_errors_: Any = errors
+        return weights[self.center_]
 
     # ---- predict -------------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ def around_windows(
     scale: str | None,
     season_length: int,
     n_targets: int,
+    weights: np.ndarray | None = None,
 ) -> WindowScaledRegressor | WindowScaledAverage:
     """Put what regressors need for these windows around them.
 
@@ -78,6 +79,8 @@ def around_windows(
         As of `WindowScaledRegressor`.
     n_targets : int
         The first channels of X, which y holds.
+    weights : ndarray or None
+        Of each regressor with each center, if there are several.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def around_windows(
         for regressor, flatten in (_for_windows(one, X, y) for one in regressors)
         for center in centers
     ]
-    return several[0] if len(several) == 1 else WindowScaledAverage(several)
+    return several[0] if len(several) == 1 else WindowScaledAverage(several, weights)
 
 
 def _for_windows(regressor: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, bool]:
