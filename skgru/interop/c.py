@@ -8,79 +8,23 @@ import numpy as np
 
 from skgru import __version__
 from skgru.base import BaseGRU
+from skgru.interop.c_categories import (
+    CODE,
+    check_unscaled,
+    constants_of_categories,
+    inputs_of_step,
+)
+from skgru.interop.c_cells import ACTIVATIONS, CELLS
 from skgru.interop.c_outputs import prediction_statements
 from skgru.interop.c_parts import parts_of
 from skgru.interop.c_patches import state_of_patches, step_of_patches
 from skgru.interop.c_text import activated, add_product, array, at, declarations, for_, function
-from skgru.interop.inputs import check_channels
+from skgru.interop.inputs import ExportedInputs, exported_inputs
 from skgru.interop.poolings import exported_pooling
 from skgru.interop.scaling import affine, undo_of_target
 from skgru.model.architecture import Architecture
 from skgru.model.parameters import Parameters
 from skgru.preprocessing import Patches
-
-
-class _Cell(NamedTuple):
-    """One time step of a cell as C code (see `kernels/cell.pxi`).
-
-    Attributes
-    ----------
-    blocks : tuple of str
-        Names of the blocks of columns; the last is the candidate, all others are gates.
-    update : str
-        Statement that computes the new `h` of a unit, or its new `cell_state`; with a cell state,
-        h is o ⊙ tanh(cell_state).
-    inner : str
-        Gate that multiplies the previous state in the candidate, or "".
-    """
-
-    blocks: tuple[str, ...]
-    update: str
-    inner: str = ""
-
-
-_INTERPOLATION = "{h} = {z} * {h} + (1.0f - {z}) * {candidate};"
-_CELLS = {
-    "rnn": _Cell(("candidate",), "{h} = {candidate};"),
-    "mgu": _Cell(("f", "candidate"), "{h} = (1.0f - {f}) * {h} + {f} * {candidate};", inner="f"),
-    "light_gru": _Cell(("z", "candidate"), _INTERPOLATION),
-    "gru": _Cell(("r", "z", "candidate"), _INTERPOLATION, inner="r"),
-    "cifg": _Cell(
-        ("f", "o", "candidate"), "{cell_state} = {f} * {cell_state} + (1.0f - {f}) * {candidate};"
-    ),
-    "lstm": _Cell(
-        ("i", "f", "o", "candidate"), "{cell_state} = {f} * {cell_state} + {i} * {candidate};"
-    ),
-}
-
-# tanh is approximated by the rational function of this degree with the smallest maximum relative
-# error on [-9, 9], 2e-8; beyond that range, tanh is 1 in float32. Compilers vectorize loops over
-# these functions, unlike loops over tanhf. They do not vectorize a branch followed by arithmetic:
-# `limited` therefore has a separate loop.
-_ACTIVATIONS = """\
-static inline float @limited(float a, float limit)
-{
-    return fabsf(a) > limit ? copysignf(limit, a) : a;
-}
-
-/* for a in [-9, 9] */
-static inline float @tanh(float a)
-{
-    const float s = a * a;
-    const float p = 0.999999979f + s * (0.13381025f + s * (0.0034955874f
-        + s * (2.0609071e-05f + s * 1.33546471e-08f)));
-    const float q = 1.0f + s * (0.467143406f + s * (0.0258769794f
-        + s * (0.000328563366f + s * 7.77655213e-07f)));
-    /* a gate rounded to more than 1 would let the state grow */
-    return @limited(a * (p / q), 1.0f);
-}
-
-/* for a in [-18, 18] */
-static inline float @sigmoid(float a)
-{
-    return 0.5f + 0.5f * @tanh(0.5f * a);
-}
-"""
 
 
 def to_c(estimator: Any, *, name: str = "gru") -> str:
@@ -98,6 +42,8 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     for the time step with `return_sequences`. The caller owns one ``gru_state`` per sequence and
     calls ``gru_reset`` before the first step. The functions allocate nothing and keep no other
     state.
+
+    Categories are numbers in x, as in X: they must be whole ones. They are looked up in a table.
 
     With `Patches`, a step is still a time step of the sequence, and the state also holds the
     current patch. While the patch is incomplete, the network processes it on a copy of its state.
@@ -127,8 +73,9 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         If `estimator` is none of the types above.
     ValueError
         If the model needs the whole sequence (`bidirectional`, `pooling="attention"`), if a
-        transformer is not affine in each channel or follows `Patches`, or if the name or a label
-        is invalid in C: a label with a NUL, or of more than 4095 bytes in UTF-8.
+        transformer is not affine in each channel or follows `Patches`, if the name or a label is
+        invalid in C: a label with a NUL, or of more than 4095 bytes in UTF-8; or if the model has
+        `missing="decay"`, or categories that are scaled or not whole numbers.
 
     See Also
     --------
@@ -160,7 +107,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
     model, scalers, patches, target = parts_of(estimator)
-    check_channels(model, "C")
+    inputs = exported_inputs(model, "C")
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
@@ -173,18 +120,20 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     if target is not None:
         scaling |= _named("target_", undo_of_target(target, n_outputs, "to_c"))
         links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
-    constants = _constants(architecture, network.views(network.parameters), scaling)
-    code = _code(architecture, links, bool(scalers), patches)
-    n_channels = patches._n_channels_in if patches else architecture.n_channels
+    check_unscaled(inputs, scaling)
+    constants = _constants(architecture, network.views(network.parameters), inputs, scaling)
+    code = _code(architecture, inputs, links, bool(scalers), patches)
+    n_channels = patches._n_channels_in if patches else inputs.n_channels
     parts = [
-        _heading(model, constants, code, patches),
+        _heading(model, inputs, constants, code, patches),
         "#ifndef SKGRU_@H\n#define SKGRU_@H\n",
         "#include <math.h>\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
         f"enum {{ @channels = {n_channels}, @outputs = {n_outputs} }};\n",
         *code.types,
         *(array(name, values) for name, values in constants.items()),
-        _ACTIVATIONS,
+        ACTIVATIONS,
+        CODE if inputs.categorical else "",
         *code.functions,
         *functions,
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
@@ -206,19 +155,22 @@ def _check_runs_forward(architecture: Architecture) -> None:
     pooling = exported_pooling(architecture.pooling)
     if pooling.onnx is not None and pooling.c is None:
         raise ValueError(f"pooling={architecture.pooling!r} has no form in C.")
-    if architecture.cell not in _CELLS:
-        raise ValueError(f"cell={architecture.cell!r} has no form in C; {list(_CELLS)} have.")
+    if architecture.cell not in CELLS:
+        raise ValueError(f"cell={architecture.cell!r} has no form in C; {list(CELLS)} have.")
 
 
 # ---- contents of the header ------------------------------------------------------------------
 
 
 def _constants(
-    architecture: Architecture, parameters: Parameters, scaling: dict[str, np.ndarray]
+    architecture: Architecture,
+    parameters: Parameters,
+    inputs: ExportedInputs,
+    scaling: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Return the constant arrays by name, each in the order in which a time step reads it."""
-    constants = dict(scaling)
-    cell = _CELLS[architecture.cell]
+    constants = scaling | constants_of_categories(inputs, parameters)
+    cell = CELLS[architecture.cell]
     for k, (layer,) in enumerate(parameters.layers):
         constants |= {f"W{k}": layer.W, f"U{k}": layer.U}
         if cell.inner:  # the product of the candidate has another operand than those of the gates
@@ -227,8 +179,8 @@ def _constants(
         if architecture.reset_after:
             constants[f"c{k}"] = layer.c
     constants |= {"W": parameters.head.W, "b": parameters.head.b}
-    with np.errstate(over="ignore"):
-        constants = {name: values.astype(np.float32) for name, values in constants.items()}
+    with np.errstate(over="ignore"):  # beside categories, there may be no numbers to multiply by W0
+        constants = {name: a.astype(np.float32) for name, a in constants.items() if a.size}
     for name, values in constants.items():
         if not np.isfinite(values).all():
             raise ValueError(f"{name} of the model is not finite in float32.")
@@ -236,11 +188,15 @@ def _constants(
 
 
 def _heading(
-    model: BaseGRU, constants: dict[str, np.ndarray], code: "_Code", patches: Patches | None
+    model: BaseGRU,
+    inputs: ExportedInputs,
+    constants: dict[str, np.ndarray],
+    code: "_Code",
+    patches: Patches | None,
 ) -> str:
     """Return the comment at the top, without any text of the user, which might end the comment."""
     architecture = model._network.architecture
-    layers = " -> ".join(map(str, (architecture.n_channels, *architecture.hidden_layer_sizes)))
+    layers = " -> ".join(map(str, (inputs.n_channels, *architecture.hidden_layer_sizes)))
     top = "each state" if architecture.return_sequences else f"{architecture.pooling} state"
     lines = [
         f"A model of skgru {__version__}, with one call per time step.",
@@ -264,7 +220,7 @@ def _state(architecture: Architecture) -> dict[str, int]:
     state = {}
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         state[f"h{k}"] = n_units
-        if "{cell_state}" in _CELLS[architecture.cell].update:
+        if "{cell_state}" in CELLS[architecture.cell].update:
             state[f"cell_state{k}"] = n_units
     pooling = exported_pooling(architecture.pooling).c
     if pooling:
@@ -274,14 +230,16 @@ def _state(architecture: Architecture) -> dict[str, int]:
     return state
 
 
-def _scratch(architecture: Architecture, scaled: bool) -> dict[str, int]:
+def _scratch(architecture: Architecture, inputs: ExportedInputs, scaled: bool) -> dict[str, int]:
     """Return the sizes of the arrays that a time step uses temporarily."""
-    cell, widest = _CELLS[architecture.cell], max(architecture.hidden_layer_sizes)
+    cell, widest = CELLS[architecture.cell], max(architecture.hidden_layer_sizes)
     scratch = {"g": (len(cell.blocks) + architecture.reset_after) * widest}
     if cell.inner and not architecture.reset_after:
         scratch["inner"] = widest
     if scaled:
-        scratch["scaled"] = architecture.n_channels
+        scratch["scaled"] = inputs.n_channels
+    if inputs.categorical and architecture.n_inputs:
+        scratch["inputs"] = architecture.n_inputs
     return {**scratch, "y": architecture.n_outputs}
 
 
@@ -312,22 +270,28 @@ _NEXT = "/* Process the next time step; out receives the prediction for the sequ
 
 
 def _code(
-    architecture: Architecture, links: list[str], scaled: bool, patches: Patches | None
+    architecture: Architecture,
+    inputs: ExportedInputs,
+    links: list[str],
+    scaled: bool,
+    patches: Patches | None,
 ) -> _Code:
     """Write the types and the functions; `links` are statements from outputs to predictions."""
-    state, scratch = _state(architecture), _scratch(architecture, scaled and not patches)
-    steps = [*_step(architecture, scaled and not patches), *links]
+    state, scratch = _state(architecture), _scratch(architecture, inputs, scaled and not patches)
+    steps = [*_step(architecture, inputs, scaled and not patches), *links]
+    n_rows = len(inputs.categorical)
+    variables = declarations(scratch) + f"    int i, j{f', rows[{n_rows}]' if n_rows else ''};\n"
     if not patches:
         return _Code(
             [_struct(declarations(state), "@state")],
             [
                 _BEGIN + _reset(architecture, state, {}),
-                _NEXT + function(_STEP, declarations(scratch) + "    int i, j;\n", steps),
+                _NEXT + function(_STEP, variables, steps),
             ],
             sum(state.values()),
-            sum(scratch.values()),
+            sum(scratch.values()) + n_rows,
         )
-    of_patches, inputs = state_of_patches(patches), architecture.n_channels
+    of_patches, n_inputs = state_of_patches(patches), inputs.n_channels
     n_network = sum(state.values())
     return _Code(
         [
@@ -338,8 +302,8 @@ def _code(
             _BEGIN + _reset(architecture, state, of_patches),
             "/* Process the next patch. */\n"
             + function(
-                f"void @advance(@network *state, const float x[{inputs}], float out[@outputs])",
-                declarations(scratch) + "    int i, j;\n",
+                f"void @advance(@network *state, const float x[{n_inputs}], float out[@outputs])",
+                variables,
                 steps,
             ),
             _NEXT
@@ -350,7 +314,7 @@ def _code(
             ),
         ],
         n_network + sum(of_patches.values()),
-        n_network + sum(scratch.values()),
+        n_network + sum(scratch.values()) + n_rows,
     )
 
 
@@ -371,15 +335,19 @@ def _reset(architecture: Architecture, state: dict[str, int], of_patches: dict[s
     return function("void @reset(@state *state)", "    int j;\n", statements)
 
 
-def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
+def _step(architecture: Architecture, inputs: ExportedInputs, scaled: bool) -> Iterator[str]:
     """Yield the statements of a time step, from x to the outputs y."""
-    x, n_inputs = "x", architecture.n_channels
+    x, n_inputs = "x", inputs.n_channels
     if scaled:
         yield from for_(n_inputs, f"scaled[j] = {_SCALED};")
         x = "scaled"
+    if inputs.categorical:
+        yield from inputs_of_step(inputs, x, architecture.embedding_dim)
+        x, n_inputs = "inputs", architecture.n_inputs
+    n_rows = 0 if architecture.embedding_dim else len(inputs.categorical)
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         yield f"/* layer {k}: {n_inputs} inputs, {n_units} units */"
-        yield from _layer(architecture, k, x, n_inputs)
+        yield from _layer(architecture, k, x, n_inputs, n_rows if k == 0 else 0)
         x, n_inputs = f"state->h{k}", n_units
     pooling = exported_pooling(architecture.pooling).c
     if pooling:
@@ -392,15 +360,20 @@ def _step(architecture: Architecture, scaled: bool) -> Iterator[str]:
     yield from add_product(x, n_inputs, "@W", architecture.n_outputs, "y[j]")
 
 
-def _layer(architecture: Architecture, k: int, x: str, n_inputs: int) -> Iterator[str]:
-    """Yield the statements of a time step of layer k: sums in g by gate, then the new state."""
-    cell, n_units = _CELLS[architecture.cell], architecture.hidden_layer_sizes[k]
+def _layer(architecture: Architecture, k: int, x: str, n_inputs: int, n_rows: int) -> Iterator[str]:
+    """Yield the statements of a time step of layer k: sums in g by gate, then the new state.
+
+    To the sums, n_rows rows of categories are added.
+    """
+    cell, n_units = CELLS[architecture.cell], architecture.hidden_layer_sizes[k]
     n_gates = (len(cell.blocks) - 1) * n_units
     n_sums = n_gates + n_units
     names = {name: at("g", i * n_units) for i, name in enumerate(cell.blocks)}
     names |= {"h": f"state->h{k}[j]", "cell_state": f"state->cell_state{k}[j]"}
     candidate, product = names["candidate"], at("g", n_sums)
     yield from for_(n_sums, f"g[j] = @b{k}[j];")
+    for row in range(n_rows):
+        yield from for_(n_sums, f"g[j] += @E[rows[{row}]][j];")
     yield from add_product(x, n_inputs, f"@W{k}", n_sums, "g[j]")
     yield from add_product(
         f"state->h{k}", n_units, f"@U{k}", n_gates if cell.inner else n_sums, "g[j]"

@@ -1,15 +1,15 @@
 """Export fitted estimators as ONNX graphs."""
 
-from collections.abc import Callable
-from itertools import count
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
-from skgru.interop.inputs import check_channels
+from skgru.interop.inputs import exported_inputs, one_hot_layers
+from skgru.interop.onnx_graph import Graph
+from skgru.interop.onnx_inputs import add_inputs
 from skgru.interop.poolings import exported_pooling
 from skgru.interop.standard import joined, standard_form
 from skgru.model.network import Network
@@ -24,61 +24,6 @@ OLDEST_OPSET = 18
 
 # ONNX's order of the gates
 ORDERS = {"RNN": "h", "GRU": "zrh", "LSTM": "iofg"}
-
-
-class Node(NamedTuple):
-    """An operator with the names of its inputs and outputs, and its attributes."""
-
-    operator: str
-    inputs: list[str]
-    outputs: list[str]
-    attributes: dict[str, Any]
-
-
-class Graph:
-    """Nodes and constants that become an ONNX graph.
-
-    Parameters
-    ----------
-    new_name : callable, default=None
-        Takes a name; returns a unique one.
-
-    Attributes
-    ----------
-    nodes : list of Node
-    constants : dict of str to ndarray
-    """
-
-    def __init__(self, new_name: Callable[[str], str] | None = None) -> None:
-        numbers = count()
-        self._new_name = new_name or (lambda name: f"{name}_{next(numbers)}")
-        self.nodes: list[Node] = []
-        self.constants: dict[str, np.ndarray] = {}
-
-    def add(self, operator: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
-        """Add a node with one output and return its name; arrays in `inputs` become constants."""
-        return self.add_with_outputs(operator, 1, *inputs, **attributes)[0]
-
-    def add_with_outputs(
-        self, operator: str, n_outputs: int, *inputs: str | np.ndarray, **attributes: Any
-    ) -> list[str]:
-        """Add a node with several outputs and return their names."""
-        names = [name if isinstance(name, str) else self._constant(name) for name in inputs]
-        while not names[-1]:  # optional inputs at the end
-            names.pop()
-        outputs = [self._new_name(operator) for _ in range(n_outputs)]
-        self.nodes.append(Node(operator, names, outputs, attributes))
-        return outputs
-
-    def name(self, result: str, name: str) -> None:
-        """Add another name for an output."""
-        self.nodes.append(Node("Identity", [result], [name], {}))
-
-    def _constant(self, array: np.ndarray) -> str:
-        name = self._new_name("constant")
-        # onnxruntime has no recurrent operators in float64
-        self.constants[name] = array.astype(np.float32) if array.dtype.kind == "f" else array
-        return name
 
 
 def to_onnx(
@@ -108,7 +53,7 @@ def to_onnx(
 
         - `X`: float32 of shape (n_samples, n_timesteps, n_channels), where n_samples and
           n_timesteps are dynamic; or (n_samples, n_timesteps * n_channels) if the estimator was
-          fitted on a table;
+          fitted on a table; the values of categorical channels must be whole numbers;
         - `lengths`: int64 of shape (n_samples,), from 1 to n_timesteps, if `lengths` is True;
 
         and, for a classifier, the outputs
@@ -131,8 +76,9 @@ def to_onnx(
     TypeError
         If `estimator` is not an estimator of skgru.
     ValueError
-        If `target_opset` is below 18 or not supported by the installed onnx, or if `lengths` is
-        True and the model was fitted on a table.
+        If `target_opset` is below 18 or not supported by the installed onnx, if `lengths` is True
+        and the model was fitted on a table, or if the model has `missing="decay"` or categories
+        that are not whole numbers.
     ImportError
         If onnx is not installed.
 
@@ -257,9 +203,10 @@ def add_estimator(graph: Graph, estimator: BaseGRU, x: str, lengths: str) -> dic
     results : dict of str to str
         Names in the graph of "label" and "probabilities", or of "variable".
     """
-    check_channels(estimator, "ONNX")
+    inputs = exported_inputs(estimator, "ONNX")
     if estimator._fitted_on_table:
         x = graph.add("Reshape", x, np.array([0, -1, estimator._n_channels_seen]))
+    x = add_inputs(graph, inputs, estimator._fitted_views().inputs.embedding, x)
     outputs, present = _add_network(graph, estimator._network, x, lengths)
     match estimator._outputs:
         case Labels():
@@ -288,7 +235,8 @@ def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[
     of time steps that are not padding has shape (n_samples, n_timesteps, 1), or is "".
     """
     arch, pooling = network.architecture, exported_pooling(network.architecture.pooling)
-    layers, query, head, _ = network.views(network.parameters)
+    parameters = network.views(network.parameters)
+    layers, query, head = one_hot_layers(parameters), parameters.query, parameters.head
     x = graph.add("Transpose", x, perm=[1, 0, 2])  # time-major from here on
     n_steps = graph.add("Cast", lengths, to=_type("INT32")) if lengths else ""
     states = x

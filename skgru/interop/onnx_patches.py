@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skgru.interop.onnx import Graph
+from skgru.interop.onnx_graph import Graph
 from skgru.preprocessing import Patches
 
 

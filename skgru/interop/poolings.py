@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from skgru.interop.onnx import Graph
+    from skgru.interop.onnx_graph import Graph
 
 
 class CPooling(NamedTuple):

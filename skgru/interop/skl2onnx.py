@@ -12,11 +12,11 @@ from skgru.forecasting import ScaledTargetRegressor
 from skgru.forecasting.predictions import outputs_of
 from skgru.interop.onnx import (
     OLDEST_OPSET,
-    Graph,
     add_estimator,
     labels,
     shapes_of_outputs,
 )
+from skgru.interop.onnx_graph import Graph
 from skgru.interop.onnx_patches import add_patches
 from skgru.interop.scaling import undo_of_target
 from skgru.outputs import Quantiles
@@ -35,7 +35,8 @@ def register_skl2onnx() -> None:
     in `to_onnx`; every step of the pipeline before the estimator must then be a `PerTimestep` or
     `Patches`, which replaces time steps by patches. `PerSequence` and `FillGaps` cannot be
     converted, nor a `ScaledTargetRegressor` whose transformer does more than to scale and shift
-    the target.
+    the target. Categories of an estimator must be whole numbers; do not scale them before it, as
+    rounding in float32 may make others of them.
 
     Classifiers support skl2onnx's options ``zipmap`` (True, False or "columns") and
     ``output_class_labels``. Multilabel indicators and `return_sequences` need `zipmap=False`. The

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
 from skgru.classifier import GRUClassifier
-from skgru.interop.inputs import check_channels
-from skgru.interop.standard import Gates, joined, layer_of, split, standard_form
-from skgru.model.architecture import Architecture
+from skgru.interop.inputs import exported_inputs, one_hot_layers
+from skgru.interop.standard import Gates, layer_of, split
+from skgru.interop.torch_weights import NAMES, ORDERS, SUFFIXES, copy_to, tensor, torch_layer
 from skgru.model.parameters import Head, Layer, Parameters
 from skgru.outputs import learn_numbers
 from skgru.regressor import GRURegressor
@@ -22,14 +22,6 @@ from skgru.sequences.labels import missing_values
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-# PyTorch's order of the gates
-ORDERS = {"RNN": "h", "GRU": "rzh", "LSTM": "ifgo"}
-
-# PyTorch's names of Wᵀ, Uᵀ, b and c, and what it appends for each direction
-NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-SUFFIXES = ("", "_reverse")
-
 
 # ---- to PyTorch --------------------------------------------------------------------------------
 
@@ -64,6 +56,10 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
         - for a regressor, the predicted numbers; with `loss="poisson"`, the logarithm of the mean;
           with `loss="quantile"`, the unsorted quantiles of the first target, then of the second.
 
+        Categories are numbers in the tensor, as in X: they must be whole ones. The submodule
+        ``inputs`` looks them up, and has the embedding if there is one; without an embedding, they
+        become one-hot inputs of the first layer.
+
         The submodules are ``recurrent``, a list of layers, and `head`; the parameter ``query``
         belongs to attention. The module is differentiable with respect to its parameters and to x.
 
@@ -73,6 +69,8 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
         If the estimator is not fitted.
     TypeError
         If `estimator` is not an estimator of skgru.
+    ValueError
+        If the model has `missing="decay"`, or categories that are not whole numbers.
     NotImplementedError
         If the cell or the pooling is unknown here.
     ImportError
@@ -90,6 +88,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     """
     from torch import nn
 
+    from skgru.interop.torch_inputs import ChannelInputs
     from skgru.interop.torch_module import SequenceModel
 
     if not isinstance(estimator, BaseGRU):
@@ -98,56 +97,22 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
             f"{type(estimator).__name__}."
         )
     check_is_fitted(estimator, "_network")
-    check_channels(estimator, "PyTorch")
     network = estimator._network
     arch = network.architecture
-    layers, query, head, _ = network.views(network.parameters)
+    inputs = exported_inputs(estimator, "PyTorch")
+    parameters = network.views(network.parameters)
+    layers, query, head = one_hot_layers(parameters), parameters.query, parameters.head
     module = SequenceModel(
-        [_torch_layer(arch, directions) for directions in layers],
+        [torch_layer(arch, directions) for directions in layers],
         nn.Linear(*head.W.shape),
         arch.pooling,
-        _tensor(query) if len(query) else None,
+        tensor(query) if len(query) else None,
         arch.return_sequences,
-    ).to(_tensor(head.W).dtype)
-    _copy(head.W.T, module.head.weight)
-    _copy(head.b, module.head.bias)
+        ChannelInputs(inputs, parameters.inputs.embedding) if inputs.categorical else None,
+    ).to(tensor(head.W).dtype)
+    copy_to(head.W.T, module.head.weight)
+    copy_to(head.b, module.head.bias)
     return module.eval()
-
-
-def _torch_layer(arch: Architecture, directions: list[Layer]) -> "nn.Module":
-    """Make a layer: PyTorch's own, or a `GatedLayer` if PyTorch has none."""
-    from torch import nn
-
-    from skgru.interop.torch_layer import GatedLayer
-
-    shape = len(directions[0].W), len(directions[0].U)
-    settings = {
-        "bidirectional": len(directions) == 2,
-        "dtype": _tensor(directions[0].W).dtype,
-    }
-    if arch.variant in ("gru", "mgu", "light_gru_relu"):
-        layer = GatedLayer(*shape, cell=arch.cell, activation=arch.activation, **settings)
-        weights = [(one.W.T, one.U.T, one.b) for one in directions]
-    else:
-        forms = [standard_form(arch.cell, one) for one in directions]
-        operator = forms[0][0]
-        layer = getattr(nn, operator)(*shape, batch_first=True, **settings)
-        gates = [joined(form, ORDERS[operator]) for _, form in forms]
-        weights = [(one.W.T, one.U.T, one.b, one.c) for one in gates]
-    for arrays, suffix in zip(weights, SUFFIXES, strict=False):
-        for array, name in zip(arrays, NAMES, strict=False):
-            _copy(array, getattr(layer, f"{name}_l0{suffix}"))
-    return layer
-
-
-def _tensor(array: np.ndarray) -> "Tensor":
-    import torch
-
-    return torch.tensor(array)  # a copy
-
-
-def _copy(array: np.ndarray, parameter: "Tensor") -> None:
-    parameter.data.copy_(_tensor(array))
 
 
 # ---- from PyTorch ------------------------------------------------------------------------------
@@ -224,6 +189,11 @@ def from_torch(
     if isinstance(module, SequenceModel):
         if head is not None:
             raise ValueError("The result of to_torch contains its head; leave head out.")
+        if module.inputs is not None:
+            raise ValueError(
+                "The module reads categories, which from_torch does not take; fit an estimator "
+                "with categorical_channels instead."
+            )
         said = {"pooling": module.pooling, "return_sequences": module.return_sequences}
         module, head, query = module.recurrent, module.head, module.query
     else:

@@ -20,6 +20,8 @@ class SequenceModel(nn.Module):
         The query of attention.
     return_sequences : bool
         Whether the head is applied to every state instead of the pooled ones.
+    inputs : ChannelInputs or None
+        Looks categories up; None if all channels are numbers.
     """
 
     def __init__(
@@ -29,8 +31,10 @@ class SequenceModel(nn.Module):
         pooling: str = "last",
         query: torch.Tensor | None = None,
         return_sequences: bool = False,
+        inputs: nn.Module | None = None,
     ):
         super().__init__()
+        self.inputs = inputs
         self.recurrent = nn.ModuleList(recurrent)
         self.head = head
         exported_pooling(pooling)  # raises if it is unknown
@@ -62,16 +66,14 @@ class SequenceModel(nn.Module):
                 raise ValueError("A PackedSequence contains its lengths; leave lengths out.")
             lengths = torch.as_tensor(lengths).cpu()
             x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        if self.inputs is not None:
+            x = _of_data(self.inputs, x)
         last = None
         for layer in self.recurrent:
             x, last = layer(x)
         if self.return_sequences:
-            if not isinstance(x, PackedSequence):
-                return self.head(x)
-            outputs = PackedSequence(
-                self.head(x.data), x.batch_sizes, x.sorted_indices, x.unsorted_indices
-            )
-            if came_packed:
+            outputs = _of_data(self.head, x)
+            if came_packed or lengths is None:
                 return outputs
             return pad_packed_sequence(outputs, batch_first=True, total_length=n_timesteps)[0]
         if self.pooling == "last":
@@ -83,3 +85,11 @@ class SequenceModel(nn.Module):
             steps = torch.arange(x.shape[1])
             present = (steps < lengths[:, None]).to(x.device)[:, :, None]
         return self.head(exported_pooling(self.pooling).torch(x, present, self.query))
+
+
+def _of_data(module: nn.Module, x: torch.Tensor | PackedSequence) -> torch.Tensor | PackedSequence:
+    """Apply a module to every time step."""
+    if not isinstance(x, PackedSequence):
+        return module(x)
+    data = module(x.data)
+    return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices)
