@@ -70,9 +70,8 @@ def accuracy(column, train, test, seed):
     if column == "decay":
         model.set_params(missing="decay")
     filler = FILLERS.get(column, "passthrough")
-    return (
-        make_pipeline(filler, PerTimestep(StandardScaler()), model).fit(X, y).score(X_test, y_test)
-    )
+    model = make_pipeline(filler, PerTimestep(StandardScaler()), model)
+    return model.fit(X, y).score(X_test, y_test)
 
 
 def main() -> None:

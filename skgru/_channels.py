@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from skgru._combinations import channel_settings, reads_both_ways
+from skgru._combinations import reads_both_ways
 from skgru.sequences import (
     Channels,
     Sequences,
@@ -14,6 +14,7 @@ from skgru.sequences import (
     check_features,
     check_sequences,
     read_raw,
+    short,
 )
 
 
@@ -24,7 +25,8 @@ class ReadsChannels:
         """Validate X, and record its features (`reset`) or compare it with those recorded."""
         name = type(self).__name__
         n_channels = self.n_channels if reset else self._n_channels_of_table
-        if self._channels_are_numbers(reset=reset):
+        as_numbers = self._channels_are_numbers(reset=reset)
+        if as_numbers:
             raw = check_sequences(X, n_channels=n_channels, dtype=dtype, caller=name)
         else:
             raw = read_raw(X, n_channels=n_channels, caller=name)
@@ -39,11 +41,24 @@ class ReadsChannels:
             )
         check_features(self, X, raw, reset=reset)
         if reset:
-            # names of a table are those of its columns, of which a channel has several
-            names = getattr(self, "feature_names_in_", None) if raw.form == "list" else None
-            self._channels = channels_of(self, raw, X, names)
-            self._channels.learn(raw, names, name)
-        return raw if self._channels.are_numbers else self._channels.encode(raw, dtype, name)
+            self._channels = channels_of(self, raw.n_channels, X)
+            self._channels.learn(raw, _names(self), name)
+        return raw if as_numbers else self._channels.encode(raw, dtype, name)
+
+    def _check_same_channels(self, X: Any) -> None:
+        """Refuse to continue a fit if parameters now call other channels categories or time."""
+        fitted = self._channels
+        wanted = channels_of(self, fitted.n_channels, X)
+        for parameter, was, now in (
+            ("categorical_channels", fitted.categorical, wanted.categorical),
+            ("time_channel", fitted.time, wanted.time),
+        ):
+            if was != now:
+                raise ValueError(
+                    f"{parameter}={short(getattr(self, parameter))} means {short(now)} and differs "
+                    f"from {short(was)} of the fitted model, which warm_start and partial_fit "
+                    "continue."
+                )
 
     def _channels_are_numbers(self, *, reset: bool) -> bool:
         if reset:
@@ -51,24 +66,28 @@ class ReadsChannels:
         return self._channels.are_numbers
 
 
-def channels_of(estimator: Any, raw: Sequences, X: Any, names: Any) -> Channels:
-    """Describe the channels of an estimator's first X, before anything is learned of them.
+def _names(estimator: Any) -> Any:
+    """Return the names of the channels that the first X had, or None."""
+    # names of a table are those of its columns, of which a channel has several
+    return None if estimator._fitted_on_table else getattr(estimator, "feature_names_in_", None)
+
+
+def channels_of(estimator: Any, n_channels: int, X: Any) -> Channels:
+    """Describe the channels of X by the parameters, before anything is learned of them.
 
     Parameters
     ----------
     estimator : GRUClassifier or GRURegressor
-    raw : Sequences
-        What `read_raw` made of X.
+    n_channels : int
+        Of X.
     X : Any
-    names : sequence of str or None
-        Of the channels of X.
 
     Raises
     ------
     ValueError
         If a parameter names a channel that there is not, or one twice.
     """
-    n_channels, wanted = raw.n_channels, estimator.categorical_channels
+    names, wanted = _names(estimator), estimator.categorical_channels
     if isinstance(wanted, str):
         categorical = categorical_by_dtype(X)
     else:
@@ -87,8 +106,12 @@ def channels_of(estimator: Any, raw: Sequences, X: Any, names: Any) -> Channels:
         n_directions=2 if reads_both_ways(estimator) else 1,
         categorical=categorical,
         time=time,
-        settings=channel_settings(estimator),
     )
     if estimator.missing == "decay" and not channels.numeric:
         raise ValueError('missing="decay" is for channels that are numbers, and X has none.')
+    if estimator.embedding_dim is not None and not categorical:
+        raise ValueError(
+            f"embedding_dim={estimator.embedding_dim} is for categories, and no channel is one: "
+            f"name some in categorical_channels, or leave embedding_dim at None."
+        )
     return channels

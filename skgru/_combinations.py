@@ -69,11 +69,6 @@ def check_combinations(estimator: Any, validation: GivenValidation, *, increment
             "and states decay with the time that has passed; otherwise leave the time out of X, or "
             "among its channels."
         )
-    if estimator.embedding_dim is not None and estimator.categorical_channels is None:
-        raise ValueError(
-            f"embedding_dim={estimator.embedding_dim} is for categories, and there are no "
-            "categorical_channels."
-        )
     if estimator.solver == "lbfgs" and (estimator.dropout or estimator.recurrent_dropout):
         raise ValueError(
             'solver="lbfgs" needs a loss that is the same each time; dropout and '
@@ -173,14 +168,6 @@ def _is_size(n: Any) -> bool:
     return isinstance(n, Integral) and not isinstance(n, bool) and n >= 1
 
 
-def channel_settings(estimator: Any) -> dict[str, Any]:
-    """Return the parameters that name channels, as plain values."""
-    categorical = estimator.categorical_channels
-    if categorical is not None and not isinstance(categorical, str):
-        categorical = np.asarray(categorical, dtype=object).ravel().tolist()
-    return {"categorical_channels": categorical, "time_channel": estimator.time_channel}
-
-
 def check_same_model(
     estimator: Any, network: Network, architecture: Architecture, outputs: Outputs
 ) -> None:
@@ -205,15 +192,12 @@ def check_same_model(
         **network.architecture._asdict(),
         "dtype": network.dtype,
         "n_channels": estimator._n_channels_of_table,
-        **dict.fromkeys(channel_settings(estimator)),
-        **estimator._channels.settings,
         **outputs.settings,
     }
     wanted = {
         **architecture._asdict(),
         "dtype": np.dtype(estimator.dtype),
         "n_channels": estimator.n_channels,
-        **channel_settings(estimator),
     }
     for name, value in outputs.settings.items():
         parameter = getattr(estimator, name)

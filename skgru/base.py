@@ -36,12 +36,7 @@ from skgru.model.parameters import Head, Layer, Parameters
 from skgru.model.workers import Workers, n_threads
 from skgru.outputs import Outputs, from_state
 from skgru.persistence import Saved, defaults_of, unchanged_on_error
-from skgru.sequences import (
-    Channels,
-    Sequences,
-    Targets,
-    align,
-)
+from skgru.sequences import Channels, Sequences, Targets, align
 from skgru.training.callbacks import CallbackSupport, FitTasks, with_callbacks
 from skgru.training.checkpoint import TRAINING, take_checkpoint
 from skgru.training.fit import Fit, TrainingSet
@@ -191,6 +186,8 @@ class BaseGRU(
             incremental or self.warm_start or resumed is not None
         )
         sequences = self._check_X(X, reset=not continued, dtype=self.dtype)
+        if continued:
+            self._check_same_channels(X)
         aligned = align(y, sample_weight, sequences, by_step=self.return_sequences)
         rows = self._check_y(aligned.rows, self._outputs if continued else None)
         if not continued:
@@ -437,5 +434,7 @@ class BaseGRU(
         # scikit-learn's checks and composite estimators look at two_d_array
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == "decay"
+        tags.input_tags.categorical = self.categorical_channels is not None
         tags.transformer_tags.preserves_dtype = []
         return tags

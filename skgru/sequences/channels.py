@@ -7,14 +7,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
+from sklearn.utils import gen_batches
 
-from skgru.sequences.containers import numbers, read, short
+from skgru.sequences.containers import LARGEST_EXACT, common_array, numbers, read, short
 from skgru.sequences.forms import Sequences, check_finite, sequences_of
 from skgru.sequences.gaps import gaps
 from skgru.sequences.labels import missing_values
 
 # The steps of a stream are floating-point numbers, codes too; float32 holds integers up to this.
 MAX_CATEGORIES = 2**24
+
+# Time steps that are encoded together: what is between X and its codes takes more memory than they.
+CHUNK = 2**16
 
 
 @dataclass
@@ -39,8 +43,8 @@ class Channels:
         Mean observed value of each channel that is a number.
     time_unit : float
         Mean time between two steps.
-    settings : dict
-        The parameters that named the channels.
+    times_are_dates : bool
+        Whether the time was datetimes in `fit`, of which the unit is in seconds.
     """
 
     n_channels: int
@@ -51,7 +55,7 @@ class Channels:
     categories: list[np.ndarray] = field(default_factory=list)
     means: np.ndarray | None = None
     time_unit: float = 1.0
-    settings: dict[str, Any] = field(default_factory=dict)
+    times_are_dates: bool = False
 
     @property
     def numeric(self) -> list[int]:
@@ -108,13 +112,13 @@ class Channels:
         """
         self.categories = []
         for i in self.categorical:
-            column = raw.values[:, i]
-            values = column[~missing_values(column)]
+            values = _known_categories(raw.values[:, i], i)
             if not len(values):
                 raise ValueError(
                     f"Channel {_name(i, names)} is categorical, but all of its values are missing."
                 )
-            self.categories.append(_sorted_values(values, _name(i, names)))
+            text = values.dtype == object
+            self.categories.append(np.array(sorted(set(values))) if text else np.unique(values))
         if sum(self.n_categories) > MAX_CATEGORIES:
             raise ValueError(
                 f"The categorical channels have {sum(self.n_categories)} categories; at most "
@@ -129,7 +133,8 @@ class Channels:
                     f"Channel {_name(i, names)} has no observed value; leave it out of X."
                 )
             self.means = np.nanmean(values, axis=0)
-            between = np.delete(np.diff(self._times(raw)), raw.starts[1:] - 1)
+            times, self.times_are_dates = self._times(raw)
+            between = np.delete(np.diff(times), raw.starts[1:] - 1)
             self.time_unit = float(between.mean()) if len(between) else 1.0
             if not self.time_unit > 0:
                 raise ValueError(
@@ -143,43 +148,55 @@ class Channels:
         """Return numbers and codes of the channels, as the network takes them."""
         codes = None
         if self.categorical:
-            columns = [
-                codes_of_column(raw.values[:, i], values, i)
-                for i, values in zip(self.categorical, self.categories, strict=True)
-            ]
-            codes = np.column_stack(columns).astype(np.min_scalar_type(max(self.n_categories)))
-        values = self._numbers(raw, caller)
+            shape = len(raw.values), len(self.categorical)
+            codes = np.empty(shape, dtype=np.min_scalar_type(max(self.n_categories) - 1))
+            for j, (i, categories) in enumerate(
+                zip(self.categorical, self.categories, strict=True)
+            ):
+                index = {value: code for code, value in enumerate(categories.tolist())}
+                for rows in gen_batches(len(raw.values), CHUNK):
+                    codes[rows, j] = codes_of_column(raw.values[rows, i], categories, i, index)
+        values = self._numbers(raw, caller, dtype)
         if self.missing == "decay":
-            times = self._times(raw) / self.time_unit
+            times, are_dates = self._times(raw)
+            if are_dates != self.times_are_dates:
+                here, there = ("datetimes", "numbers") if are_dates else ("numbers", "datetimes")
+                raise ValueError(
+                    f"time_channel={self.time!r} of X holds {here}, but held {there} in fit."
+                )
+            times = times / self.time_unit
             values = gaps(values, times, raw.starts, self.means, self.n_directions)
-        with np.errstate(over="ignore"):
-            values = np.ascontiguousarray(values, dtype=dtype)
-        return replace(raw, values=values, codes=codes)
+        return replace(raw, values=np.ascontiguousarray(values, dtype=dtype), codes=codes)
 
-    def _numbers(self, raw: Sequences, caller: str) -> np.ndarray:
-        """Return the channels that are numbers, float64, NaN only where it means missing."""
+    def _numbers(self, raw: Sequences, caller: str, dtype: DTypeLike = np.float64) -> np.ndarray:
+        """Return the channels that are numbers, float64, NaN only where it means missing.
+
+        Numbers that are too large for the dtype are refused.
+        """
         if not self.numeric:
             return np.empty((len(raw.values), 0))
         values = numbers(raw.values[:, self.numeric], "X").astype(np.float64)
-        check_finite(replace(raw, values=values), self.missing == "decay", caller, self.numeric)
+        with np.errstate(over="ignore"):
+            as_read = values.astype(dtype, copy=False)
+        check_finite(replace(raw, values=as_read), self.missing == "decay", caller, self.numeric)
         return values
 
-    def _times(self, raw: Sequences) -> np.ndarray:
-        """Return the time of every step, float64, in seconds if X has datetimes."""
+    def _times(self, raw: Sequences) -> tuple[np.ndarray, bool]:
+        """Return the time of every step, float64, and whether it is seconds of datetimes."""
         if self.time is None:
-            return raw.steps.astype(np.float64)
+            return raw.steps.astype(np.float64), False
         column = raw.values[:, self.time]
         missing = missing_values(column)
         if missing.any():
             _refuse(raw, missing, f"time_channel={self.time!r} has a missing time")
-        times = _as_seconds(column, column[np.repeat(raw.starts, raw.lengths)])
+        times, are_dates = _as_seconds(column, column[np.repeat(raw.starts, raw.lengths)])
         if not np.isfinite(times).all():
             _refuse(raw, ~np.isfinite(times), f"time_channel={self.time!r} has an infinite time")
         falls = np.diff(times, prepend=times[0]) < 0
         falls[raw.starts] = False
         if falls.any():
             _refuse(raw, falls, f"time_channel={self.time!r} goes back in time")
-        return times
+        return times, are_dates
 
 
 def read_raw(X: Any, *, n_channels: int, caller: str) -> Sequences:
@@ -191,7 +208,7 @@ def read_raw(X: Any, *, n_channels: int, caller: str) -> Sequences:
     arrays = read_x if isinstance(read_x, list) else [read_x]
     kinds = {array.dtype.kind for array in arrays}
     dtype: DTypeLike | None = None
-    if not kinds <= set("biuf"):
+    if not kinds <= set("biufc"):  # complex numbers are refused, alone at least
         dtype = object
     elif kinds <= set("iu"):  # tokens: one byte each stays one byte
         dtype = np.result_type(*{array.dtype for array in arrays})
@@ -254,39 +271,65 @@ def categorical_by_dtype(X: Any) -> list[int]:
         If X is no list of data frames.
     """
     frames = list(X) if isinstance(X, list | tuple) else []
-    if not frames or not all(hasattr(frame, "columns") for frame in frames):
+    if not frames or not all(hasattr(frame, "dtypes") for frame in frames):
         raise ValueError(
-            'categorical_channels="from_dtype" needs a list of data frames, whose columns have '
-            "dtypes of their own; give the indices of the channels instead."
+            'categorical_channels="from_dtype" needs a list of data frames of pandas or polars, '
+            "whose columns have dtypes of their own; give the indices of the channels instead."
         )
-    dtypes = [str(dtype) for dtype in frames[0].dtypes]
-    # of pandas: category, object, str, string; of polars: Categorical, Enum, String
-    known = ("category", "categorical", "enum", "object", "str")
-    return [i for i, dtype in enumerate(dtypes) if dtype.lower().startswith(known)]
+    # of pandas: category, str, string; of polars: Categorical, Enum, String
+    known = ("category", "categorical", "enum", "str", "large_string", "dictionary")
+    channels = []
+    for i, (name, dtype) in enumerate(zip(frames[0].columns, frames[0].dtypes, strict=True)):
+        # objects may be strings, or numbers beside None
+        if str(dtype).lower().startswith(known) or (
+            str(dtype) == "object"
+            and any(isinstance(value, str) for frame in frames for value in frame[name])
+        ):
+            channels.append(i)
+    return channels
 
 
 def _name(i: int, names: Sequence[str] | None) -> str:
     return repr(names[i]) if names is not None else str(i)
 
 
-def _is_text(values: np.ndarray) -> bool:
-    return values.dtype.kind in "OSU" and any(isinstance(value, str) for value in values)
+def _known_categories(column: np.ndarray, channel: int) -> np.ndarray:
+    """Return the values that are not missing: strings as objects, or numbers.
 
-
-def _sorted_values(values: np.ndarray, name: str) -> np.ndarray:
-    """Return the different values, sorted: strings, or numbers."""
-    if not _is_text(values):
-        return np.unique(numbers(values, f"channel {name}"))
-    if not all(isinstance(value, str) for value in values):
-        other = next(value for value in values if not isinstance(value, str))
+    Raises
+    ------
+    ValueError
+        If they are neither, or both, or numbers that may be others, rounded.
+    """
+    given = column[~missing_values(column)]
+    values = given
+    if values.dtype == object:
+        if set(map(type, values)) <= {str, np.str_}:
+            return values
+        values = common_array(values.tolist())
+    if values.dtype.kind not in "biuf":
+        kinds: dict[type, Any] = {}
+        for value in given:
+            kinds.setdefault(type(value), value)
+        examples = " beside ".join(map(short, list(kinds.values())[:2]))
         raise ValueError(
-            f"Categorical channel {name} holds strings and also {short(other)}; convert all values "
-            "to strings."
+            f"Categorical channel {channel} must hold strings, or numbers, but holds {examples}; "
+            "convert all values to strings."
         )
-    return np.array(sorted(set(values)))
+    if values.dtype.kind == "f" and (np.abs(values) > LARGEST_EXACT).any():
+        raise ValueError(
+            f"Categorical channel {channel} holds floating-point numbers above 2**53, which are "
+            "infinite or may stand for several integers; convert all values to integers or strings."
+        )
+    return values
 
 
-def codes_of_column(column: np.ndarray, categories: np.ndarray, channel: int) -> np.ndarray:
+def codes_of_column(
+    column: np.ndarray,
+    categories: np.ndarray,
+    channel: int,
+    index: dict[Any, int] | None = None,
+) -> np.ndarray:
     """Return the index of each value among the categories, then unknown, then missing.
 
     Parameters
@@ -297,6 +340,8 @@ def codes_of_column(column: np.ndarray, categories: np.ndarray, channel: int) ->
         Sorted strings or numbers.
     channel : int
         Of X, for the messages.
+    index : dict, default=None
+        Code of each category, if it is at hand.
 
     Raises
     ------
@@ -304,39 +349,46 @@ def codes_of_column(column: np.ndarray, categories: np.ndarray, channel: int) ->
         If there are strings and the categories are numbers, or the other way round.
     """
     n = len(categories)
-    missing = missing_values(column)
     codes = np.full(len(column), n + 1)
-    values = column[~missing]
+    values = _known_categories(column, channel)
     if not len(values):
         return codes
-    text = categories.dtype.kind == "U"
-    if text != _is_text(values):
-        here, there = ("numbers", "strings") if text else ("strings", "numbers")
+    text = values.dtype == object
+    if text and index is None:
+        index = {value: code for code, value in enumerate(categories.tolist())}
+    if text != (categories.dtype.kind == "U"):
+        here, there = ("strings", "numbers") if text else ("numbers", "strings")
         raise ValueError(
             f"Categorical channel {channel} of X holds {here}, but held {there} in fit."
         )
     if text:
-        index = {value: i for i, value in enumerate(categories.tolist())}
-        codes[~missing] = [index.get(value, n) for value in values.tolist()]
-        return codes
-    values = numbers(values, f"channel {channel}")
-    found = np.minimum(np.searchsorted(categories, values), n - 1)
-    codes[~missing] = np.where(categories[found] == values, found, n)
+        known = [index.get(value, n) for value in values]
+    else:
+        # a value that the dtype of the categories lacks is found to differ from its category
+        same_kind = values.dtype.kind in "iu" and categories.dtype.kind in "iu"
+        sought = values.astype(categories.dtype) if same_kind else values
+        found = np.minimum(np.searchsorted(categories, sought), n - 1)
+        known = np.where(categories[found] == values, found, n)
+    codes[~missing_values(column)] = known
     return codes
 
 
-def _as_seconds(column: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Return numbers as they are, datetimes as seconds since the first of their sequence."""
+def _as_seconds(column: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return numbers as they are, datetimes as seconds since their start; and whether they were."""
     if column.dtype.kind != "O":
-        return column.astype(np.float64)
-    if isinstance(column[0], int | float | np.number):
-        return numbers(column, "time_channel").astype(np.float64)
+        return column.astype(np.float64), False
+    first = column[0]
+    if isinstance(first, int | float | np.number) and not isinstance(first, np.timedelta64):
+        return numbers(column, "time_channel").astype(np.float64), False
     try:
-        # of one time zone, or none: differences are the same in any
-        return np.array([_seconds(a - b) for a, b in zip(column, first, strict=True)])
+        # of time zones, or of none: differences are the same in any
+        return np.array([_seconds(a - b) for a, b in zip(column, starts, strict=True)]), True
     except Exception as error:
+        other = next((value for value in column if type(value) is not type(first)), None)
+        beside = "" if other is None else f" beside {short(other)}"
         raise ValueError(
-            f"time_channel must hold numbers or datetimes, got {short(column[0])}."
+            "time_channel must hold numbers, or datetimes that either all have a time zone or all "
+            f"have none, got {short(first)}{beside}."
         ) from error
 
 

@@ -379,9 +379,9 @@ def check_finite(
     if not bad.any():
         return
     row, channel = np.argwhere(bad)[0]
+    isnan = np.isnan(values[row, channel])
     channel = channel if channels is None else channels[channel]
     sample = np.searchsorted(sequences.starts, row, side="right") - 1
-    isnan = np.isnan(values[row, channel])
     what = "NaN" if isnan else f"infinity or a value too large for {values.dtype}"
     remedy = ""
     if isnan:
