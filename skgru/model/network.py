@@ -261,15 +261,18 @@ class Network:
             )
             decay.b_h[:] = -decay.W_h.sum(axis=0)
 
-    def n_shards(self, n_samples: int, n_steps: int) -> int:
+    def n_shards(self, n_samples: int, n_steps: int, *, at_least_two: bool = False) -> int:
         """Return the number of shards of a minibatch of so many sequences and time steps.
 
         A shard has enough sequences to pay for reading all of U each step, and enough work to
         pay for a thread. Shards do not depend on the number of threads: sums of gradients keep
-        the same bits.
+        the same bits. A corpus in few streams is worth two threads that both read U.
         """
         flops = 6 * n_steps * (self.n_weights - self._n_in_tables)
-        sequences = max(16, min(32, n_samples // 2), max(self.architecture.hidden_layer_sizes) // 4)
+        to_pay_for_u = max(self.architecture.hidden_layer_sizes) // 4
+        if at_least_two:
+            to_pay_for_u = min(to_pay_for_u, n_samples // 2)
+        sequences = max(16, min(32, n_samples // 2), to_pay_for_u)
         return max(1, min(n_samples // sequences, flops // SHARD_FLOPS))
 
 

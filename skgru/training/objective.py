@@ -124,13 +124,15 @@ class Objective:
         value, gradient, norm
         """
         n_samples, longest = len(samples), int(self.sequences.lengths[samples].max())
-        n_shards = self.network.n_shards(n_samples, n_samples * min(longest, self.bptt_steps))
+        n_steps = n_samples * min(longest, self.bptt_steps)
+        n_shards = self.network.n_shards(n_samples, n_steps, at_least_two=True)
         shards = self.sequences.deal(samples, n_shards)
         windows = [self.sequences.span(shard).windows(self.bptt_steps) for shard in shards]
         n_windows = max(map(len, windows))
         # windows end together: shards of shorter sequences begin later
         windows = [[None] * (n_windows - len(spans)) + spans for spans in windows]
-        weight_of_step = self.targets.weights[self.targets.rows(self.samples)].mean()
+        n_steps_of_all = int(self.sequences.lengths[self.samples].sum())
+        weight_of_step = self.mean_weight * len(self.samples) / n_steps_of_all
         dropout, h = self._draw_dropout(), [[] for _ in shards]
         for window, spans in enumerate(zip(*windows, strict=True)):
             running = [span for span in spans if span is not None]

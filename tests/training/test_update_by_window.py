@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 from skgru import GRUClassifier
 from skgru.losses import Multinomial
 from skgru.model.layer import run_layer
+from skgru.model.network import Network
 from skgru.model.workers import Workers
 from skgru.sequences import Targets, check_sequences
 from skgru.training.objective import Objective
@@ -69,6 +70,32 @@ def test_gradients_of_windows(lengths, cell):
         run(net.parameters, keep=True)
         net.parameters -= 0.5 * gradient
     assert (i + 1, seen) == (n_windows, sum(lengths))
+
+
+def test_shards_add_up(monkeypatch):
+    """Also where a shard has shorter sequences, and begins later."""
+    X, y = streams([9, 2, 3, 2, 1])
+    net = network((4, 3), "steps", n_outputs=3, cell="lstm")
+    sequences = check_sequences(X)
+    codes = np.concatenate(y).astype(float)[:, np.newaxis]
+    targets = Targets(codes, np.linspace(1, 2, len(codes)), sequences)
+    updates = []
+    for n_shards in (1, 3):
+        monkeypatch.setattr(Network, "n_shards", lambda *_, n=n_shards, **__: n)
+        objective = Objective(
+            net, Multinomial(3), sequences, targets, np.arange(5), alpha=0.1, workers=Workers(2),
+            bptt_steps=N_STEPS,
+        )  # fmt: skip
+        passes = objective.by_window(np.arange(5))
+        updates.append([(size, value, *gradient) for size, value, gradient, _ in passes])
+    np.testing.assert_allclose(*updates, rtol=1e-9, atol=1e-12)
+
+
+def test_two_threads_share_a_few_wide_streams():
+    net = network((256,), "steps")
+    assert net.n_shards(32, 3200) == 1
+    assert net.n_shards(32, 3200, at_least_two=True) == 2
+    assert net.n_shards(8, 800, at_least_two=True) == 1
 
 
 @pytest.mark.parametrize("lengths", [[20] * 4, [20, 7, 13, 1]], ids=["equal", "ragged"])
