@@ -137,16 +137,16 @@ def main(options: argparse.Namespace) -> None:
     )
     if options.memory:
         tracemalloc.start()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     gru = skgru_model(options, options.epochs).fit(X, y)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     if options.memory:
         print(f"peak of NumPy's memory in fit: {tracemalloc.get_traced_memory()[1] / 1e6:.1f} MB")
         tracemalloc.stop()
     bits = -neg_bits_per_step(gru, [test[:-1]], [test[1:]])
     print(
         f"skgru   {bits:.4f} bits per character (training {gru.loss_ / log(2):.4f}), "
-        f"{gru.n_updates_} updates in {seconds:.1f} s, "
+        f"{gru.n_updates_} updates in {seconds:.1f} s ({cpu:.1f} s of processor time), "
         f"{len(train) * options.epochs / seconds:,.0f} characters per second",
         flush=True,
     )
@@ -163,14 +163,15 @@ def main(options: argparse.Namespace) -> None:
     if options.no_torch:
         return
     epoch, torch_bits = torch_model(train, options, options.epochs)
-    start = time.perf_counter()
+    start, cpu_torch = time.perf_counter(), time.process_time()
     for _ in range(options.epochs):
         epoch()
-    seconds_torch = time.perf_counter() - start
+    seconds_torch, cpu_torch = time.perf_counter() - start, time.process_time() - cpu_torch
     other = torch_bits(test)
     print(
-        f"PyTorch {other:.4f} bits per character, {seconds_torch:.1f} s: "
-        f"{seconds_torch / seconds:.2f} times as long, {100 * (bits / other - 1):+.2f} % bits"
+        f"PyTorch {other:.4f} bits per character, {seconds_torch:.1f} s ({cpu_torch:.1f} s): "
+        f"{seconds_torch / seconds:.2f} times as long ({cpu_torch / cpu:.2f} times the processor "
+        f"time); skgru has {100 * (bits / other - 1):+.2f} % bits"
     )
     times = []
     for _ in range(options.rounds):
