@@ -54,8 +54,13 @@ class InputGradients:
 
     def responses(self) -> np.ndarray:
         """Compute the response to each sequence, of shape (n_samples,)."""
-        everything = np.arange(len(self.sequences))
-        return self.on_lines(self.sequences.values, everything, np.ones(len(everything)))
+        responses = np.empty(len(self.sequences))
+
+        def run(a_pass: _Pass, chosen: np.ndarray) -> None:
+            responses[chosen] = a_pass.forward(a_pass.pack(self.sequences.values), keep=False)
+
+        self._in_passes(run, np.arange(len(responses)), backward=False)
+        return responses
 
     def like(self, sequences: Sequences, samples: np.ndarray) -> "InputGradients":
         """Return the same for other sequences, in the place of these samples."""
@@ -64,24 +69,20 @@ class InputGradients:
 
     def gradients(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Compute the gradient of each response at each value; also return the "responses"."""
-        values = self.sequences.values
-        responses, gradients = np.empty(len(self.sequences)), np.empty(values.shape)
-
-        def run(a_pass: _Pass, chosen: np.ndarray) -> None:
-            packed = a_pass.pack(values)
-            responses[chosen] = a_pass.forward(packed, keep=True)
-            a_pass.span.unpack(a_pass.backward(packed).astype(gradients.dtype), gradients)
-
-        self._in_passes(run, np.arange(len(responses)), backward=True)
+        everything = np.arange(len(self.sequences))
+        responses, gradients = self.on_lines(None, everything, np.ones(len(everything)))
         return gradients, {"responses": responses}
 
-    def on_lines(self, start: np.ndarray, samples: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Compute responses on the lines that end at the sequences.
+    def on_lines(
+        self, start: np.ndarray | None, samples: np.ndarray, points: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compute responses and gradients on the lines that end at the sequences.
 
         Parameters
         ----------
-        start : ndarray of shape (sum of lengths, n_channels)
-            Where the line of each sequence begins, at point 0; it ends at point 1.
+        start : ndarray of shape (sum of lengths, n_channels) or None
+            Where the line of each sequence begins, at point 0; it ends at point 1. None if there is
+            no other point.
         samples : ndarray of int, shape (n,)
             Number of the sequence of each point; it may appear several times.
         points : ndarray of shape (n,)
@@ -89,46 +90,20 @@ class InputGradients:
         Returns
         -------
         responses : ndarray of shape (n,)
-        """
-        responses = np.empty(len(samples))
-
-        def run(a_pass: _Pass, chosen: np.ndarray) -> None:
-            line = a_pass.line(start, self.sequences.values)
-            responses[chosen] = a_pass.forward(line(points[chosen]), keep=False)
-
-        self._in_passes(run, samples, backward=False)
-        return responses
-
-    def mean_gradients(
-        self, start: np.ndarray, samples: np.ndarray, points: np.ndarray, weights: np.ndarray
-    ) -> np.ndarray:
-        """Compute weighted means of gradients on the lines that end at the sequences.
-
-        Parameters
-        ----------
-        start, samples
-            As in `on_lines`.
-        points : ndarray of shape (n, n_points)
-        weights : ndarray of shape (n_points,)
-
-        Returns
-        -------
         gradients : ndarray of shape (sum of lengths of samples, n_channels)
         """
-        lengths = self.sequences.lengths[samples]
+        lengths, end = self.sequences.lengths[samples], self.sequences.values
         first_rows = np.cumsum(lengths) - lengths
-        gradients = np.empty((lengths.sum(), start.shape[1]))
+        responses, gradients = np.empty(len(samples)), np.empty((lengths.sum(), end.shape[1]))
 
         def run(a_pass: _Pass, chosen: np.ndarray) -> None:
-            line, total = a_pass.line(start, self.sequences.values), 0.0
-            for at, weight in zip(points[chosen].T, weights, strict=True):
-                packed = line(at)
-                a_pass.forward(packed, keep=True)
-                total = total + weight * a_pass.backward(packed).astype(np.float64)
-            Span(first_rows[chosen], lengths[chosen]).unpack(total, gradients)
+            packed = a_pass.pack(end, start, points[chosen])
+            responses[chosen] = a_pass.forward(packed, keep=True)
+            rows = Span(first_rows[chosen], lengths[chosen])
+            rows.unpack(a_pass.backward(packed).astype(gradients.dtype), gradients)
 
         self._in_passes(run, samples, backward=True)
-        return gradients
+        return responses, gradients
 
     def _in_passes(
         self, run: Callable[["_Pass", np.ndarray], None], samples: np.ndarray, *, backward: bool
@@ -183,22 +158,16 @@ class _Pass:
         self._scratch = scratch
         self._dtype = propagation.none.dtype
 
-    def pack(self, rows: np.ndarray) -> Packed:
-        """Pack the values of these sequences, in the dtype of the network."""
-        packed = self.span.pack(rows)
-        return packed._replace(x=packed.x.astype(self._dtype, copy=False))
-
-    def line(self, start: np.ndarray, end: np.ndarray) -> Callable[[np.ndarray], Packed]:
-        """Return a function that packs a point, one for each sequence, of the line to the end."""
-        packed_start, packed_end = self.span.pack(start).x, self.span.pack(end)
-        difference = packed_end.x - packed_start
-        sequence_of_row = packed_end.sequence_of_row
-
-        def at(points: np.ndarray) -> Packed:
-            x = packed_start + points[sequence_of_row, np.newaxis] * difference
-            return packed_end._replace(x=x.astype(self._dtype, copy=False))
-
-        return at
+    def pack(
+        self, end: np.ndarray, start: np.ndarray | None = None, points: np.ndarray | None = None
+    ) -> Packed:
+        """Pack the sequences, or points of the lines to them, in the dtype of the network."""
+        packed = self.span.pack(end)
+        x = packed.x
+        if start is not None:
+            first = self.span.pack(start).x
+            x = first + points[packed.sequence_of_row, np.newaxis] * (x - first)
+        return packed._replace(x=x.astype(self._dtype, copy=False))
 
     def forward(self, packed: Packed, *, keep: bool) -> np.ndarray:
         """Compute the responses; keep what the backward pass needs."""

@@ -1,19 +1,22 @@
 """Gradients integrated on the line from a baseline to a sequence, with points where they change.
 
 A recurrent network may cross from one behaviour to another within a hundredth of the line, which
-equidistant points miss. The integral of the response's derivative over any part of the line is
+evenly spaced points miss. The integral of the response's derivative over any part of the line is
 known: the difference of the responses at its ends. So a part is split where the quadrature does
 not agree with it, for each sequence by itself.
 """
 
 import numpy as np
+from sklearn.utils import gen_batches
 
-from skgru.inspection.input_gradients import InputGradients
+from skgru.inspection.input_gradients import MAX_NUMBERS, InputGradients
 
-# Points of Gauss-Legendre quadrature in each part of a line, and parts to begin with. Of 2 to 8
-# and 1 to 4, these needed the fewest gradients for one accuracy.
-N_NODES = 3
+# Boole's rule: nodes at equal distances, so that the halves of a part use all nodes of the whole.
+WEIGHTS = np.array([7, 32, 12, 32, 7]) / 90
+# A line has so many parts at first, which share the nodes at their ends.
 N_PARTS = 4
+N_FIRST = 4 * N_PARTS + 1
+N_MORE = 4  # nodes of a part that is split
 # A part may have so much less of an error than is allowed in all, and so many times the rounding
 # error of the response.
 SAFETY = 4
@@ -47,59 +50,105 @@ def integrate(
     ValueError
         If there are fewer points than a line has at first.
     """
-    if max_points < N_NODES * N_PARTS:
-        raise ValueError(f"max_points must be at least {N_NODES * N_PARTS}, got {max_points}.")
+    if max_points < N_FIRST:
+        raise ValueError(f"max_points must be at least {N_FIRST}, got {max_points}.")
     sequences = network.sequences
-    difference = sequences.values - start
-    nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
-    # parts of lines that remain to be integrated, N_PARTS for each sequence at first
-    samples = np.repeat(np.arange(len(sequences)), N_PARTS)
-    edges = np.linspace(0, 1, N_PARTS + 1)
-    at_edges = np.column_stack(
-        [
-            network.on_lines(start, samples[::N_PARTS], np.full(len(sequences), edge))
-            for edge in edges
-        ]
-    )
-    low, high = np.tile(edges[:-1], len(sequences)), np.tile(edges[1:], len(sequences))
-    f_low, f_high = at_edges[:, :-1].ravel(), at_edges[:, 1:].ravel()
-    # the errors of several parts add up; and a difference near zero is nothing but rounding errors
-    allowed = tol * np.abs(at_edges[:, -1] - at_edges[:, 0]) / SAFETY
-    allowed += ROUNDING * np.finfo(network.dtype).eps * np.abs(at_edges).max(axis=1)
-    n_points = np.zeros(len(sequences), dtype=np.intp)
+    ends = np.empty((2, len(sequences)))
+    n_points = np.full(len(sequences), N_FIRST)
     total = np.zeros(start.shape)
-    while len(samples):
-        widths = high - low
-        points = low[:, np.newaxis] + widths[:, np.newaxis] * (nodes + 1) / 2
-        rows, lengths = sequences.rows(samples), sequences.lengths[samples]
-        gradients = network.mean_gradients(start, samples, points, weights / 2)
-        gradients *= np.repeat(widths, lengths)[:, np.newaxis]
-        sums = np.add.reduceat(
-            (gradients * difference[rows]).sum(axis=1), np.cumsum(lengths) - lengths
+    # gradients at all nodes, and as much again for the parts that are split
+    numbers = 2 * N_FIRST * int(sequences.lengths.max()) * sequences.n_channels
+    for group in gen_batches(len(sequences), max(1, MAX_NUMBERS // numbers)):
+        samples = np.arange(len(sequences))[group]
+        ends[:, group] = _integrate(
+            network, start, samples, total, n_points, tol=tol, max_points=max_points
         )
-        np.add.at(n_points, samples, N_NODES)
-        errors = np.abs(f_high - f_low - sums)
-        wrong = np.flatnonzero(errors > allowed[samples])
-        # the largest errors of each sequence first, if there are more than points for them
-        wrong = wrong[np.lexsort((-errors[wrong], samples[wrong]))]
-        rank = np.arange(len(wrong)) - np.searchsorted(samples[wrong], samples[wrong])
-        affordable = n_points[samples[wrong]] + 2 * N_NODES * (rank + 1) <= max_points
-        split = np.zeros(len(samples), dtype=bool)
-        split[wrong[affordable]] = True
-        accepted = np.repeat(~split, lengths)
-        np.add.at(total, rows[accepted], gradients[accepted])
-
-        samples, low, high = samples[split], low[split], high[split]
-        f_low, f_high = f_low[split], f_high[split]
-        middle = (low + high) / 2
-        f_middle = network.on_lines(start, samples, middle) if len(samples) else middle
-        samples = np.repeat(samples, 2)
-        low, high = np.column_stack([low, middle]).ravel(), np.column_stack([middle, high]).ravel()
-        f_low = np.column_stack([f_low, f_middle]).ravel()
-        f_high = np.column_stack([f_middle, f_high]).ravel()
-    found = {
-        "responses": at_edges[:, -1],
-        "baseline_responses": at_edges[:, 0],
-        "n_points": n_points,
-    }
+    found = {"responses": ends[1], "baseline_responses": ends[0], "n_points": n_points}
     return total, found
+
+
+def _integrate(
+    network: InputGradients,
+    start: np.ndarray,
+    samples: np.ndarray,
+    total: np.ndarray,
+    n_points: np.ndarray,
+    *,
+    tol: float,
+    max_points: int,
+) -> np.ndarray:
+    """Add the mean gradients of some samples to `total`; return the responses at both ends."""
+    sequences = network.sequences
+    f, g = _at(network, start, samples, np.linspace(0, 1, N_FIRST)[:, np.newaxis])
+    ends = f[[0, -1]]
+    # the errors of several parts add up; and a difference near zero is nothing but rounding errors
+    allowed = np.zeros(len(sequences))
+    allowed[samples] = tol * np.abs(ends[1] - ends[0]) / SAFETY
+    allowed[samples] += ROUNDING * np.finfo(network.dtype).eps * np.abs(f).max(axis=0)
+    # parts of lines, and their nodes: f is (5, n_parts), g is (5, rows of the parts, n_channels)
+    first = range(0, N_FIRST - 1, N_MORE)
+    low = np.repeat(np.linspace(0, 1, N_PARTS, endpoint=False), len(samples))
+    width = np.full(len(low), 1 / N_PARTS)
+    samples = np.tile(samples, N_PARTS)
+    f, g = (np.concatenate([nodes[k : k + 5] for k in first], axis=1) for nodes in (f, g))
+    while len(samples):
+        rows, lengths = sequences.rows(samples), sequences.lengths[samples]
+        integrals = np.tensordot(WEIGHTS, g, axes=1) * np.repeat(width, lengths)[:, np.newaxis]
+        changes = (integrals * (sequences.values[rows] - start[rows])).sum(axis=1)
+        sums = np.add.reduceat(changes, np.cumsum(lengths) - lengths)
+        split = _to_split(
+            np.abs(f[-1] - f[0] - sums), allowed[samples], samples, n_points, max_points
+        )
+        kept = np.repeat(split, lengths)
+        np.add.at(total, rows[~kept], integrals[~kept])
+
+        samples, low, width = samples[split], low[split], width[split] / 2
+        np.add.at(n_points, samples, N_MORE)
+        more = low + width / 4 * np.arange(1, 8, 2)[:, np.newaxis]
+        f, g = (
+            np.concatenate(_halves(nodes, new), axis=1)
+            for nodes, new in zip(
+                (f[:, split], g[:, kept]), _at(network, start, samples, more), strict=True
+            )
+        )
+        samples, width = np.tile(samples, 2), np.tile(width, 2)
+        low = np.concatenate([low, low + width[: len(low)]])
+    return ends
+
+
+def _at(
+    network: InputGradients, start: np.ndarray, samples: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return responses, (n_points, n_samples), and gradients, (n_points, rows, n_channels)."""
+    n_points = len(points)
+    points = np.broadcast_to(points, (n_points, len(samples))).ravel()
+    if not len(points):
+        return np.empty((n_points, 0)), np.empty((n_points, 0, start.shape[1]))
+    responses, gradients = network.on_lines(start, np.tile(samples, n_points), points)
+    return (
+        responses.reshape(n_points, -1),
+        gradients.reshape(n_points, -1, start.shape[1]),
+    )
+
+
+def _to_split(
+    errors: np.ndarray,
+    allowed: np.ndarray,
+    samples: np.ndarray,
+    n_points: np.ndarray,
+    max_points: int,
+) -> np.ndarray:
+    """Return a mask of the parts that are split: those with the largest errors of each sample."""
+    wrong = np.flatnonzero(errors > allowed)
+    wrong = wrong[np.lexsort((-errors[wrong], samples[wrong]))]
+    rank = np.arange(len(wrong)) - np.searchsorted(samples[wrong], samples[wrong])
+    split = np.zeros(len(samples), dtype=bool)
+    split[wrong[n_points[samples[wrong]] + N_MORE * (rank + 1) <= max_points]] = True
+    return split
+
+
+def _halves(nodes: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the five nodes of both halves of parts, given theirs and the four between them."""
+    both = np.empty((9, *nodes.shape[1:]))
+    both[::2], both[1::2] = nodes, between
+    return both[:5], both[4:]

@@ -208,7 +208,7 @@ def test_integrated_gradients_are_complete(pooling):
     )
     share = np.abs(result.residuals / (result.responses - result.baseline_responses))
     assert share.max() <= 1e-3
-    assert result.n_points.min() >= 12
+    assert result.n_points.min() >= 17
     assert result.n_points.max() <= max_points
 
 
@@ -235,7 +235,7 @@ def test_too_few_points_warn():
     model = fitted("gru", 8, pooling="max")
     model._network.parameters[:] *= 10
     with pytest.warns(UserWarning, match=r"add up to .* more or less .* Raise max_points"):
-        input_attributions(model, X, max_points=12)
+        input_attributions(model, X, max_points=17)
 
 
 BASELINES = {
@@ -572,7 +572,7 @@ def test_invalid_arguments():
         ({"method": "shap"}, "method must be one of integrated_gradients"),
         ({"at": "last"}, "at must be 'input' or 'last_step'"),
         ({"tol": 0}, "tol must be positive"),
-        ({"max_points": 5}, "max_points must be at least 12, got 5"),
+        ({"max_points": 5}, "max_points must be at least 17, got 5"),
         ({"window": 0}, "window must be a positive integer"),
         ({"dtype": "float16"}, "dtype must be float32, float64 or None"),
         ({"baseline": "zero"}, "baseline must be 'mean'"),
