@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar, cast
 
 from skgru._sklearn import BaseEstimator, available_if
 from skgru.persistence import CALLBACKS
-from skgru.training.checkpoint import Checkpoint
 
 
 def _has_callbacks(estimator: BaseEstimator) -> bool:
@@ -97,7 +96,7 @@ class FitTasks:
         self._told: dict[str, Any] = {}
         self._fitted: Callable[[], dict[str, Any]] = dict
         self._training: Callable[[], dict[str, Any]] = dict
-        self._checkpoints: list[Checkpoint] = []
+        self._checkpoints: list[Any] = []
 
     def begin_fit(
         self,
@@ -126,7 +125,7 @@ class FitTasks:
             self._root = estimator._init_callback_context(max_subtasks=max_tasks)
             self._root.call_on_fit_task_begin(**self._told)
             callbacks = getattr(estimator, "_skl_callbacks", [])
-            self._checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
+            self._checkpoints = [c for c in callbacks if hasattr(c, "end_epoch")]
 
     def make_fitted(self, attributes: Callable[[], dict[str, Any]]) -> None:
         """Say which attributes make a fitted estimator out of one that is being fitted."""
