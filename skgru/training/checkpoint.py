@@ -44,14 +44,16 @@ class Checkpoint:
 
     Examples
     --------
+    >>> import os, tempfile
     >>> import joblib
     >>> from skgru import GRUClassifier
     >>> from skgru.callbacks import Checkpoint
     >>> from skgru.datasets import load_japanese_vowels
     >>> X, y = load_japanese_vowels(subset="train", return_X_y=True)
     >>> gru = GRUClassifier(8, max_iter=4, random_state=0)
-    >>> _ = gru.set_callbacks(Checkpoint("gru.joblib", every=2)).fit(X, y)  # doctest: +SKIP
-    >>> joblib.load("gru.joblib").n_iter_  # doctest: +SKIP
+    >>> path = os.path.join(tempfile.mkdtemp(), "gru.joblib")
+    >>> _ = gru.set_callbacks(Checkpoint(path, every=2)).fit(X, y)
+    >>> joblib.load(path).n_iter_
     4
     """
 
