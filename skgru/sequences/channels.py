@@ -381,7 +381,7 @@ def _as_seconds(column: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, boo
     if isinstance(first, int | float | np.number) and not isinstance(first, np.timedelta64):
         return numbers(column, "time_channel").astype(np.float64), False
     try:
-        # of time zones, or of none: differences are the same in any
+        _seconds(starts[-1] - first)  # of time zones, or of none: differences are the same in any
         return np.array([_seconds(a - b) for a, b in zip(column, starts, strict=True)]), True
     except Exception as error:
         other = next((value for value in column if type(value) is not type(first)), None)
