@@ -1,8 +1,8 @@
 """Check the built site in a browser: links, width on a phone, console, images, accessibility.
 
-    python .ci/check_site.py docs/_build
+    python .ci/check_site.py docs/_build ["api/**/*.html"]
 
-needs `pip install playwright axe-core-python` and a Chromium, whose path `CHROMIUM` names if it is
+checks all pages, or those of the pattern. It needs `pip install playwright axe-core-python` and a Chromium, whose path `CHROMIUM` names if it is
 not /usr/bin/chromium. Nothing is loaded from another host: a request for one is a finding.
 """
 
@@ -74,9 +74,9 @@ def note_request(said: list[str], request: Request) -> None:
         said.append(f"loads {request.url}")
 
 
-def main(site: Path) -> int:
+def main(site: Path, pattern: str = "**/*.html") -> int:
     """Print what is wrong, and return how many findings there are."""
-    pages = [path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts]
+    pages = [path for path in sorted(site.glob(pattern)) if "_static" not in path.parts]
     links, anchors, findings = {}, {}, []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -106,4 +106,4 @@ def main(site: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).resolve()) > 0)
+    sys.exit(main(Path(sys.argv[1]).resolve(), *sys.argv[2:]) > 0)
