@@ -21,6 +21,7 @@ from skgru.forecasting import (
     recursive_forecast,
     sliding_windows,
 )
+from skgru.forecasting.averaged import weights_of
 from skgru.forecasting.intervals import radii
 from skgru.forecasting.time_features import time_features, usual_season
 from skgru.persistence import SKOPS_TRUSTED_TYPES
@@ -420,11 +421,20 @@ def test_the_mean_of_centers_has_the_scale_and_the_quantiles_of_all():
     forecast, lower, upper = forecaster.predict_interval(6, 0.8)
     scales = [one._window_scales(series.to_numpy()[None, -36:, None]).item()
               for one in forecaster.regressor_.regressors_]  # fmt: skip
-    margin = radii(forecaster._residuals, 0.8)[:, 0] * np.mean(scales)
+    weights = forecaster.regressor_.weights_
+    assert weights.sum() == pytest.approx(1)
+    margin = radii(forecaster._residuals, 0.8)[:, 0] * np.sum(weights * scales)
     np.testing.assert_allclose(upper - forecast, margin)
     np.testing.assert_allclose(forecast - lower, margin)
     paths = ridge(center="average", holdout=0.3, horizon=1, strategy="recursive").fit(series)
     assert paths.sample_paths(4, 3, random_state=0).shape == (3, 4)
+    # the weights are those of the errors of each center alone
+    centers = ("last", "mean", "season")
+    alone = ridge(center="auto", holdout=0.3, horizon=6).fit(series).holdout_errors_
+    inverse = np.array([1 / alone[center] ** 2 for center in centers])
+    np.testing.assert_allclose(weights, inverse / inverse.sum())
+    each = [ridge(center=center, horizon=6).fit(series).predict(6) for center in centers]
+    np.testing.assert_allclose(forecast, np.average(each, axis=0, weights=weights))
     # without a season, or with windows no longer than one
     for settings in ({"season_length": 1}, {"window": 12}):
         without = ridge(center="average", horizon=2, **settings).fit(series)
@@ -435,6 +445,12 @@ def test_the_mean_of_centers_has_the_scale_and_the_quantiles_of_all():
              for one in quantiles.regressor_.regressors_]  # fmt: skip
     for got, column in zip(quantiles.predict_interval(4, 0.8), (1, 0, 2), strict=True):
         np.testing.assert_allclose(got, np.mean(every, axis=0)[:, column])
+
+
+def test_weights_are_those_of_errors_also_without_any():
+    np.testing.assert_allclose(weights_of([1.0, 2.0]), [0.8, 0.2])
+    np.testing.assert_allclose(weights_of([0.0, 0.0]), [0.5, 0.5])
+    np.testing.assert_allclose(weights_of([0.0, 1.0]), [1e4 / (1e4 + 1), 1 / (1e4 + 1)], rtol=1e-3)
 
 
 def test_the_default_takes_what_is_known_in_advance_and_several_channels():

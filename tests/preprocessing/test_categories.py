@@ -321,7 +321,7 @@ def test_what_is_refused():
     assert "X[1], time step 0, channel 0" in refused([FRAMES[0], FRAMES[1].assign(load=np.inf)])
     assert "in another order than X[0]" in refused([FRAMES[0], FRAMES[1][NAMES[::-1]]])
     assert "X[1] is empty" in refused([FRAMES[0], FRAMES[1][:0]])
-    assert "Expected 2D array, got 1D" in refused(["abc", "de"])
+    assert "TokenEncoder makes codes of texts" in refused(["abc", "de"])
     assert "X[1] has 1 channels" in refused([STRINGS[0], STRINGS[1][:, :1], STRINGS[0]])
     ordered = [
         pd.DataFrame({"c": pd.Categorical(["a"], categories=order, ordered=True)})
