@@ -121,3 +121,23 @@ def test_html_is_escaped(ragged):
     shown = estimator_html_repr(model)
     assert "<script>alert" not in shown
     assert re.search(r"&lt;script&gt;alert\(&#x27;&amp;", shown)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_inputs_that_have_parameters(bidirectional):
+    rng = np.random.default_rng(0)
+    X = np.dstack([rng.normal(size=(20, 5, 2)), rng.integers(3, size=(20, 5))])
+    directions = ["forward", "backward"][: 1 + bidirectional]
+    settings = {"bidirectional": bidirectional, "max_iter": 1, "categorical_channels": [2]}
+    model = GRURegressor(4, missing="decay", **settings).fit(X, X[:, 0, 0])
+    rows = network(model)
+    assert rows[1:-3 - bidirectional] == [
+        *(["inputs", name, "categories", "5 → 4", "60"] for name in directions),
+        *(["inputs", name, "decay", "2 → 2 + 4", "16"] for name in directions),
+    ]  # fmt: skip
+    assert rows[-3][1:4] == [directions[-1], "gru", "4 → 4"]
+    embedded = GRURegressor(4, embedding_dim=3, **settings).fit(X, X[:, 0, 0])
+    assert network(embedded)[1] == ["inputs", "", "embedding", "5 → 3", "15"]
+    for fitted in (model, embedded):
+        sizes = [int(row[-1].replace(",", "")) for row in network(fitted)[1:]]
+        assert sum(sizes[:-1]) == sizes[-1] == fitted.n_parameters_

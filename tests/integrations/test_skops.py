@@ -218,3 +218,29 @@ def test_texts():
     assert loaded.inverse_transform(loaded.transform(["bet?"])) == ["bet\ufffd"]
     scored = sio.dumps(GRUClassifier(scoring=neg_bits_per_step))
     assert sio.loads(scored, trusted=SKOPS_TRUSTED_TYPES).scoring is neg_bits_per_step
+
+
+@pytest.mark.parametrize("embedding_dim", [None, 3])
+@pytest.mark.parametrize("missing", ["error", "decay"])
+def test_categories_gaps_and_times(missing, embedding_dim):
+    rng = np.random.default_rng(0)
+    words = np.array(["no", "yes", "so"], dtype=object)[rng.integers(3, size=(20, 5))]
+    numbers = rng.normal(size=(20, 5, 2)).astype(object)
+    X = np.dstack(
+        [np.sort(numbers[:, :, :1], axis=1), words, rng.integers(3, size=(20, 5)), numbers]
+    )
+    parameters = {"categorical_channels": [1, 2], "embedding_dim": embedding_dim}
+    if missing == "decay":
+        X[::2, 1, 3] = np.nan
+        parameters |= {"missing": "decay", "time_channel": 0}
+    y = np.arange(20) % 2
+    model = GRUClassifier(4, bidirectional=False, max_iter=2, random_state=0, **parameters)
+    loaded = again(model.fit(X, y))
+    assert loaded.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
+    streams = model.stream(20), loaded.stream(20)
+    for t in range(5):
+        a, b = (stream.step_proba(X[:, t]) for stream in streams)
+        assert a.tobytes() == b.tobytes()
+    for gru in (model, loaded):
+        gru.partial_fit(X, y)
+    assert loaded.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
