@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.kernels import kernels_for
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerTimestep
 from skgru.sequences import Channels
 from skgru.streaming import stream as stream_of
 
@@ -338,3 +338,41 @@ def test_a_pipeline_scales_what_is_observed():
     other.state = stream.state
     np.testing.assert_array_equal(other.state, stream.state)
     assert isinstance(model[-1]._channels, Channels)
+
+
+@pytest.mark.parametrize("form", ["missing values", "categories"])
+def test_patches(form):
+    X, parameters = FORMS[form]
+    X = X / 10  # categories that float32 does not hold
+    model = make_pipeline(
+        Patches(3, 2),
+        GRURegressor(4, bidirectional=False, max_iter=2, random_state=0, **parameters),
+    )
+    model.fit(list(X), Y)
+    stream = stream_of(model, N)
+    for t in range(T):
+        np.testing.assert_array_equal(stream.step(X[:, t]), model.predict(list(X[:, : t + 1])))
+    other = stream_of(model, N)
+    other.state = stream.state
+    np.testing.assert_array_equal(other.step(X[:, 0]), stream.step(X[:, 0]))
+
+
+@pytest.mark.parametrize("form", ["missing values", "times", "categories"])
+def test_predict_and_streams_refuse_the_same_values(form):
+    """What is infinite in float32, the dtype of the network, but not in float64."""
+    X, parameters = FORMS[form]
+    model, X = fitted(X, **parameters), X.copy()
+    X[2, -1, 1] = 1e300
+    with pytest.raises(ValueError, match=r"too large for float32: X\[2\], time step 7, channel 1"):
+        model.predict(list(X))
+    with pytest.raises(ValueError, match="too large for float32: stream 2, channel 1"):
+        model.stream(N).step(X[:, -1])
+    if form == "times":
+        X[2, -1, :2] = 1e300, 0
+        X[2, 0, 1] = 0
+        with pytest.raises(ValueError, match=r"too large for float32: X\[2\], time step 7"):
+            model.predict(list(X))
+        stream = model.stream(N)
+        stream.step(X[:, 0])
+        with pytest.raises(ValueError, match="too large for float32"):
+            stream.step(X[:, -1])

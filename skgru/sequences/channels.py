@@ -166,7 +166,11 @@ class Channels:
                 )
             times = times / self.time_unit
             values = gaps(values, times, raw.starts, self.means, self.n_directions)
-        return replace(raw, values=np.ascontiguousarray(values, dtype=dtype), codes=codes)
+        with np.errstate(over="ignore"):
+            values = np.ascontiguousarray(values, dtype=dtype)
+        if self.missing == "decay" and not (finite := np.isfinite(values).all(axis=1)).all():
+            _refuse(raw, ~finite, f"the time since an observation is too large for {values.dtype}")
+        return replace(raw, values=values, codes=codes)
 
     def _numbers(self, raw: Sequences, caller: str, dtype: DTypeLike = np.float64) -> np.ndarray:
         """Return the channels that are numbers, float64, NaN only where it means missing.

@@ -66,10 +66,11 @@ class ChannelStepper:
         x = in_shape(x_t, self._shape)
         after = None
         if self._numeric:
-            values = self._numbers(x)
-            if self._gaps is not None:
-                values, after = self._gaps.next(values, self._times(x))
-            self._values[:] = values
+            with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused
+                values = self._numbers(x)
+                if self._gaps is not None:
+                    values, after = self._gaps.next(values, self._times(x))
+                self._values[:] = values
         for i, channel in enumerate(self._channels.categorical):
             self._codes[:, i] = self._rows(x[:, channel], i)
         result = result_of(self._row if x_t.ndim == 2 else self._row[0])
@@ -80,8 +81,7 @@ class ChannelStepper:
     def _numbers(self, x: np.ndarray) -> np.ndarray:
         """Return the channels that are numbers, float64."""
         values = numbers(x[:, self._numeric], "x_t").astype(np.float64)
-        with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused
-            in_dtype = values.astype(self._row.dtype, copy=False)
+        in_dtype = values.astype(self._row.dtype, copy=False)
         check_finite(in_dtype, allow_nan=self._gaps is not None, channels=self._numeric)
         return values
 

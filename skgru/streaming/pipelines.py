@@ -336,8 +336,8 @@ class PatchesStream(StatefulStream):
     def __init__(self, step: "Patches", following: Stream | PipelineStream) -> None:
         super().__init__(following, step._n_channels_in)
         self._size, self._stride = step.size_, step.stride_
-        # a transformer in between may compute in float64
-        to_network = isinstance(following, Stream)
+        # a transformer in between may compute in float64, and categories are compared in it
+        to_network = isinstance(following, Stream) and following._takes_numbers
         dtype = self._dtype if to_network else np.float64
         # the patch of each stream, of whose steps the newest fills the rest, and how many it has
         self._patches = np.zeros((self.n_streams, self._size, self.n_channels), dtype)

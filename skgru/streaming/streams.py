@@ -109,7 +109,8 @@ class Stream:
             n_streams=n_streams,
             convert=to_floats,
         )
-        if channels is not None and not channels.are_numbers:
+        self._takes_numbers = channels is None or channels.are_numbers
+        if not self._takes_numbers:
             self.n_channels = channels.n_channels
             self._stepper = ChannelStepper(self._stepper, channels, network.dtype)
 
