@@ -63,6 +63,8 @@ class ChannelStepper:
         if not isinstance(x_t, np.ndarray):
             refuse_names(x_t)
             x_t = read(x_t, "x_t")
+        if x_t.dtype.kind == "U":
+            x_t = x_t.astype(object)  # strings, as X has them
         x = in_shape(x_t, self._shape)
         after = None
         if self._numeric:

@@ -44,7 +44,7 @@ def fitted(X, estimator=GRUClassifier, y=Y, **parameters):
 def with_odd_values(X):
     """Return X with categories that no model has seen, and missing ones."""
     X = X.astype(np.float32)
-    X[:4, :, 0] = [[7, 0, np.nan, 1, 2.5], [np.nan, 9, 0, np.inf, 0], [-2, 3, 1, 1, 0], [1e30] * 5]
+    X[:4, :, 0] = [[7, 0, np.nan, 1, 2.5], [np.nan, 9, 0, -9, 0], [-2, 3, 1, 1, 0], [1e9] * 5]
     return X
 
 
