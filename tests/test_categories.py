@@ -111,6 +111,13 @@ def test_sequences_of_tokens(tokens, embedding_dim):
     assert model.score(tokens, Y) > 0.9
 
 
+def test_sequences_of_tokens_alone_have_every_pooling():
+    for options in ({"pooling": "last"}, {"pooling": "max"}, {"bidirectional": False}):
+        for embedding_dim in (None, 2):
+            model = classifier(embedding_dim=embedding_dim, max_iter=60, **options)
+            assert model.fit(list(NAMES), Y).score(list(NAMES), Y) > 0.9
+
+
 def test_padded_tokens_are_the_same_model():
     lengths = rng.integers(1, T + 1, N)
     ragged = [c[:n] for c, n in zip(CODES, lengths, strict=True)]
