@@ -275,6 +275,7 @@ def neg_bits_per_step(
     Returns
     -------
     score : float
+        Minus the mean of -log2 of the probability of the true label.
 
     Raises
     ------
