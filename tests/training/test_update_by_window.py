@@ -9,10 +9,11 @@ from scipy.special import log_softmax
 
 from skgru import GRUClassifier
 from skgru.losses import Multinomial
+from skgru.model.architecture import Architecture
 from skgru.model.layer import run_layer
 from skgru.model.network import Network
 from skgru.model.workers import Workers
-from skgru.sequences import Targets, check_sequences
+from skgru.sequences import Sequences, Targets, check_sequences
 from skgru.training.objective import Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -89,6 +90,39 @@ def test_shards_add_up(monkeypatch):
         passes = objective.by_window(np.arange(5))
         updates.append([(size, value, *gradient) for size, value, gradient, _ in passes])
     np.testing.assert_allclose(*updates, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("embedding_dim", [0, 2])
+def test_windows_read_the_codes_of_their_own_steps(embedding_dim):
+    """With weights that stay, gradients of windows add up to that of truncated backpropagation."""
+    lengths = [8, 5, 7]
+    _, y = streams(lengths)
+    # a category of the first window alone, and one of the last alone
+    X = [np.r_[1, np.full(n - 2, 0), 2].astype(np.uint8) for n in lengths]
+    architecture = Architecture(
+        n_channels=0, hidden_layer_sizes=(4,), n_outputs=3, return_sequences=True,
+        n_categories=(5,), embedding_dim=embedding_dim,
+    )  # fmt: skip
+    net = Network(architecture, "float64")
+    net.initialize(np.random.RandomState(0))
+    sequences = Sequences(
+        np.empty((20, 0)), np.array(lengths), 8, "list", np.concatenate(X)[:, np.newaxis]
+    )
+    targets = Targets(np.concatenate(y)[:, np.newaxis] * 1.0, np.ones(20), sequences)
+    objective = Objective(
+        net, Multinomial(3), sequences, targets, np.arange(3), alpha=0.0, workers=Workers(1),
+        bptt_steps=N_STEPS,
+    )  # fmt: skip
+    parts = [
+        (size / 20 * value, size / 20 * gradient)
+        for size, value, gradient, _ in objective.by_window(np.arange(3))
+    ]
+    value, gradient, _ = objective.minibatch(np.arange(3))
+    assert sum(part for part, _ in parts) == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(sum(part for _, part in parts), gradient, rtol=1e-9, atol=1e-12)
+    (table,) = net.views(parts[0][1]).inputs.tables or [net.views(parts[0][1]).inputs.embedding]
+    assert table[1].any()
+    assert not table[2:].any()
 
 
 def test_two_threads_share_a_few_wide_streams():
