@@ -1,10 +1,9 @@
 """Forward pass of a network over time, and backpropagation through time."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skgru.losses import Loss
 from skgru.model.dropout import Dropout
@@ -417,10 +416,12 @@ class Propagation:
         arch = self.architecture
         return POOLINGS[arch.pooling](self.kernels, lengths, self.parameters.query, arch.width)
 
-    def blocks(self, n_rows: int) -> Iterator[slice]:
+    def blocks(self, n_rows: int) -> list[slice]:
         """Cut rows of states into blocks, whose outputs are in memory one after the other."""
         size = max(HEAD_NUMBERS // self.architecture.n_outputs, 1)
-        return gen_batches(n_rows, size - size % HEAD_ROWS or size)
+        size = size - size % HEAD_ROWS or size
+        # scikit-learn's gen_batches takes a good part of the time of a small minibatch
+        return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
     def outputs(self, states: np.ndarray) -> np.ndarray:
         """Apply the head."""
