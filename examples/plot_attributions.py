@@ -129,7 +129,9 @@ ax.legend()
 # %%
 # A wrong prediction
 # ------------------
-# The same utterance, once for the speaker that was predicted, and once for the right one.
+# The same utterance, once for the speaker that was predicted, and once for the right one. Look at
+# the baseline, too: if the model takes it for one of the speakers, the attributions of this one
+# start from a high probability, and are those of a difference.
 wrong = np.flatnonzero(model.predict(X_test) != y_test)[0]
 predicted = model.predict(X_test[wrong : wrong + 1])[0]
 print(f"utterance {wrong} of speaker {y_test[wrong]}, predicted: {predicted}")

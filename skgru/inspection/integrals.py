@@ -19,7 +19,7 @@ N_FIRST = 4 * N_PARTS + 1
 N_MORE = 4  # nodes of a part that is split
 # A part may have so much less of an error than is allowed in all, and so many times the rounding
 # error of the response.
-SAFETY = 4
+SAFETY = 6
 ROUNDING = 8
 
 
