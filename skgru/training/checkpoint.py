@@ -42,6 +42,11 @@ class Checkpoint:
     every : int, default=1
         Epochs between two checkpoints.
 
+    See Also
+    --------
+    skgru.GRUClassifier.fit : Its parameter `resume_from`.
+    skgru.GRURegressor.fit : The same.
+
     Examples
     --------
     >>> import os, tempfile
@@ -67,6 +72,13 @@ class Checkpoint:
     def setup(self, estimator: BaseEstimator, context: Any) -> None:
         """Refuse a fit that cannot be continued.
 
+        Parameters
+        ----------
+        estimator : BaseEstimator
+            The one that is fitted.
+        context : CallbackContext
+            That of the fit.
+
         Raises
         ------
         TypeError
@@ -89,13 +101,37 @@ class Checkpoint:
             raise ValueError(f"there is no folder for the checkpoint {os.fspath(self.path)!r}")
 
     def teardown(self, estimator: BaseEstimator, context: Any) -> None:
-        """Keep the file."""
+        """Keep the file.
+
+        Parameters
+        ----------
+        estimator : BaseEstimator
+            The one that is fitted.
+        context : CallbackContext
+            That of the fit.
+        """
 
     def on_fit_task_begin(self, estimator: BaseEstimator, context: Any) -> None:
-        """Wait for the end of the epoch."""
+        """Wait for the end of the epoch.
+
+        Parameters
+        ----------
+        estimator : BaseEstimator
+            The one that is fitted.
+        context : CallbackContext
+            That of the task.
+        """
 
     def on_fit_task_end(self, estimator: BaseEstimator, context: Any) -> None:
-        """Wait for `end_epoch`, which also follows epochs that are no tasks."""
+        """Wait for `end_epoch`, which also follows epochs that are no tasks.
+
+        Parameters
+        ----------
+        estimator : BaseEstimator
+            The one that is fitted.
+        context : CallbackContext
+            That of the task.
+        """
 
     def end_epoch(self, n_epochs: int, estimator_so_far: Callable[[], BaseEstimator]) -> None:
         """Save the estimator, if it is time.

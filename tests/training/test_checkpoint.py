@@ -133,6 +133,22 @@ def test_gaps_and_categories(tmp_path):
         gru(**how).fit(x, Y, resume_from=path)
 
 
+@pytest.mark.parametrize("parameters", [{}, {"early_stopping": True, "solver": "sgd"}], ids=str)
+def test_updates_by_window_of_embedded_categories(tmp_path, parameters):
+    path = tmp_path / "gru.joblib"
+    codes = np.random.default_rng(0).integers(0, 9, size=(40, 30, 1))
+    y = np.roll(codes[..., 0], -1, axis=1)
+    how = {"return_sequences": True, "bptt_steps": 7, "update_every": "window", "max_iter": 5}
+    how |= {"categorical_channels": [0], "embedding_dim": 3, "batch_size": 8, "dropout": 0.2}
+    kept = Keep(path)
+    whole = gru(**how, **parameters).set_callbacks(kept).fit(codes, y)
+    for file in kept.files:
+        path.write_bytes(file)
+        again = gru(**how, **parameters).fit(codes, y, resume_from=path)
+        assert again.predict_proba(codes).tobytes() == whole.predict_proba(codes).tobytes()
+        assert again.loss_curve_ == whole.loss_curve_
+
+
 # ---- refusals ------------------------------------------------------------------------------------
 
 
