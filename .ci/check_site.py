@@ -2,8 +2,9 @@
 
     python .ci/check_site.py docs/_build ["api/**/*.html"]
 
-checks all pages, or those of the pattern. It needs `pip install playwright axe-core-python` and a Chromium, whose path `CHROMIUM` names if it is
-not /usr/bin/chromium. Nothing is loaded from another host: a request for one is a finding.
+checks all pages, or those of the pattern. It needs `pip install playwright axe-core-python` and a
+Chromium, whose path `CHROMIUM` names if it is not /usr/bin/chromium. Nothing is loaded from another
+host: a request for one is a finding.
 """
 
 import os

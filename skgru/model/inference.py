@@ -154,7 +154,7 @@ def _width_of_states(network: Network) -> int:
     want_states = arch.return_sequences or POOLINGS[arch.pooling].of_all_steps
     kept = arch.hidden_layer_sizes[: None if want_states else -1]
     # codes, too: beside them, a layer may have no inputs
-    return arch.n_inputs + len(arch.n_categories) + len(arch.n_categories) + arch.n_directions * sum(kept)
+    return arch.n_inputs + len(arch.n_categories) + arch.n_directions * sum(kept)
 
 
 def _steps_of_a_pass(network: Network, n_samples: int) -> int | None:
