@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run_snippets
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -386,3 +387,13 @@ def test_predict_and_streams_refuse_the_same_values(form):
         stream.step(X[:, 0])
         with pytest.raises(ValueError, match="too large for float32"):
             stream.step(X[:, -1])
+
+
+def test_the_page_runs():
+    docs = run_snippets("streaming.rst", "Missing values, times and categories")
+    X, model = docs["X"], docs["model"]
+    stream = model.stream(len(X))
+    for t in range(X.shape[1]):
+        y = stream.step(X[:, t])
+    np.testing.assert_array_equal(y, model.predict(list(X)))
+    assert docs["gauge"].state[0, -2:].tolist() == [2.0, 1.0]
