@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import run_snippets
+from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -349,6 +350,18 @@ def test_a_pipeline_scales_what_is_observed():
     other.state = stream.state
     np.testing.assert_array_equal(other.state, stream.state)
     assert isinstance(model[-1]._channels, Channels)
+
+
+def test_a_pipeline_that_scales_numbers_beside_words_and_times():
+    words = np.array(["no", "yes", "so"], dtype=object)[TOKENS % 3]
+    X = np.dstack([TIMES.astype(object), words, GAPS])
+    scaler = make_column_transformer((StandardScaler(), [2, 3]), remainder="passthrough")
+    gru = GRURegressor(4, missing="decay", time_channel=2, categorical_channels=[3], max_iter=2)
+    model = make_pipeline(PerTimestep(scaler), gru.set_params(bidirectional=False))
+    model.fit(list(X), Y)
+    stream = stream_of(model, N)
+    for t in range(T):
+        np.testing.assert_array_equal(stream.step(X[:, t]), model.predict(list(X[:, : t + 1])))
 
 
 @pytest.mark.parametrize("form", ["missing values", "categories"])

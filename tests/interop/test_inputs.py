@@ -208,6 +208,14 @@ def test_decay_is_refused(module, export):
             export(fitted(X, missing="decay", **parameters))
 
 
+def test_decay_in_a_pipeline_is_refused_by_skl2onnx():
+    skl2onnx = pytest.importorskip("skl2onnx")
+    register_skl2onnx()
+    model = make_pipeline(PerTimestep(StandardScaler()), GRUClassifier(4, missing="decay"))
+    with pytest.raises(ValueError, match='missing="decay" cannot be exported to ONNX'):
+        skl2onnx.to_onnx(model.fit(NUMBERS, Y), NUMBERS, target_opset=18)
+
+
 @every_export
 @pytest.mark.parametrize(
     ("values", "message"),
