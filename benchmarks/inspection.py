@@ -73,4 +73,6 @@ if not arguments.sizes or "vowels" in arguments.sizes:
     }
     times = in_turns(functions, arguments.rounds, arguments.seconds)
     times["skgru"] /= few.n_iter_
-    print_row("vowels", 0, times, left_over(gru, X, y))
+    n_steps = sum(map(len, X))
+    flops = 2 * training_flops(1, n_steps, 12, 64)  # two directions
+    print_row("vowels", flops, times, left_over(gru, X, y))
