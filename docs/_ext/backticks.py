@@ -74,8 +74,9 @@ def add_anchors(app: Sphinx, doctree: nodes.document) -> None:
             name = next(iter(term.findall(nodes.strong)), term).astext()
             for part in name.split(", "):
                 anchor = f"{owner}.{part}"
-                if anchor in taken:  # a property that is an attribute of the docstring, too
+                if anchor in taken:  # a property, or a parameter that is an attribute, too
                     continue
+                taken.add(anchor)
                 term["ids"].append(anchor)
                 names_of(app.env)[anchor] = (app.env.docname, anchor)
 
