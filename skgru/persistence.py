@@ -28,7 +28,7 @@ SKOPS_TRUSTED_TYPES: list[str] = [
     "skgru.forecasting.ScaledTargetRegressor",
     "skgru.forecasting.WindowForecaster",
     "skgru.forecasting.WindowScaledRegressor",
-    "skgru.forecasting.averaged.WindowScaledAverage",
+    "skgru.forecasting.WindowScaledAverage",
     "skgru.metrics.StepScorer",
     "skgru.metrics.neg_bits_per_step",
     "skgru.preprocessing.FillGaps",

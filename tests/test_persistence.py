@@ -22,6 +22,7 @@ from skgru.forecasting import (
     NaiveForecaster,
     ScaledTargetRegressor,
     WindowForecaster,
+    WindowScaledAverage,
     WindowScaledRegressor,
 )
 from skgru.forecasting.around import RegressorAround
@@ -507,7 +508,8 @@ def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
 def test_the_list_for_skops_names_every_type_of_a_saved_model():
     transformers = {FillGaps, PerTimestep, PerSequence, Patches, TokenEncoder}
     estimators = {GRUClassifier, GRURegressor, *transformers}
-    around = {NaiveForecaster, ScaledTargetRegressor, WindowForecaster, WindowScaledRegressor}
+    around = {NaiveForecaster, ScaledTargetRegressor, WindowForecaster}
+    around |= {WindowScaledAverage, WindowScaledRegressor}
     scorers = {StepScorer, neg_bits_per_step}
     types = estimators | around | scorers
     assert {f"{cls.__module__}.{cls.__qualname__}" for cls in types} == set(SKOPS_TRUSTED_TYPES)

@@ -1,5 +1,6 @@
 """From series to windows and back: supervised learning on time series."""
 
+from skgru.forecasting.averaged import WindowScaledAverage
 from skgru.forecasting.backtest import backtest
 from skgru.forecasting.baselines import NaiveForecaster
 from skgru.forecasting.display import BacktestDisplay
@@ -16,6 +17,7 @@ __all__ = [
     "NaiveForecaster",
     "ScaledTargetRegressor",
     "WindowForecaster",
+    "WindowScaledAverage",
     "WindowScaledRegressor",
     "backtest",
     "lags_to_sequences",

@@ -1,11 +1,13 @@
 """WindowScaledAverage: the mean of several regressors of windows without level and scale."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
+
+from skgru._sklearn import BaseEstimator, RegressorMixin, fit_context
 
 
 class WindowScaledAverage(RegressorMixin, BaseEstimator):
@@ -26,12 +28,36 @@ class WindowScaledAverage(RegressorMixin, BaseEstimator):
         The fitted regressors.
     weights_ : ndarray of shape (n_regressors,)
         The weights, of sum 1.
+
+    See Also
+    --------
+    WindowScaledRegressor : What is averaged.
+    WindowForecaster : Forecasts with such a mean by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from skgru.forecasting import WindowScaledAverage, WindowScaledRegressor, sliding_windows
+    >>> X, y = sliding_windows(np.arange(20.0), window=5)
+    >>> levels = [WindowScaledRegressor(Ridge(), center=center) for center in ("last", "mean")]
+    >>> WindowScaledAverage(levels).fit(X, y).predict(X[:2]).round(3)
+    array([5., 6.])
     """
 
-    def __init__(self, regressors, weights=None):
+    # where users import it from, and what saved models name
+    __module__ = "skgru.forecasting"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "regressors": [list],
+        "weights": ["array-like", None],
+    }
+
+    def __init__(self, regressors: list[Any], weights: ArrayLike | None = None) -> None:
         self.regressors = regressors
         self.weights = weights
 
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Fit each regressor to the same windows.
 
@@ -43,10 +69,24 @@ class WindowScaledAverage(RegressorMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is not one weight for each regressor.
         """
-        weights = np.ones(len(self.regressors)) if self.weights is None else self.weights
-        self.weights_ = np.asarray(weights) / np.sum(weights)
-        self.regressors_ = [clone(regressor).fit(X, y) for regressor in self.regressors]
+        n_regressors = len(self.regressors)
+        weights = np.ones(n_regressors) if self.weights is None else np.asarray(self.weights, float)
+        if not n_regressors or weights.shape != (n_regressors,):
+            raise ValueError(
+                f"There are {n_regressors} regressors, and weights of shape {weights.shape}; "
+                "expected at least one regressor, and a weight for each."
+            )
+        if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.sum():
+            raise ValueError("weights must be finite and not negative, and one must be positive.")
+        self.weights_: np.ndarray = weights / weights.sum()
+        self.regressors_: list[Any] = [clone(regressor).fit(X, y) for regressor in self.regressors]
         return self
 
     def predict(self, X: Any) -> np.ndarray:

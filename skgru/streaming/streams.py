@@ -227,6 +227,8 @@ class ClassifierStream(Stream):
         Turns the output layer's numbers into labels and probabilities.
     n_streams : int, default=1
         Number of sequences that advance together.
+    channels : Channels, default=None
+        What the channels of a time step are; None if they are what the network takes.
 
     See Also
     --------

@@ -31,8 +31,8 @@ class Checkpoint:
     whole file at every moment. If it cannot be written, as on a full disk, the fit warns and goes
     on, and the file before stays.
 
-    Set it on `GRUClassifier` or `GRURegressor` with ``set_callbacks``, which needs scikit-learn 1.9,
-    one path for each fit. `partial_fit` writes none. A solver of "lbfgs" is refused, as SciPy does
+    Set it on `GRUClassifier` or `GRURegressor` with ``set_callbacks``, which needs scikit-learn
+    1.9, one path for each fit. `partial_fit` writes none. A solver of "lbfgs" is refused, as SciPy does
     not show its state.
 
     Parameters
