@@ -8,9 +8,10 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._sklearn import BaseEstimator, RegressorMixin, fit_context
+from skgru.persistence import Saved
 
 
-class WindowScaledAverage(RegressorMixin, BaseEstimator):
+class WindowScaledAverage(RegressorMixin, Saved, BaseEstimator):
     """Predict the weighted mean of several `WindowScaledRegressor`.
 
     They may differ in the level that they take out of windows, and in the regressor.

@@ -32,8 +32,8 @@ class Checkpoint:
     on, and the file before stays.
 
     Set it on `GRUClassifier` or `GRURegressor` with ``set_callbacks``, which needs scikit-learn
-    1.9, one path for each fit. `partial_fit` writes none. A solver of "lbfgs" is refused, as SciPy does
-    not show its state.
+    1.9, one path for each fit. `partial_fit` writes none. A solver of "lbfgs" is refused, as SciPy
+    does not show its state.
 
     Parameters
     ----------
