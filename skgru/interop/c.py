@@ -12,9 +12,10 @@ from skgru.interop.c_categories import (
     CODE,
     check_unscaled,
     constants_of_categories,
-    inputs_of_step,
+    step_of_categories,
 )
 from skgru.interop.c_cells import ACTIVATIONS, CELLS
+from skgru.interop.c_gaps import constants_of_gaps, state_of_gaps, step_of_gaps
 from skgru.interop.c_outputs import prediction_statements
 from skgru.interop.c_parts import parts_of
 from skgru.interop.c_patches import state_of_patches, step_of_patches
@@ -44,6 +45,8 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
     state.
 
     Categories are numbers in x, as in X: they must be whole ones. They are looked up in a table.
+    With `missing="decay"`, NaN in x is a missing value, which compilers must not assume away
+    (``-ffast-math``). The time must not fall; as x is float32, count it from the first step.
 
     With `Patches`, a step is still a time step of the sequence, and the state also holds the
     current patch. While the patch is incomplete, the network processes it on a copy of its state.
@@ -75,7 +78,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         If the model needs the whole sequence (`bidirectional`, `pooling="attention"`), if a
         transformer is not affine in each channel or follows `Patches`, if the name or a label is
         invalid in C: a label with a NUL, or of more than 4095 bytes in UTF-8; or if the model has
-        `missing="decay"`, or categories that are scaled or not whole numbers.
+        categories that are scaled or not whole numbers.
 
     See Also
     --------
@@ -107,7 +110,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
             f"name must be a letter, followed by letters, digits and underscores, got {name!r}."
         )
     model, scalers, patches, target = parts_of(estimator)
-    inputs = exported_inputs(model, "C")
+    inputs = exported_inputs(model, "C", decays=True)
     network = model._network
     architecture = network.architecture
     _check_runs_forward(architecture)
@@ -170,6 +173,7 @@ def _constants(
 ) -> dict[str, np.ndarray]:
     """Return the constant arrays by name, each in the order in which a time step reads it."""
     constants = scaling | constants_of_categories(inputs, parameters)
+    constants |= constants_of_gaps(inputs, parameters.inputs.decays)
     cell = CELLS[architecture.cell]
     for k, (layer,) in enumerate(parameters.layers):
         constants |= {f"W{k}": layer.W, f"U{k}": layer.U}
@@ -215,9 +219,9 @@ def _heading(
     return "/*\n" + "".join(f" * {line}".rstrip() + "\n" for line in lines) + " */\n"
 
 
-def _state(architecture: Architecture) -> dict[str, int]:
+def _state(architecture: Architecture, inputs: ExportedInputs) -> dict[str, int]:
     """Return the sizes of the arrays that persist between time steps."""
-    state = {}
+    state = state_of_gaps(inputs)
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         state[f"h{k}"] = n_units
         if "{cell_state}" in CELLS[architecture.cell].update:
@@ -230,6 +234,11 @@ def _state(architecture: Architecture) -> dict[str, int]:
     return state
 
 
+def _is_x(inputs: ExportedInputs) -> bool:
+    """Return whether the first layer reads the time step as it is."""
+    return inputs.means is None and not inputs.categorical
+
+
 def _scratch(architecture: Architecture, inputs: ExportedInputs, scaled: bool) -> dict[str, int]:
     """Return the sizes of the arrays that a time step uses temporarily."""
     cell, widest = CELLS[architecture.cell], max(architecture.hidden_layer_sizes)
@@ -238,8 +247,10 @@ def _scratch(architecture: Architecture, inputs: ExportedInputs, scaled: bool) -
         scratch["inner"] = widest
     if scaled:
         scratch["scaled"] = inputs.n_channels
-    if inputs.categorical and architecture.n_inputs:
+    if not _is_x(inputs) and architecture.n_inputs:
         scratch["inputs"] = architecture.n_inputs
+    if inputs.time is not None:
+        scratch["passed"] = 1
     return {**scratch, "y": architecture.n_outputs}
 
 
@@ -263,6 +274,7 @@ class _Code(NamedTuple):
     n_stack: int
 
 
+_FIRST = "h0", "cell_state0"  # states of the first layer
 _SCALED = "(x[j] - @shift[j]) * @factor[j]"
 _STEP = "void @step(@state *state, const float x[@channels], float out[@outputs])"
 _BEGIN = "/* Start a new sequence. */\n"
@@ -277,8 +289,9 @@ def _code(
     patches: Patches | None,
 ) -> _Code:
     """Write the types and the functions; `links` are statements from outputs to predictions."""
-    state, scratch = _state(architecture), _scratch(architecture, inputs, scaled and not patches)
-    steps = [*_step(architecture, inputs, scaled and not patches), *links]
+    state, scaled_here = _state(architecture, inputs), scaled and not patches
+    scratch = _scratch(architecture, inputs, scaled_here)
+    steps = [*_step(architecture, inputs, scaled_here), *links]
     n_rows = len(inputs.categorical)
     variables = declarations(scratch) + f"    int i, j{f', rows[{n_rows}]' if n_rows else ''};\n"
     if not patches:
@@ -341,9 +354,14 @@ def _step(architecture: Architecture, inputs: ExportedInputs, scaled: bool) -> I
     if scaled:
         yield from for_(n_inputs, f"scaled[j] = {_SCALED};")
         x = "scaled"
-    if inputs.categorical:
-        yield from inputs_of_step(inputs, x, architecture.embedding_dim)
-        x, n_inputs = "inputs", architecture.n_inputs
+    if not _is_x(inputs):
+        yield from (f"inputs[{i}] = {x}[{channel}];" for i, channel in enumerate(inputs.numeric))
+        if inputs.means is not None:
+            states = {n: size for n, size in _state(architecture, inputs).items() if n in _FIRST}
+            yield from step_of_gaps(inputs, x, states)
+        n_inputs = architecture.n_inputs
+        yield from step_of_categories(inputs, x, n_inputs, architecture.embedding_dim)
+        x = "inputs"
     n_rows = 0 if architecture.embedding_dim else len(inputs.categorical)
     for k, n_units in enumerate(architecture.hidden_layer_sizes):
         yield f"/* layer {k}: {n_inputs} inputs, {n_units} units */"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skgru.interop.c_text import for_
+from skgru.interop.c_text import at, for_
 from skgru.interop.inputs import ExportedInputs
 from skgru.model.parameters import Parameters
 
@@ -39,16 +39,20 @@ def constants_of_categories(
     return constants
 
 
-def inputs_of_step(inputs: ExportedInputs, x: str, embedding_dim: int) -> Iterator[str]:
-    """Yield the statements from x to `inputs` and to the `rows` of categories."""
-    yield "/* numbers, and rows of categories */"
-    yield from (f"inputs[{i}] = {x}[{channel}];" for i, channel in enumerate(inputs.numeric))
+def step_of_categories(
+    inputs: ExportedInputs, x: str, n_inputs: int, embedding_dim: int
+) -> Iterator[str]:
+    """Yield the statements from x to the `rows` of categories, and to embeddings in `inputs`.
+
+    Embeddings are the last of n_inputs.
+    """
+    first = n_inputs - len(inputs.categorical) * embedding_dim
     for i, categorical in enumerate(inputs.categorical):
         code = f"@code({x}[{categorical.channel}], @categories{i}, {len(categorical.values)})"
         yield f"rows[{i}] = {categorical.rows.start} + {code};"
         if embedding_dim:
-            first = len(inputs.numeric) + i * embedding_dim
-            yield from for_(embedding_dim, f"inputs[{first} + j] = @embedding[rows[{i}]][j];")
+            target = at("inputs", first + i * embedding_dim)
+            yield from for_(embedding_dim, f"{target} = @embedding[rows[{i}]][j];")
 
 
 def check_unscaled(inputs: ExportedInputs, scaling: dict[str, np.ndarray]) -> None:

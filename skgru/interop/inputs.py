@@ -41,11 +41,20 @@ class ExportedInputs(NamedTuple):
     numeric : list of int
         The channels that are numbers.
     categorical : list of Categorical
+    means : ndarray of shape (n_numeric,), or None
+        Towards which channels decay; None without decay.
+    time : int or None
+        The channel that is the time.
+    time_unit : float
+        The time in which weights of the decay are.
     """
 
     n_channels: int
     numeric: list[int]
     categorical: list[Categorical]
+    means: np.ndarray | None
+    time: int | None
+    time_unit: float
 
 
 def one_hot_layers(parameters: Parameters) -> list[list[Layer]]:
@@ -63,7 +72,7 @@ def one_hot_layers(parameters: Parameters) -> list[list[Layer]]:
     return [first, *others]
 
 
-def exported_inputs(estimator: BaseGRU, target: str) -> ExportedInputs:
+def exported_inputs(estimator: BaseGRU, target: str, *, decays: bool = False) -> ExportedInputs:
     """Describe the channels of a fitted model for an export.
 
     Parameters
@@ -72,14 +81,17 @@ def exported_inputs(estimator: BaseGRU, target: str) -> ExportedInputs:
         Fitted.
     target : str
         What it is exported to, for the messages.
+    decays : bool, default=False
+        Whether the exporter knows decay.
 
     Raises
     ------
     ValueError
-        If it has ``missing="decay"``, or categories that are not whole numbers.
+        If it has ``missing="decay"`` and the exporter does not know it, or categories that are not
+        whole numbers.
     """
     channels, network = estimator._channels, estimator._network
-    if channels.missing == "decay":
+    if channels.missing == "decay" and not decays:
         raise ValueError(
             f'A model with missing="decay" cannot be exported to {target}, where channels and '
             'states do not decay between observations. Fit with missing="error" on X whose gaps '
@@ -109,4 +121,11 @@ def exported_inputs(estimator: BaseGRU, target: str) -> ExportedInputs:
                 "PerTimestep(OrdinalEncoder())."
             )
         categorical.append(Categorical(channel, values.astype(np.float32), slice(first, first + n)))
-    return ExportedInputs(channels.n_channels, channels.numeric, categorical)
+    return ExportedInputs(
+        channels.n_channels,
+        channels.numeric,
+        categorical,
+        channels.means,
+        channels.time,
+        channels.time_unit,
+    )
