@@ -6,7 +6,7 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import small_classifier, small_regressor
+from helpers import run_snippets, small_classifier, small_regressor
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -366,3 +366,9 @@ def test_the_class_documents_it():
         for name in ("missing", "time_channel", "categorical_channels", "embedding_dim"):
             assert f"    {name} : " in cls.__doc__
     assert "GRU-D" in GRUClassifier.__doc__
+
+
+@pytest.mark.parametrize("title", ["Uneven times", "Facts that do not change"])
+def test_the_page_runs(title):
+    names = run_snippets("missing_values.rst", title)
+    assert names["model"].score(names["X"], names["y"]) > 0.7

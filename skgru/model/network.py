@@ -236,6 +236,10 @@ class Network:
                 layer.W[:, columns] = _glorot_uniform(len(layer.W), n_units, random_state)
                 layer.U[:, columns] = _orthogonal(n_units, random_state)
         head.W[:] = _glorot_uniform(*head.W.shape, random_state)
+        if inputs.decays:
+            # what is missing says nothing before it is learned
+            for layer in layers[0]:
+                layer.W[self.architecture.n_channels :][: self.architecture.n_channels] = 0
         self._initialize_inputs(inputs, random_state)
 
     def _initialize_inputs(self, inputs: InputWeights, random_state: np.random.RandomState) -> None:
