@@ -105,10 +105,10 @@ def main() -> None:
     for i, (train, test) in zip(range(arguments.folds), folds, strict=False):
         scores.append([])
         for j, column in enumerate(arguments.columns):
-            start = time.thread_time()
+            start = time.process_time()
             with threadpool_limits(1):
                 scores[-1].append(MODELS[column].fit(X[train], y[train]).score(X[test], y[test]))
-            seconds[j] += time.thread_time() - start
+            seconds[j] += time.process_time() - start
         print(f"{i:<8}" + "".join(f"{score:12.4f}" for score in scores[-1]), flush=True)
     print(f"{'mean':8}" + "".join(f"{score:12.4f}" for score in np.mean(scores, axis=0)))
     print(f"{'seconds':8}" + "".join(f"{s:12.1f}" for s in seconds / len(scores)))
