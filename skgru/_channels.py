@@ -22,11 +22,19 @@ class ReadsChannels:
     """Mixin for estimators of sequences whose channels are numbers, categories or the time."""
 
     def _check_X(self, X: Any, *, reset: bool, dtype: DTypeLike) -> Sequences:
-        """Validate X, and record its features (`reset`) or compare it with those recorded."""
+        """Validate X as `_read_X` does; return it as the network takes it."""
+        as_numbers = self._channels_are_numbers(reset=reset)
+        raw = self._read_X(X, reset=reset, dtype=dtype)
+        return raw if as_numbers else self._channels.encode(raw, dtype, type(self).__name__)
+
+    def _read_X(self, X: Any, *, reset: bool, dtype: DTypeLike) -> Sequences:
+        """Validate X, and record its features (`reset`) or compare it with those recorded.
+
+        Values that are not all numbers stay as they are in X.
+        """
         name = type(self).__name__
         n_channels = self.n_channels if reset else self._n_channels_of_table
-        as_numbers = self._channels_are_numbers(reset=reset)
-        if as_numbers:
+        if self._channels_are_numbers(reset=reset):
             raw = check_sequences(X, n_channels=n_channels, dtype=dtype, caller=name)
         else:
             raw = read_raw(X, n_channels=n_channels, caller=name)
@@ -43,7 +51,7 @@ class ReadsChannels:
         if reset:
             self._channels = channels_of(self, raw.n_channels, X)
             self._channels.learn(raw, _names(self), name)
-        return raw if as_numbers else self._channels.encode(raw, dtype, name)
+        return raw
 
     def _check_same_channels(self, X: Any) -> None:
         """Refuse to continue a fit if parameters now call other channels categories or time."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
-from skgru.inspection.baselines import baseline_like
+from skgru.inspection.baselines import baseline_like, baseline_of_channels, differences
+from skgru.inspection.categories import category_lines
 from skgru.inspection.input_gradients import InputGradients
 from skgru.inspection.integrals import integrate
 from skgru.inspection.occlusion import occlude
@@ -186,36 +187,47 @@ def input_attributions(
         X, route = route.transform(X), route._replace(steps=[])
     sequences = route.read(X)
     occluded = method == "occlusion"
-    if route.steps and not occluded and np.isnan(sequences.values).any():
+    channels = route.channels(sequences.n_channels)
+    if channels.categorical and method == "gradient":
+        raise ValueError(
+            "method='gradient' is for numbers, and a category has no derivative. Take "
+            "method='integrated_gradients' or method='occlusion'."
+        )
+    may_miss = channels.missing == "decay" or occluded
+    if route.steps and not may_miss and np.isnan(sequences.values).any():
         raise ValueError(
             "X has missing values, which have no gradient. Explain what the last step gets, with "
             "at='last_step', or take method='occlusion'."
         )
     inputs, pull_backs = (route.inputs(sequences), []) if occluded else route.follow(sequences)
     explained = _response(route, inputs, kind=response, target=target, quantile=quantile, step=step)
-    baseline = None if method == "gradient" else baseline_like(baseline, sequences)
+    if method == "gradient":
+        baseline = None
+    elif channels.are_numbers:
+        baseline = baseline_like(baseline, sequences)
+    else:
+        baseline = baseline_of_channels(baseline, sequences, channels)
     if samples is not None:
         chosen = _checked_samples(samples, len(sequences))
         explained = explained.take(chosen)
         baseline = None if baseline is None else baseline[sequences.rows(chosen)]
         sequences = sequences.take(chosen)
         inputs, pull_backs = (route.inputs(sequences), []) if occluded else route.follow(sequences)
+    start = None if baseline is None else sequences.with_values(baseline)
+    if method == "integrated_gradients":
+        # the steps are affine: a straight line in the units of X is one in those of the network
+        inputs, first = category_lines(inputs, route.follow(start)[0])
     network = InputGradients(route.model, inputs, explained, dtype)
     if method == "gradient":
         rows, found = network.gradients()
+    elif occluded:
+        rows, found = occlude(route, sequences, start, network, window)
     else:
-        start = sequences.with_values(baseline)
-        if occluded:
-            rows, found = occlude(route, sequences, start, network, window)
-        else:
-            # the steps are affine: a straight line in the units of X is one in those of the network
-            rows, found = integrate(
-                network, route.follow(start)[0].values, tol=tol, max_points=max_points
-            )
+        rows, found = integrate(network, first, tol=tol, max_points=max_points)
     for pull_back in reversed(pull_backs):
         rows = pull_back(rows)
     if method == "integrated_gradients":
-        rows *= sequences.values - baseline
+        rows *= differences(sequences.values, baseline, channels)
     if method != "gradient":
         sums = np.add.reduceat(rows.sum(axis=1), sequences.starts)
         found["residuals"] = found["responses"] - found["baseline_responses"] - sums

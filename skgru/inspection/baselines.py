@@ -1,11 +1,12 @@
 """Baselines of attributions: what the values of X are compared with."""
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from skgru.sequences import Sequences, check_sequences, numbers, read, short
+from skgru.sequences import Channels, Sequences, check_sequences, numbers, read, read_raw, short
 
 
 def baseline_like(baseline: Any, sequences: Sequences) -> np.ndarray:
@@ -30,7 +31,9 @@ def baseline_like(baseline: Any, sequences: Sequences) -> np.ndarray:
     if isinstance(baseline, str):
         if baseline != "mean":
             raise ValueError(f"baseline must be 'mean', a number or an array; got {baseline!r}.")
-        return np.broadcast_to(np.nanmean(sequences.values, axis=0), shape).copy()
+        n_observed = (~np.isnan(sequences.values)).sum(axis=0)
+        means = np.nansum(sequences.values, axis=0) / np.maximum(n_observed, 1)
+        return np.broadcast_to(means, shape).copy()
     if isinstance(baseline, Real):
         baseline = np.full(sequences.n_channels, baseline)
     array = read(baseline, "baseline")
@@ -56,6 +59,57 @@ def baseline_like(baseline: Any, sequences: Sequences) -> np.ndarray:
     )
 
 
+def baseline_of_channels(baseline: Any, raw: Sequences, channels: Channels) -> np.ndarray:
+    """Return the baseline of X with categories, times or missing numbers, as values of X.
+
+    A category has the one that is given, or is missing. Times stay what they are, and so do missing
+    numbers.
+
+    Parameters
+    ----------
+    baseline : "mean", float or array-like
+    raw : Sequences
+        X, see `read_raw`.
+    channels : Channels
+        Of X.
+
+    Returns
+    -------
+    ndarray of shape (sum of lengths, n_channels)
+    """
+    values = channels_of_numbers(raw.values, channels)
+    result, categories = raw.values.astype(object), np.nan
+    if isinstance(baseline, str | Real):
+        own = replace(raw, values=values, form="list")
+        of_numbers = baseline_like(baseline, own) if values.size else values
+    else:
+        rows = _raw_rows(baseline, raw)
+        of_numbers, categories = channels_of_numbers(rows, channels), rows[:, channels.categorical]
+    if not np.isfinite(of_numbers[~np.isnan(values)]).all():
+        raise ValueError("baseline has a number that is not finite where X has one.")
+    result[:, channels.numeric] = np.where(np.isnan(values), np.nan, of_numbers)
+    result[:, channels.categorical] = categories
+    return result if raw.values.dtype == object else result.astype(raw.values.dtype)
+
+
+def channels_of_numbers(values: np.ndarray, channels: Channels) -> np.ndarray:
+    """Return the channels that are numbers, float64, of values of X."""
+    if not channels.numeric:
+        return np.empty((len(values), 0))
+    return numbers(values[:, channels.numeric], "X").astype(np.float64)
+
+
+def _raw_rows(baseline: Any, raw: Sequences) -> np.ndarray:
+    """Return a row of values for each step of X: one for all, or those of sequences."""
+    if np.ndim(np.asarray(baseline, dtype=object)) == 1 and not isinstance(baseline[0], np.ndarray):
+        row = np.asarray(baseline, dtype=object)
+        if row.shape == raw.values.shape[1:]:
+            return np.broadcast_to(row, raw.values.shape)
+    given = read_raw(baseline, n_channels=raw.n_channels, caller="baseline")
+    _check_same_shape(given, raw)
+    return given.values
+
+
 def _is_table(sequences: Sequences) -> bool:
     return sequences.form == "table"
 
@@ -65,6 +119,11 @@ def _sequences_like(baseline: Any, sequences: Sequences) -> np.ndarray:
     given = check_sequences(
         baseline, n_channels=sequences.n_channels, dtype=np.float64, caller="baseline"
     )
+    _check_same_shape(given, sequences)
+    return given.values
+
+
+def _check_same_shape(given: Sequences, sequences: Sequences) -> None:
     if given.n_channels != sequences.n_channels or not np.array_equal(
         given.lengths, sequences.lengths
     ):
@@ -73,4 +132,17 @@ def _sequences_like(baseline: Any, sequences: Sequences) -> np.ndarray:
             f"{given.n_channels} channels; X has {len(sequences)} of {short(sequences.lengths)} "
             f"time steps and {sequences.n_channels} channels."
         )
-    return given.values
+
+
+def differences(values: np.ndarray, baseline: np.ndarray, channels: Channels) -> np.ndarray:
+    """Return values of X minus their baseline: 0 of missing numbers and of times, 1 of categories.
+
+    The line to a category is that from the row of its baseline to its own row.
+    """
+    if channels.are_numbers:
+        return values - baseline
+    result = np.zeros(values.shape)
+    result[:, channels.categorical] = 1
+    of_numbers = channels_of_numbers(values, channels) - channels_of_numbers(baseline, channels)
+    result[:, channels.numeric] = np.nan_to_num(of_numbers)
+    return result

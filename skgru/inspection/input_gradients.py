@@ -6,10 +6,11 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skgru.base import BaseGRU
+from skgru.inspection.categories import CategoryLines
 from skgru.inspection.responses import Response
 from skgru.model.buffers import Buffers
 from skgru.model.inference import PREDICT_SAMPLES
-from skgru.model.network import DTYPES, Network, Parameters
+from skgru.model.network import DTYPES, Network
 from skgru.model.propagation import Propagation
 from skgru.model.workers import Workers, n_threads
 from skgru.sequences import Packed, Sequences, Span
@@ -57,7 +58,7 @@ class InputGradients:
         responses = np.empty(len(self.sequences))
 
         def run(a_pass: _Pass, chosen: np.ndarray) -> None:
-            responses[chosen] = a_pass.forward(a_pass.pack(self.sequences.values), keep=False)
+            responses[chosen] = a_pass.forward(a_pass.pack(self.sequences), keep=False)
 
         self._in_passes(run, np.arange(len(responses)), backward=False)
         return responses
@@ -92,12 +93,14 @@ class InputGradients:
         responses : ndarray of shape (n,)
         gradients : ndarray of shape (sum of lengths of samples, n_channels)
         """
-        lengths, end = self.sequences.lengths[samples], self.sequences.values
+        lengths, n_channels = self.sequences.lengths[samples], self.sequences.n_channels
         first_rows = np.cumsum(lengths) - lengths
-        responses, gradients = np.empty(len(samples)), np.empty((lengths.sum(), end.shape[1]))
+        responses, gradients = np.empty(len(samples)), np.empty((lengths.sum(), n_channels))
 
         def run(a_pass: _Pass, chosen: np.ndarray) -> None:
-            packed = a_pass.pack(end, start, points[chosen])
+            packed = a_pass.pack(self.sequences, start, points[chosen])
+            if packed.codes is not None and start is not None:
+                packed = a_pass.on_category_lines(packed)
             responses[chosen] = a_pass.forward(packed, keep=True)
             rows = Span(first_rows[chosen], lengths[chosen])
             rows.unpack(a_pass.backward(packed).astype(gradients.dtype), gradients)
@@ -117,8 +120,14 @@ class InputGradients:
         by_length = np.argsort(-lengths, kind="stable")
         # gates, states and what is saved besides, and as much again for the backward pass
         n_saved = 2 * (cell.n_gates + cell.n_extra + 1) if backward else 1
-        per_step = 4 * arch.n_channels
+        per_step = 4 * self.sequences.n_channels
         per_step += n_saved * arch.n_directions * sum(arch.hidden_layer_sizes)
+        if backward and arch.n_categories:
+            # rows of categories, how they change, and their gradients
+            width = arch.embedding_dim or (
+                arch.n_directions * cell.n_gates * arch.hidden_layer_sizes[0]
+            )
+            per_step += 4 * len(arch.n_categories) * width
         n_samples = MAX_NUMBERS // (int(lengths.max()) * per_step)
         n_samples = min(max(1, n_samples), PREDICT_SAMPLES)
 
@@ -129,11 +138,9 @@ class InputGradients:
                 buffers = self._free.pop()
             except IndexError:  # the other threads have them
                 buffers = Buffers(self._network)
-            propagation = Propagation(self._network, buffers.parameters, buffers.empty)
-            # gradients of the parameters are a by-product that nobody needs
-            (scratch,) = buffers.gradients(1)[1]
-            span = self.sequences.span(own)
-            run(_Pass(propagation, scratch, self._response, own, span), chosen)
+            run(
+                _Pass(self._network, buffers, self._response, own, self.sequences.span(own)), chosen
+            )
             self._free.append(buffers)
 
         with Workers(n_threads(self._estimator.n_jobs)) as workers:
@@ -145,8 +152,8 @@ class _Pass:
 
     def __init__(
         self,
-        propagation: Propagation,
-        scratch: Parameters,
+        network: Network,
+        buffers: Buffers,
         response: Response,
         samples: np.ndarray,
         span: Span,
@@ -154,20 +161,31 @@ class _Pass:
         self.samples = samples
         self.span = span
         self._response = response
-        self._propagation = propagation
-        self._scratch = scratch
-        self._dtype = propagation.none.dtype
+        self._network = network
+        self._buffers = buffers
+        self._propagation = Propagation(network, buffers.parameters, buffers.empty)
+        # gradients of the parameters are a by-product that nobody needs
+        (self._scratch,) = buffers.gradients(1)[1]
+        self._lines: CategoryLines | None = None
 
     def pack(
-        self, end: np.ndarray, start: np.ndarray | None = None, points: np.ndarray | None = None
+        self, end: Sequences, start: np.ndarray | None = None, points: np.ndarray | None = None
     ) -> Packed:
         """Pack the sequences, or points of the lines to them, in the dtype of the network."""
-        packed = self.span.pack(end)
+        packed = end.pack(self.span)
         x = packed.x
         if start is not None:
             first = self.span.pack(start).x
             x = first + points[packed.sequence_of_row, np.newaxis] * (x - first)
-        return packed._replace(x=x.astype(self._dtype, copy=False))
+        return packed._replace(x=x.astype(self._network.dtype, copy=False))
+
+    def on_category_lines(self, packed: Packed) -> Packed:
+        """Give each step the rows of its categories that are at its points of their lines."""
+        self._lines = lines = CategoryLines(packed, self._network.first_rows)
+        parameters = lines.parameters(self._buffers.parameters)
+        self._propagation = Propagation(self._network, parameters, self._buffers.empty)
+        self._scratch = lines.gradients(self._scratch)
+        return lines.packed
 
     def forward(self, packed: Packed, *, keep: bool) -> np.ndarray:
         """Compute the responses; keep what the backward pass needs."""
@@ -198,7 +216,7 @@ class _Pass:
             self._pooling.backward(d_features, of_steps, 0, d_states, self._scratch.query)
         else:
             d_last = d_features
-        return propagation.backward(
+        gradients = propagation.backward(
             self._window,
             packed.batch_sizes,
             d_states=d_states,
@@ -207,6 +225,10 @@ class _Pass:
             d_parameters=self._scratch,
             of_inputs=True,
         )
+        if self._lines is None:
+            return gradients
+        of_lines = self._lines.backward(self._buffers.parameters, self._scratch)
+        return np.hstack([gradients, of_lines])
 
     def _rows(self, packed: Packed) -> np.ndarray:
         """Return the packed row of the time step of each response."""

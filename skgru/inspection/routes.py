@@ -14,7 +14,8 @@ from skgru.base import BaseGRU
 from skgru.interop.scaling import SCALES_TARGET, affine
 from skgru.preprocessing import Patches, PerTimestep
 from skgru.preprocessing.base import SequenceTransformer
-from skgru.sequences import Sequences, check_sequences
+from skgru.sequences import Channels, Sequences, check_sequences
+from skgru.sequences.gaps import gaps_backward
 
 # takes the gradient by the rows of a step's output, returns that by the rows of its input
 PullBack = Callable[[np.ndarray], np.ndarray]
@@ -66,13 +67,26 @@ class Route(NamedTuple):
                     "channel_importance takes every estimator that predicts."
                 )
         check_is_fitted(estimator, "_network")
-        if not estimator._channels.are_numbers:
-            raise ValueError(
-                f'This {type(estimator).__name__} has missing="decay" or categorical_channels, '
-                "which do not change smoothly as input_attributions needs it; channel_importance "
-                "takes every estimator."
-            )
         return cls(estimator, steps, target)
+
+    def channels(self, n_channels: int) -> Channels:
+        """Return what the channels of X are: those of the model, or numbers before other steps.
+
+        Raises
+        ------
+        ValueError
+            If there are categories or times, and steps before the model.
+        """
+        channels = self.model._channels
+        if not self.steps:
+            return channels
+        if channels.categorical or channels.time is not None:
+            raise ValueError(
+                f"This {type(self.model).__name__} has categorical channels or a time_channel, "
+                "which cannot be found in the X that the pipeline gets. Explain what the last step "
+                "gets, with at='last_step'."
+            )
+        return Channels(n_channels, missing=channels.missing)
 
     @property
     def n_channels_of_table(self) -> int:
@@ -91,7 +105,7 @@ class Route(NamedTuple):
     def inputs(self, sequences: Sequences) -> Sequences:
         """Return what the network gets, whatever the steps do."""
         if not self.steps:
-            return sequences
+            return _encode(self.model._channels, sequences)[0]
         with _names_compared_before():
             X = self.transform(sequences.in_form_of_x(sequences.values))
             return self.model._check_X(X, reset=False, dtype=np.float64)
@@ -99,7 +113,9 @@ class Route(NamedTuple):
     def read(self, X: Any) -> Sequences:
         """Validate X as the first step does; before other steps than the model, it may have NaN."""
         if not self.steps:
-            return self.model._check_X(X, reset=False, dtype=np.float64)
+            raw = self.model._read_X(X, reset=False, dtype=np.float64)
+            exact = raw.values.dtype.kind in "fO"  # others have no mark of missing values
+            return raw if exact else raw.with_values(raw.values.astype(object))
         first = self.steps[0]
         if isinstance(first, SequenceTransformer):
             first._check_channels(X)
@@ -114,7 +130,7 @@ class Route(NamedTuple):
         )
 
     def follow(self, sequences: Sequences) -> tuple[Sequences, list[PullBack]]:
-        """Apply steps that are affine in X.
+        """Apply steps that are affine in X, given which values are missing.
 
         Returns
         -------
@@ -133,12 +149,34 @@ class Route(NamedTuple):
             pass_on = _cut if isinstance(step, Patches) else _scale
             sequences, pull_back = pass_on(step, sequences)
             pull_backs.append(pull_back)
-        return sequences, pull_backs
+        sequences, pull_back = _encode(self.model._channels, sequences)
+        return sequences, [*pull_backs, pull_back]
 
     def channel_names(self, n_channels: int) -> list[str]:
         """Return the names of the channels that the first step saw in `fit`, or x0, x1, …."""
         names = getattr((self.steps or [self.model])[0], "feature_names_in_", ())
         return list(names) if len(names) == n_channels else [f"x{j}" for j in range(n_channels)]
+
+
+def _encode(channels: Channels, sequences: Sequences) -> tuple[Sequences, PullBack]:
+    """Make numbers and codes of values of X; gradients of codes follow those of numbers."""
+    if channels.are_numbers:
+        return sequences, lambda gradient: gradient
+    encoded = channels.encode(sequences, np.float64, "input_attributions")
+    n_numbers, n_values = len(channels.numeric), encoded.n_channels
+
+    def pull_back(gradient: np.ndarray) -> np.ndarray:
+        """Turn the gradient at numbers and codes into that at the channels; of times it is 0."""
+        result, of_numbers = np.zeros(sequences.values.shape), gradient[:, :n_values]
+        if channels.missing == "decay":
+            seen = encoded.values[:, n_numbers : 2 * n_numbers] > 0
+            of_numbers = gaps_backward(of_numbers, seen, sequences.starts)
+        result[:, channels.numeric] = of_numbers
+        if channels.categorical:
+            result[:, channels.categorical] = gradient[:, n_values:]
+        return result
+
+    return encoded, pull_back
 
 
 def _cut(step: Patches, sequences: Sequences) -> tuple[Sequences, PullBack]:

@@ -115,6 +115,30 @@ class FirstInputs:
                 d_decay, *d_weights.decays[direction],
             )  # fmt: skip
 
+    def of_packed(
+        self, inputs: list[Inputs], d_x: list[np.ndarray], batch_sizes: np.ndarray
+    ) -> np.ndarray:
+        """Return ∂L/∂x of the packed steps, given those of the inputs of each direction.
+
+        With decay, it is that of what `sequences.gaps` returns; of masks and times it is 0.
+        """
+        arch = self._architecture
+        D, n_rows = arch.n_channels, int(batch_sizes.sum())
+        result = np.zeros((n_rows, arch.n_values), dtype=self._none.dtype)
+        if not D:
+            return result
+        for direction, (own, d_own) in enumerate(zip(inputs, d_x, strict=True)):
+            targets = [(d_own[:, :D], slice(0, D))]
+            if own.gamma.size:
+                first = 2 * D * (1 + direction)
+                targets.append((own.gamma * d_own[:, :D], slice(first, first + D)))
+            for gradient, columns in targets:
+                if direction:
+                    self._kernels.reverse_steps(gradient, batch_sizes, result[:, columns], True)
+                else:
+                    result[:, columns] += gradient
+        return result
+
 
 def _reversed_codes(codes: np.ndarray, batch_sizes: np.ndarray) -> np.ndarray:
     """Return the codes of every sequence from its last step to its first."""

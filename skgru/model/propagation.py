@@ -188,7 +188,7 @@ class Propagation:
 
         Returns
         -------
-        d_x : ndarray of shape (n_rows, n_channels), or (0, 0) without `of_inputs`
+        d_x : ndarray of shape (n_rows, n_values), if `of_inputs`
             ∂L/∂x of the packed inputs.
         """
         layers, saved = self.parameters.layers, result.saved
@@ -212,7 +212,8 @@ class Propagation:
                     else:
                         d_own[:] = d_states[:, own]
                 # of the inputs, only states of a layer below and what is learned need a gradient
-                needed = depth or of_inputs or self.inputs.are_learned
+                # (without channels that are numbers, there are no inputs)
+                needed = depth or (of_inputs and x.size) or self.inputs.are_learned
                 d_inputs.append(self.empty(("d_x", i), x.shape) if needed else self.none)
                 d_decay = self.none
                 if saved[i].decay.size:
@@ -234,8 +235,10 @@ class Propagation:
                 if not depth and self.inputs.are_learned:
                     inputs = result.inputs[direction]
                     self.inputs.backward(inputs, direction, d_inputs[-1], d_decay, d_parameters)
+            if not depth and of_inputs:
+                return self.inputs.of_packed(result.inputs, d_inputs[::-1], batch_sizes)
             d_x = d_inputs.pop()
-            if d_inputs and (depth or of_inputs):
+            if depth and d_inputs:
                 self.kernels.reverse_steps(d_inputs.pop(), batch_sizes, d_x, True)
             if depth:
                 d_states, d_last = self._drop(d_x, window, depth, in_place=True), None

@@ -52,10 +52,53 @@ def _since_last(
     the paper's recursion δ grows by the time between two steps, from that alone where the step
     before was observed.
     """
-    rows = np.arange(len(values))[:, np.newaxis]
-    observed = np.maximum.accumulate(np.where(seen, rows, -1), axis=0)
-    before = np.vstack([np.full((1, values.shape[1]), -1), observed[:-1]])
-    known = before >= first[:, np.newaxis]
+    before, known = _last_seen(seen, first)
     since = np.where(known, before, first[:, np.newaxis])
     above = np.take_along_axis(values, since, axis=0) - means
     return [np.where(known & ~seen, above, 0.0), times[:, np.newaxis] - times[since]]
+
+
+def _last_seen(seen: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row of the last observation before each step, and whether there is one."""
+    rows = np.arange(len(seen))[:, np.newaxis]
+    observed = np.maximum.accumulate(np.where(seen, rows, -1), axis=0)
+    before = np.vstack([np.full((1, seen.shape[1]), -1), observed[:-1]])
+    return before, before >= first[:, np.newaxis]
+
+
+def gaps_backward(gradient: np.ndarray, seen: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the gradient at the observed values, given that at what `gaps` makes of them.
+
+    Masks and times are held fixed: given them, a and d are affine in the observed values. What
+    comes from a step without a value belongs to the observation before it, in each direction.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (n_steps, n_channels * (2 + 2 * n_directions))
+    seen : ndarray of bool, shape (n_steps, n_channels)
+        Which values were observed.
+    starts : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    ndarray of shape (n_steps, n_channels)
+        0 where a value is missing.
+    """
+    blocks = np.split(gradient, gradient.shape[1] // seen.shape[1], axis=1)
+    result = np.where(seen, blocks[0], 0.0)
+    first = np.repeat(starts, np.diff(starts, append=len(seen)))
+    _add_to_last_seen(blocks[2], seen, first, result)
+    if len(blocks) == 6:
+        ends = np.append(starts[1:], len(seen))
+        last = np.repeat(len(seen) - ends, ends - starts)[::-1]
+        _add_to_last_seen(blocks[4][::-1], seen[::-1], last, result[::-1])
+    return result
+
+
+def _add_to_last_seen(
+    d_above: np.ndarray, seen: np.ndarray, first: np.ndarray, result: np.ndarray
+) -> None:
+    """Add ∂L/∂d of each step to the observation that its d is made of."""
+    before, known = _last_seen(seen, first)
+    steps, channels = (known & ~seen).nonzero()
+    np.add.at(result, (before[steps, channels], channels), d_above[steps, channels])

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import reference
 from helpers import VARIANTS, relative_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skgru import GRURegressor
 from skgru.inspection import (
@@ -16,6 +18,7 @@ from skgru.inspection import (
     step_jacobian,
 )
 from skgru.model.workers import Workers
+from skgru.preprocessing import PerTimestep
 from skgru.training.objective import Objective
 
 EPS = 1e-5
@@ -155,8 +158,215 @@ def test_regimes_importances_and_displays_take_every_form(form):
     np.testing.assert_array_equal(np.isnan(display.series), np.isnan(X[2].astype(float)))
 
 
+# ---- attributions --------------------------------------------------------------------------------
+
+SHAPES = [
+    {},
+    {"bidirectional": True},
+    {"bidirectional": True, "pooling": "attention"},
+    {"pooling": "max", "cell": "lstm"},
+]
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+# the direction of time matters: gaps before and after an observation, and steps at odd times
+TIMED = [np.hstack([x, np.cumsum(rng.random((len(x), 1)) + 0.1, axis=0)]) for x in GAPS]
+
+
+def numeric_gradient(predict, X):
+    """Return central differences of the prediction of each sequence; NaN values have none."""
+    result = [np.zeros(x.shape) for x in X]
+    for i, x in enumerate(X):
+        for t, c in zip(*np.nonzero(~np.isnan(x)), strict=True):
+            ends = []
+            for move in (EPS, -EPS):
+                moved = x.copy()
+                moved[t, c] += move
+                ends.append(predict([moved])[0])
+            result[i][t, c] = (ends[0] - ends[1]) / (2 * EPS)
+    return result
+
+
+@every_shape
+@pytest.mark.parametrize("timed", [False, True])
+def test_gradients_with_gaps_match_central_differences(timed, shape):
+    model, X = fitted("decay", **shape)
+    if timed:
+        model = GRURegressor(**model.get_params()).set_params(time_channel=2)
+        X = TIMED
+        model.partial_fit(X, Y)
+        weights = model._network.parameters
+        weights[:] = np.random.default_rng(2).normal(size=weights.size) / 2
+    found = input_attributions(model, X, method="gradient").attributions
+    for own, want, x in zip(found, numeric_gradient(model.predict, X), X, strict=True):
+        np.testing.assert_array_equal(own[np.isnan(x)], 0)
+        assert not timed or not own[:, 2].any()  # times are held fixed
+        own, want = own[:, :2], want[:, :2]
+        assert np.abs(own - want).max() <= 1e-6 * np.abs(want).max()
+
+
+def test_gradients_with_gaps_of_a_step_match_central_differences():
+    X = GAPS
+    model = GRURegressor(3, missing="decay", return_sequences=True, dtype="float64", max_iter=3)
+    model.set_params(bidirectional=True, random_state=0)
+    model.fit(X, [np.arange(float(len(x))) for x in X])
+    found = input_attributions(model, X, method="gradient", step=-1).attributions
+    want = numeric_gradient(lambda X: [p[-1] for p in model.predict(X)], X)
+    for own, numeric in zip(found, want, strict=True):
+        assert np.abs(own - numeric).max() <= 1e-6 * max(np.abs(numeric).max(), 1e-3)
+
+
+def test_gradients_pass_through_a_scaler_beside_gaps():
+    model = make_pipeline(PerTimestep(StandardScaler()), GRURegressor((3, 2), missing="decay"))
+    model.set_params(gruregressor__dtype="float64", gruregressor__max_iter=3).fit(GAPS, Y)
+    found = input_attributions(model, GAPS, method="gradient").attributions
+    for own, want in zip(found, numeric_gradient(model.predict, GAPS), strict=True):
+        assert np.abs(own - want).max() <= 1e-6 * np.abs(want).max()
+    whole = input_attributions(model, GAPS)
+    np.testing.assert_allclose(
+        [a.sum() for a in whole.attributions],
+        whole.responses - whole.baseline_responses,
+        atol=2e-3 * np.ptp(whole.responses),
+    )
+    lost = input_attributions(model, GAPS, method="occlusion").attributions
+    for own, x in zip(lost, GAPS, strict=True):
+        np.testing.assert_array_equal(own == 0, np.isnan(x))
+
+
 @every_form
-def test_attributions_are_refused(form):
-    model, X = fitted(form)
-    with pytest.raises(ValueError, match=r"do not change smoothly.*channel_importance"):
-        input_attributions(model, X)
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s.get("pooling") != "max"])
+def test_integrated_gradients_of_every_form_are_complete(form, shape):
+    model, X = fitted(form, **shape)
+    found = input_attributions(model, X, tol=1e-7, max_points=4000)
+    np.testing.assert_allclose(found.responses, model.predict(X), rtol=1e-12)
+    changes = found.responses - found.baseline_responses
+    assert np.abs(found.residuals).max() <= 1e-6 * np.abs(changes).max()
+    sums = [a.sum() for a in found.attributions]
+    np.testing.assert_allclose(sums, changes - found.residuals, atol=1e-12)
+
+
+@pytest.mark.parametrize("embedding_dim", [None, 2])
+@pytest.mark.parametrize("missing", ["error", "decay"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_lines_between_categories_are_lines_between_rows(bidirectional, missing, embedding_dim):
+    """Every step has a category of its own, so that rows of the weights can be moved instead."""
+    n = 5
+    codes = np.arange(n, dtype=float)
+    values = np.random.default_rng(5).normal(size=n)
+    if missing == "decay":
+        values[[1, 3]] = np.nan
+    x = np.column_stack([values, codes])
+    model = GRURegressor(
+        (3, 2), categorical_channels=[1], missing=missing, embedding_dim=embedding_dim,
+        bidirectional=bidirectional, dtype="float64", random_state=0, alpha=0.0,
+    ).partial_fit([x, x[::-1]], [0, 1])  # fmt: skip
+    weights = model._network.parameters
+    weights[:] = np.random.default_rng(3).normal(size=weights.size) / 2
+    inputs = model._network.views(weights).inputs
+    tables = inputs.tables or [inputs.embedding]
+    rows = [table.copy() for table in tables]
+    absent = n + 1  # the row of missing values
+
+    def response(at, points):
+        """Predict with values and rows of the categories at points of their lines."""
+        for table, own in zip(tables, rows, strict=True):
+            table[:n] = own[absent] + points[:, np.newaxis] * (own[:n] - own[absent])
+        moved = np.column_stack([0.3 + at * (values - 0.3), codes])
+        return model.predict([moved])[0]
+
+    nodes, shares = np.polynomial.legendre.leggauss(24)
+    want = np.zeros((n, 2))
+    for at, share in zip((nodes + 1) / 2, shares / 2, strict=True):
+        for t in range(n):
+            ends = []
+            for move in (EPS, -EPS):
+                ends.append(response(at, at + move * (np.arange(n) == t)))
+            want[t, 1] += share * (ends[0] - ends[1]) / (2 * EPS)
+    for table, own in zip(tables, rows, strict=True):
+        table[:] = own
+    found = input_attributions(model, [x], baseline=0.3, tol=1e-9, max_points=4000)
+    own = found.attributions[0]
+    assert np.abs(own[:, 1] - want[:, 1]).max() <= 1e-6 * np.abs(want).max()
+    assert found.responses[0] == pytest.approx(model.predict([x])[0], rel=1e-12)
+    without = np.column_stack([np.where(np.isnan(values), np.nan, 0.3), np.full(n, np.nan)])
+    assert found.baseline_responses[0] == pytest.approx(model.predict([without])[0], rel=1e-12)
+
+
+WORDS = [np.array([[0.5, "up"], [1.0, "down"], [2.0, "up"]], dtype=object),
+         np.array([[-1.0, "down"], [0.0, None]], dtype=object)]  # fmt: skip
+
+
+def of_words():
+    """Return a model of numbers and words, all parameters of which are random."""
+    model = GRURegressor(
+        3, categorical_channels=[1], dtype="float64", random_state=0, bidirectional=True
+    ).partial_fit(WORDS, [0.0, 1.0])
+    weights = model._network.parameters
+    weights[:] = np.random.default_rng(4).normal(size=weights.size)
+    return model
+
+
+def test_occluded_categories_are_missing():
+    model = of_words()
+    found = input_attributions(model, WORDS, method="occlusion")
+    for i, x in enumerate(WORDS):
+        for t in range(len(x)):
+            for c, replacement in ((0, 0.5), (1, None)):  # 0.5 is the mean
+                moved = x.copy()
+                moved[t, c] = replacement
+                want = model.predict(WORDS)[i] - model.predict([moved])[0]
+                assert found.attributions[i][t, c] == pytest.approx(want, abs=1e-14)
+    assert found.attributions[1][1, 1] == 0  # it was missing already
+
+
+@pytest.mark.parametrize("method", ["occlusion", "integrated_gradients"])
+def test_baselines_of_categories(method):
+    model = of_words()
+    row = np.array([0.0, "down"], dtype=object)
+    found = input_attributions(model, WORDS, method=method, baseline=row)
+    want = [np.tile(row, (len(x), 1)) for x in WORDS]
+    np.testing.assert_allclose(found.baseline_responses, model.predict(want), rtol=1e-12)
+    # a word that is that of the baseline contributes nothing
+    assert found.attributions[0][1, 1] == found.attributions[1][0, 1] == 0
+    assert found.attributions[0][0, 1] != 0
+    given = input_attributions(model, WORDS, method=method, baseline=want)
+    for a, b in zip(found.attributions, given.attributions, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="baseline has 1 sequences"):
+        input_attributions(model, WORDS, method=method, baseline=want[:1])
+    with pytest.raises(ValueError, match="not finite"):
+        input_attributions(model, WORDS, method=method, baseline=np.nan)
+
+
+def test_tokens_of_integers_can_be_missing():
+    model, X = fitted("tokens")
+    found = input_attributions(model, X, method="occlusion")
+    gone = X[1].astype(float)
+    gone[0] = np.nan
+    want = model.predict(X)[1] - model.predict([gone])[0]
+    assert found.attributions[1][0, 0] == pytest.approx(want, abs=1e-14)
+
+
+def test_samples_of_channels_have_the_baseline_of_all():
+    model, X = fitted("all")
+    for method in ("integrated_gradients", "occlusion"):
+        whole = input_attributions(model, X, method=method).attributions
+        some = input_attributions(model, X, method=method, samples=[2, 0]).attributions
+        np.testing.assert_allclose(some[0], whole[2], atol=1e-12)
+        np.testing.assert_allclose(some[1], whole[0], atol=1e-12)
+
+
+def test_a_category_has_no_derivative():
+    model, X = fitted("all")
+    with pytest.raises(ValueError, match=r"no derivative.*occlusion"):
+        input_attributions(model, X, method="gradient")
+
+
+def test_categories_behind_steps_are_explained_at_the_last_step():
+    X = FORMS["categories"][0]
+    model = make_pipeline(
+        PerTimestep(FunctionTransformer()), GRURegressor(3, categorical_channels=[2])
+    )
+    model.fit(X, Y)
+    with pytest.raises(ValueError, match="at='last_step'"):
+        input_attributions(model, X, method="occlusion")
+    found = input_attributions(model, X, at="last_step")
+    assert [a.shape for a in found.attributions] == [x.shape for x in X]
