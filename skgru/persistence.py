@@ -158,6 +158,11 @@ def _parts(value: Any, around: tuple[int, ...]) -> Iterator[Any]:
     elif isinstance(value, np.ndarray):
         yield repr(value.shape).encode()
         yield from _parts(value.ravel().tolist(), around)
+    elif isinstance(value, np.random.RandomState | np.random.Generator):
+        # what pickle saves of them differs from what skops restores; their numbers do not
+        legacy = isinstance(value, np.random.RandomState)
+        state = value.get_state(legacy=False) if legacy else value.bit_generator.state
+        yield from _parts(state, around)
     else:  # as pickle would save it
         reduce = copyreg.dispatch_table.get(type(value))
         try:

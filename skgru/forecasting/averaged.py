@@ -65,7 +65,9 @@ class WindowScaledAverage(RegressorMixin, Saved, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_windows, window) or (n_windows, window, n_channels)
+            Windows, oldest step first.
         y : array-like of shape (n_windows,) or (n_windows, horizon * n_target_channels)
+            What follows each of them.
 
         Returns
         -------
@@ -96,6 +98,7 @@ class WindowScaledAverage(RegressorMixin, Saved, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_windows, window) or (n_windows, window, n_channels)
+            Windows, oldest step first.
 
         Returns
         -------
