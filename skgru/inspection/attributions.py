@@ -67,7 +67,8 @@ def input_attributions(
         - "integrated_gradients" [1]_: (x - b) times the mean of the gradient on the straight line
           from the baseline b to x. The attributions of a sequence add up to f(x) - f(b).
         - "gradient": ∂f/∂x at x, the change of the response for a small change of a value. It says
-          nothing about how far the value is from a usual one.
+          nothing about how far the value is from a usual one. Categories have no derivative, and a
+          model that reads some is an error.
         - "occlusion" [2]_: f(x) - f(x with the value replaced by that of the baseline). It takes a
           forward pass for each time step and channel of each sequence, and no gradients.
     response : {"auto", "probability", "log_probability", "prediction", "output"}, default="auto"
@@ -94,7 +95,8 @@ def input_attributions(
           two-dimensional X, a row.
         - sequences in the form of X: one baseline for each.
 
-        The method "gradient" has none.
+        The baseline of a category is that it is missing, unless arrays or sequences name another.
+        Times keep their own values. The method "gradient" has no baseline.
     tol : float, default=1e-3
         Error of the sum of integrated gradients at which no more points are added to the line of
         a sequence, relative to the difference f(x) - f(b).
@@ -148,9 +150,9 @@ def input_attributions(
     NotFittedError
         If it is not fitted.
     ValueError
-        If X or an argument is invalid, if it is not said what to explain, or if gradients cannot
-        be followed through a step of a pipeline, or the model has ``missing="decay"`` or
-        categorical channels.
+        If X or an argument is invalid, if it is not said what to explain, if gradients cannot be
+        followed through a step of a pipeline, or if the last step of a pipeline has categorical
+        channels or a `time_channel` and X itself is to be explained.
 
     Warns
     -----
@@ -162,6 +164,16 @@ def input_attributions(
     channel_importance : Which channels the score of a model depends on.
     AttributionDisplay : Draw the attributions of a sequence.
     gradient_flow : The gradient of the loss, with respect to the hidden states.
+
+    Notes
+    -----
+    With ``missing="decay"`` it is held fixed which values are missing. A missing value has an
+    attribution of 0: what the steps after an observation make of it is part of its attribution.
+    Times are held fixed, too, and have 0.
+
+    On the line of a category, the row of weights (or of the embedding) that stands for it changes
+    from that of the baseline to its own. Its attribution is the integral of the derivative along
+    this line, summed up over the numbers of the row.
 
     References
     ----------

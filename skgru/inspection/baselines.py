@@ -1,5 +1,6 @@
 """Baselines of attributions: what the values of X are compared with."""
 
+from collections.abc import Sized
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -101,13 +102,25 @@ def channels_of_numbers(values: np.ndarray, channels: Channels) -> np.ndarray:
 
 def _raw_rows(baseline: Any, raw: Sequences) -> np.ndarray:
     """Return a row of values for each step of X: one for all, or those of sequences."""
-    if np.ndim(np.asarray(baseline, dtype=object)) == 1 and not isinstance(baseline[0], np.ndarray):
-        row = np.asarray(baseline, dtype=object)
-        if row.shape == raw.values.shape[1:]:
+    if getattr(baseline, "ndim", 1) == 1 and all(map(_is_one_value, baseline)):
+        row = np.array([*baseline], dtype=object)
+        if len(row) == raw.n_channels:
             return np.broadcast_to(row, raw.values.shape)
+        if not _is_table(raw) or len(row) != raw.n_timesteps * raw.n_channels:
+            raise ValueError(
+                f"baseline has {len(row)} values; expected one for each of {raw.n_channels} "
+                "channels, or sequences in the form of X."
+            )
+        return np.tile(row.reshape(-1, raw.n_channels), (len(raw), 1))
+    if isinstance(baseline, np.ndarray) and baseline.ndim == 2 and not _is_table(raw):
+        baseline = [baseline] * len(raw)  # one sequence for all
     given = read_raw(baseline, n_channels=raw.n_channels, caller="baseline")
     _check_same_shape(given, raw)
     return given.values
+
+
+def _is_one_value(value: Any) -> bool:
+    return isinstance(value, str) or not isinstance(value, Sized)
 
 
 def _is_table(sequences: Sequences) -> bool:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru._sklearn import _check_feature_names
 from skgru.base import BaseGRU
+from skgru.inspection.baselines import channels_of_numbers
 from skgru.interop.scaling import SCALES_TARGET, affine
 from skgru.preprocessing import Patches, PerTimestep
 from skgru.preprocessing.base import SequenceTransformer
@@ -70,23 +71,9 @@ class Route(NamedTuple):
         return cls(estimator, steps, target)
 
     def channels(self, n_channels: int) -> Channels:
-        """Return what the channels of X are: those of the model, or numbers before other steps.
-
-        Raises
-        ------
-        ValueError
-            If there are categories or times, and steps before the model.
-        """
+        """Return what the channels of X are: those of the model, or numbers before other steps."""
         channels = self.model._channels
-        if not self.steps:
-            return channels
-        if channels.categorical or channels.time is not None:
-            raise ValueError(
-                f"This {type(self.model).__name__} has categorical channels or a time_channel, "
-                "which cannot be found in the X that the pipeline gets. Explain what the last step "
-                "gets, with at='last_step'."
-            )
-        return Channels(n_channels, missing=channels.missing)
+        return Channels(n_channels, missing=channels.missing) if self.steps else channels
 
     @property
     def n_channels_of_table(self) -> int:
@@ -116,6 +103,13 @@ class Route(NamedTuple):
             raw = self.model._read_X(X, reset=False, dtype=np.float64)
             exact = raw.values.dtype.kind in "fO"  # others have no mark of missing values
             return raw if exact else raw.with_values(raw.values.astype(object))
+        channels = self.model._channels
+        if channels.categorical or channels.time is not None:
+            raise ValueError(
+                f"This {type(self.model).__name__} has categorical channels or a time_channel, "
+                "which cannot be found in the X that the pipeline gets. Explain what the last step "
+                "gets, with at='last_step'."
+            )
         first = self.steps[0]
         if isinstance(first, SequenceTransformer):
             first._check_channels(X)
@@ -151,6 +145,18 @@ class Route(NamedTuple):
             pull_backs.append(pull_back)
         sequences, pull_back = _encode(self.model._channels, sequences)
         return sequences, [*pull_backs, pull_back]
+
+    def series(self, sequences: Sequences) -> np.ndarray:
+        """Return what can be drawn of X: numbers, codes of categories, and NaN for times."""
+        channels = self.channels(sequences.n_channels)
+        if channels.are_numbers:
+            return sequences.values
+        result = np.full(sequences.values.shape, np.nan)
+        result[:, channels.numeric] = channels_of_numbers(sequences.values, channels)
+        if channels.categorical:
+            encoded, _ = _encode(channels, sequences)
+            result[:, channels.categorical] = encoded.codes
+        return result
 
     def channel_names(self, n_channels: int) -> list[str]:
         """Return the names of the channels that the first step saw in `fit`, or x0, x1, …."""

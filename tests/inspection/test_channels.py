@@ -9,6 +9,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skgru import GRURegressor
 from skgru.inspection import (
+    AttributionDisplay,
     GateActivityDisplay,
     channel_importance,
     gate_activations,
@@ -18,7 +19,7 @@ from skgru.inspection import (
     step_jacobian,
 )
 from skgru.model.workers import Workers
-from skgru.preprocessing import PerTimestep
+from skgru.preprocessing import Patches, PerTimestep
 from skgru.training.objective import Objective
 
 EPS = 1e-5
@@ -334,6 +335,12 @@ def test_baselines_of_categories(method):
         input_attributions(model, WORDS, method=method, baseline=want[:1])
     with pytest.raises(ValueError, match="not finite"):
         input_attributions(model, WORDS, method=method, baseline=np.nan)
+    with pytest.raises(ValueError, match="baseline has 3 values; expected one for each of 2"):
+        input_attributions(model, WORDS, method=method, baseline=[0.0, "down", "up"])
+    of_one = [WORDS[0], WORDS[0][::-1]]
+    given = input_attributions(model, of_one, method=method, baseline=WORDS[0])
+    assert not given.attributions[0].any()
+    assert given.attributions[1].any()
 
 
 def test_tokens_of_integers_can_be_missing():
@@ -352,6 +359,42 @@ def test_samples_of_channels_have_the_baseline_of_all():
         some = input_attributions(model, X, method=method, samples=[2, 0]).attributions
         np.testing.assert_allclose(some[0], whole[2], atol=1e-12)
         np.testing.assert_allclose(some[1], whole[0], atol=1e-12)
+
+
+def test_gaps_pass_through_patches():
+    X = np.random.default_rng(6).normal(size=(5, 12, 2))
+    X[np.random.default_rng(7).random(X.shape) < 0.3] = np.nan
+    model = make_pipeline(
+        Patches(4, stride=2), GRURegressor(3, missing="decay", dtype="float64", max_iter=3)
+    ).fit(X, np.arange(5.0))
+    found = input_attributions(model, X, method="gradient").attributions
+    want = numeric_gradient(model.predict, X)
+    assert np.abs(found - want).max() <= 1e-6 * np.abs(want).max()
+
+
+def test_tables_with_gaps_have_attributions_in_their_form():
+    X = np.random.default_rng(8).normal(size=(6, 8))
+    X[:, 3] = np.nan
+    model = GRURegressor(3, n_channels=2, missing="decay", max_iter=3).fit(X, np.arange(6.0))
+    for method in ("gradient", "integrated_gradients", "occlusion"):
+        found = input_attributions(model, X, method=method).attributions
+        assert found.shape == X.shape
+        np.testing.assert_array_equal(found == 0, np.isnan(X))
+
+
+@pytest.mark.parametrize("form", ["decay", "all", "tokens"])
+def test_attributions_of_every_form_are_drawn(form):
+    pytest.importorskip("matplotlib").use("agg")
+    model, X = fitted(form)
+    display = AttributionDisplay.from_estimator(model, X, sample=2)
+    assert display.series.shape == display.attributions.shape == X[2].shape
+    np.testing.assert_array_equal(display.series, X[2].astype(float))
+
+
+def test_words_are_drawn_by_their_codes():
+    pytest.importorskip("matplotlib").use("agg")
+    display = AttributionDisplay.from_estimator(of_words(), WORDS)
+    np.testing.assert_array_equal(display.series, [[0.5, 1], [1, 0], [2, 1]])
 
 
 def test_a_category_has_no_derivative():

@@ -138,7 +138,7 @@ class AttributionDisplay:
             X, route = route.transform(X), route._replace(steps=[])
         sequences = route.read(X)
         sample %= len(sequences)
-        series = sequences.take(np.array([sample])).values
+        series = route.series(sequences.take(np.array([sample])))
         name = result.response.replace("_", " ")
         title = f"sequence {sample}: {name}"
         if is_classifier(route.model):
