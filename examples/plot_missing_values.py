@@ -74,11 +74,11 @@ MODELS = {
 }
 
 # %%
-# **Results.** Training and test part have the same share of holes. These are removed at random, from
-# smooth curves: what is between two values is known best by a line between them, and interpolation
-# wins. GRU-D, which reads the last value before a hole in each direction, is on a level with the
-# mean. It needs no rule of filling, and it can learn from holes that have a reason, which these have
-# not.
+# **Results.** Training and test part have the same share of holes. These are removed at random,
+# from smooth curves: what is between two values is known best by a line between them, and
+# interpolation wins. GRU-D, which reads the last value before a hole in each direction, is on a
+# level with the mean. It needs no rule of filling, and it can learn from holes that have a
+# reason, which these have not.
 accuracy = {name: [] for name in MODELS}
 print(f"{'missing':18}" + "".join(f"{share:8.0%}" for share in SHARES))
 for share in SHARES:
