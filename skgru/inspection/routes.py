@@ -101,8 +101,11 @@ class Route(NamedTuple):
         """Validate X as the first step does; before other steps than the model, it may have NaN."""
         if not self.steps:
             raw = self.model._read_X(X, reset=False, dtype=np.float64)
-            exact = raw.values.dtype.kind in "fO"  # others have no mark of missing values
-            return raw if exact else raw.with_values(raw.values.astype(object))
+            if raw.values.dtype == object:
+                return raw
+            # integers that are categories stay what they are, beside missing ones
+            exact = self.model._channels.categorical and raw.values.dtype.kind in "iu"
+            return raw.with_values(raw.values.astype(object if exact else np.float64, copy=False))
         channels = self.model._channels
         if channels.categorical or channels.time is not None:
             raise ValueError(

@@ -343,6 +343,33 @@ def test_baselines_of_categories(method):
     assert given.attributions[1].any()
 
 
+def test_data_frames_with_dates_words_and_gaps():
+    pd = pytest.importorskip("pandas")
+    days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"])
+    frames = [
+        pd.DataFrame(
+            {"at": days, "load": [1.0, None, shift, 3.0], "sky": ["sun", None, "rain", "sun"]}
+        )
+        for shift in (0.0, 1.0, 4.0)
+    ]
+    model = GRURegressor(
+        3, missing="decay", time_channel="at", categorical_channels=["sky"], dtype="float64",
+        bidirectional=True, random_state=0,
+    ).partial_fit(frames, [0.0, 1.0, 2.0])  # fmt: skip
+    for method in ("integrated_gradients", "occlusion"):
+        found = input_attributions(model, frames, method=method)
+        assert found.channel_names == ["at", "load", "sky"]
+        np.testing.assert_allclose(found.responses, model.predict(frames), rtol=1e-12)
+        for own in found.attributions:
+            assert not own[:, 0].any()
+            assert not own[1].any()
+            assert own[[0, 2, 3], 1:].any(axis=1).all()
+    without = [frame.assign(sky=None) for frame in frames]
+    for frame in without:
+        frame.loc[[0, 2, 3], "load"] = (3 + 9 + 5) / 9  # the mean
+    np.testing.assert_allclose(found.baseline_responses, model.predict(without), rtol=1e-12)
+
+
 def test_tokens_of_integers_can_be_missing():
     model, X = fitted("tokens")
     found = input_attributions(model, X, method="occlusion")
