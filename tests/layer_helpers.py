@@ -103,10 +103,12 @@ def run_forward(kernels, p, states=None, saved=None):
     return h_last, states, saved
 
 
-def run_backward(kernels, p, *, want_dx=True, add_to=None):
+def run_backward(kernels, p, *, want_dx=True, want_weights=True, add_to=None):
     """Return gradients by name; those of the parameters are added to `add_to`, or to zeros."""
     _, states, saved = run_forward(kernels, p)
     grad = {k: np.zeros_like(v) for k, v in p.layer.items()} if add_to is None else add_to
+    if not want_weights:
+        grad = {k: v[:0] for k, v in grad.items()}
     dx, d_h = np.full((len(p.x) * want_dx, p.x.shape[1]), np.nan, p.x.dtype), p.d_last.copy()
     codes, E, decay = p.kernel_inputs.values()
     dE, d_decay = np.zeros_like(E), np.full_like(decay, np.nan)

@@ -11,6 +11,7 @@ from skgru.inspection.responses import Response
 from skgru.model.buffers import Buffers
 from skgru.model.inference import PREDICT_SAMPLES
 from skgru.model.network import DTYPES, Network
+from skgru.model.parameters import Head, Layer, Parameters
 from skgru.model.propagation import Propagation
 from skgru.model.workers import Workers, n_threads
 from skgru.sequences import Packed, Sequences, Span
@@ -164,8 +165,7 @@ class _Pass:
         self._network = network
         self._buffers = buffers
         self._propagation = Propagation(network, buffers.parameters, buffers.empty)
-        # gradients of the parameters are a by-product that nobody needs
-        (self._scratch,) = buffers.gradients(1)[1]
+        self._gradients = _of_no_weights(buffers.parameters)
         self._lines: CategoryLines | None = None
 
     def pack(
@@ -184,7 +184,8 @@ class _Pass:
         self._lines = lines = CategoryLines(packed, self._network.first_rows)
         parameters = lines.parameters(self._buffers.parameters)
         self._propagation = Propagation(self._network, parameters, self._buffers.empty)
-        self._scratch = lines.gradients(self._scratch)
+        inputs = lines.gradients(parameters).inputs._replace(decays=[])
+        self._gradients = self._gradients._replace(inputs=inputs)
         return lines.packed
 
     def forward(self, packed: Packed, *, keep: bool) -> np.ndarray:
@@ -213,7 +214,7 @@ class _Pass:
         elif self._pooling.of_all_steps:
             d_states = propagation.empty("d_states", states.shape)
             of_steps = Packed(states, packed.batch_sizes)
-            self._pooling.backward(d_features, of_steps, 0, d_states, self._scratch.query)
+            self._pooling.backward(d_features, of_steps, 0, d_states, self._gradients.query)
         else:
             d_last = d_features
         gradients = propagation.backward(
@@ -222,15 +223,26 @@ class _Pass:
             d_states=d_states,
             d_last=d_last,
             window=0,
-            d_parameters=self._scratch,
+            d_parameters=self._gradients,
             of_inputs=True,
         )
         if self._lines is None:
             return gradients
-        of_lines = self._lines.backward(self._buffers.parameters, self._scratch)
+        of_lines = self._lines.backward(self._buffers.parameters, self._gradients)
         return np.hstack([gradients, of_lines])
 
     def _rows(self, packed: Packed) -> np.ndarray:
         """Return the packed row of the time step of each response."""
         first_rows = np.cumsum(packed.batch_sizes) - packed.batch_sizes
         return first_rows[self._response.steps[self.samples]] + np.arange(len(self.samples))
+
+
+def _of_no_weights(parameters: Parameters) -> Parameters:
+    """Return arrays for gradients of which those of weights are empty: they are not wanted."""
+    none = np.empty((0, 0), parameters.query.dtype)
+    layer = Layer(none, none, none.ravel(), none.ravel())
+    return Parameters(
+        layers=[[layer] * len(directions) for directions in parameters.layers],
+        query=np.zeros_like(parameters.query),
+        head=Head(none, none.ravel()),
+    )

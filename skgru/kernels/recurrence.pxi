@@ -181,7 +181,7 @@ def layer_backward(
     real[:, ::1] d_decay,                    # OUT  (N, H)   or (0, _) without decay
     real[:, ::1] dE,                         # INOUT (V, GH) to these five, gradients are added
     real[:, ::1] dW,                         # INOUT (D, GH)
-    real[:, ::1] dU,                         # INOUT (H, GH)
+    real[:, ::1] dU,                         # INOUT (H, GH) empty, as the others: not wanted
     real[::1] db,                            # INOUT (GH,)
     real[::1] dc,                            # INOUT (H,)    if the candidate is SPLIT, else (0,)
 ):
@@ -189,11 +189,14 @@ def layer_backward(
     cdef:
         Py_ssize_t N = x.shape[0], D = x.shape[1], H = U.shape[0], B, S, GH, PH, capacity
         Cell* cell = _cell(cell_index)
+        bint of_weights = dU.shape[0] > 0
         void* workspace
-    B = _check_layer(cell, x.shape, batch_sizes, W.shape, U.shape, db.shape[0], dc.shape[0],
-                     codes, dE.shape, decay.shape)
     S = cell.n_states
     GH = cell.n_gates * H
+    B = _check_layer(cell, x.shape, batch_sizes, W.shape, U.shape,
+                     db.shape[0] if of_weights else GH,
+                     dc.shape[0] if of_weights else (H if cell.candidate == SPLIT else 0),
+                     codes, dE.shape, decay.shape)
     PH = GH + cell.n_extra * H
     if (h_0.shape[0] != B or h_0.shape[1] != S * H or states.shape[0] != N or states.shape[1] != H
             or mask.shape[0] not in (0, B) or mask.shape[0] and mask.shape[1] != H
@@ -202,8 +205,9 @@ def layer_backward(
             or d_h.shape[0] != B or d_h.shape[1] != S * H
             or dx.shape[0] not in (0, N) or dx.shape[0] and dx.shape[1] != D
             or d_decay.shape[0] != decay.shape[0] or d_decay.shape[0] and d_decay.shape[1] != H
-            or dW.shape[0] != D or dW.shape[1] != GH
-            or dU.shape[0] != H or dU.shape[1] != GH):
+            or of_weights and (dW.shape[0] != D or dW.shape[1] != GH
+                               or dU.shape[0] != H or dU.shape[1] != GH)
+            or not of_weights and (dW.shape[0] or db.shape[0] or dc.shape[0])):
         raise ValueError("the shapes of the arrays do not fit together")
     capacity = max(<Py_ssize_t>CHUNK_ROWS, B)
     workspace = malloc(CACHE_LINE_BYTES + sizeof(real) * (
@@ -368,11 +372,13 @@ cdef void _add_weight_gradients(
     const real* d_gates, const real* recurrent_input, const real* third,
     real[:, ::1] dW, real[:, ::1] dU, real[::1] db, real[::1] dc, real* panel,
 ) noexcept nogil:
-    """Add what the rows of a chunk contribute to ∂L/∂W, ∂L/∂U, ∂L/∂b and ∂L/∂c."""
+    """Add what the rows of a chunk contribute to ∂L/∂W, ∂L/∂U, ∂L/∂b and ∂L/∂c, if wanted."""
     cdef:
         Py_ssize_t GH = cell.n_gates * H, n_first = GH if cell.candidate == JOINT else GH - H
         real one = 1
         TransposedProduct[3] factors
+    if dU.shape[0] == 0:
+        return
     factors[0] = TransposedProduct(x, D, D, &dW[0, 0])
     factors[1] = TransposedProduct(&one, 1, 0, &db[0])      # a sum: every row times 1
     factors[2] = TransposedProduct(recurrent_input, H, H, &dU[0, 0])

@@ -116,7 +116,8 @@ def backpropagate_layer(
         Receives ∂L/∂decay; empty without.
     d_table : ndarray of shape (n_categories, n_gates * n_units), or (0, 0)
     d_weights : Layer
-        Arrays to which the gradients of the table and of the weights are added.
+        Arrays to which the gradients of the table and of the weights are added. Those of the
+        weights are not computed if all four are empty.
     """
     kernels.layer_backward(
         cell_index=cell.index,

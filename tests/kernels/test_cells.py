@@ -283,6 +283,18 @@ def test_dx_is_optional(isa, cell):
 
 
 @every_cell
+@pytest.mark.parametrize("inputs", [{}, {"n_codes": 2, "decays": True}])
+def test_gradients_of_weights_are_optional(isa, cell, inputs):
+    kernels, p = kernels_for("float64", isa), problem(cell, 3, 4, 5, 6, **inputs)
+    full, without = (run_backward(kernels, p, want_weights=want) for want in (True, False))
+    for name, gradient in without.items():
+        if name in p.layer:
+            assert not gradient.size
+        else:
+            np.testing.assert_array_equal(gradient, full[name])
+
+
+@every_cell
 def test_inputs_may_be_read_only(isa, cell):
     kernels, p = kernels_for("float64", isa), problem(cell, 3, 4, 5, 6, masked=True)
     expected = run_backward(kernels, p)
