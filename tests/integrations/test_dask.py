@@ -202,7 +202,7 @@ def test_dask_ml_accepts_tables_only():
     """Its wrappers derive the metadata of results from a table of one row."""
     _, _, lazy_X, lazy_y = chunks(n_channels=2)
     incremental = wrappers.Incremental(GRUClassifier(8), shuffle_blocks=False)
-    with pytest.raises(ValueError, match="Expected 2D array"):
+    with pytest.raises(ValueError, match="is one-dimensional and holds strings"):
         incremental.fit(lazy_X, lazy_y, classes=[0, 1])
     table = lazy_X.reshape(200, 12)  # with n_channels, the same sequences
     gru = GRUClassifier(8, n_channels=2, random_state=0)
