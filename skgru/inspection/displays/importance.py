@@ -1,5 +1,6 @@
 """How much the score drops without a channel, or without a block of its lags."""
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -136,16 +137,19 @@ class ChannelImportanceDisplay:
 
         color = mpl.rcParams["text.color"]  # readable on light and dark pages
         lines = {"color": color, "linewidth": 1}
+        # matplotlib below 3.10 knows only the one, and later versions deprecate it
+        known = "orientation" in signature(ax.boxplot).parameters
+        horizontal: dict[str, Any] = {"orientation": "horizontal"} if known else {"vert": False}
         self.boxes_ = ax.boxplot(
             self.importance.importances[self.order_].T,
-            orientation="horizontal",
-            tick_labels=self._names(),
+            **horizontal,
             boxprops=lines,
             whiskerprops=lines,
             capprops=lines,
             medianprops={"linewidth": 2},
             flierprops={"marker": ".", "markeredgecolor": color},
         )
+        ax.set_yticks(range(1, len(self.order_) + 1), self._names())
         ax.axvline(0, color="0.5", linestyle="--", linewidth=1, zorder=0)
         ax.set_xlabel(f"drop of the score, from {self.importance.score:.3g}")
 
