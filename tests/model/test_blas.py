@@ -119,7 +119,8 @@ warnings.simplefilter("ignore")
 threadpool_limits(2, user_api="blas")
 threads = lambda: {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"}
 X = np.random.default_rng(0).normal(size=(20, 3))
-model = GRURegressor(2, solver="lbfgs", max_iter=2, random_state=0)
+# the first fit imports modules: a fork in the middle of an import leaves Python's own lock behind
+model = GRURegressor(2, solver="lbfgs", max_iter=2, random_state=0).fit(X, X[:, 0])
 over = threading.Event()
 
 def work():
