@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skgru.losses import Loss
 from skgru.model.network import Network
 from skgru.model.pooling import POOLINGS, Pooling
-from skgru.model.propagation import Propagation
+from skgru.model.propagation import Propagation, blocks_of
 from skgru.model.workers import Workers
 from skgru.sequences import Packed, Sequences, Span
 
@@ -145,7 +144,7 @@ def _in_chunks(
         )
         of_chunk(propagation, samples, sequences.span(samples))
 
-    workers.map(run_chunk, list(gen_batches(len(sequences), chunk_size)))
+    workers.map(run_chunk, blocks_of(len(sequences), chunk_size))
 
 
 def _width_of_states(network: Network) -> int:

@@ -20,6 +20,15 @@ HEAD_NUMBERS = 2**20
 HEAD_ROWS = 256
 
 
+def blocks_of(n_rows: int, size: int) -> list[slice]:
+    """Cut rows into blocks of this size; the last one has the rest.
+
+    scikit-learn's `gen_batches` does so too, but its checks take a good part of the time of a small
+    minibatch, or of the prediction of one sequence.
+    """
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
 class Window(NamedTuple):
     """Result of a forward pass over some steps of some sequences.
 
@@ -422,9 +431,7 @@ class Propagation:
     def blocks(self, n_rows: int) -> list[slice]:
         """Cut rows of states into blocks, whose outputs are in memory one after the other."""
         size = max(HEAD_NUMBERS // self.architecture.n_outputs, 1)
-        size = size - size % HEAD_ROWS or size
-        # scikit-learn's gen_batches takes a good part of the time of a small minibatch
-        return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+        return blocks_of(n_rows, size - size % HEAD_ROWS or size)
 
     def outputs(self, states: np.ndarray) -> np.ndarray:
         """Apply the head."""
