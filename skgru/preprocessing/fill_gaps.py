@@ -288,7 +288,7 @@ def _gaps(missing: np.ndarray, sequences: Sequences) -> _Gaps:
     # with sentinels, which lie in no sequence
     observed = np.concatenate([[-1], observed, [len(missing)]])
     before, after = observed[position], observed[position + 1]
-    sample = np.searchsorted(sequences.starts, rows, side="right") - 1
+    sample = sequences.samples_of(rows)
     start = sequences.starts[sample]
     before = np.where(before >= start, before, -1)
     after = np.where(after < start + sequences.lengths[sample], after, -1)

@@ -404,7 +404,7 @@ def _seconds(duration: Any) -> float:
 
 def _refuse(raw: Sequences, bad: np.ndarray, what: str) -> None:
     row = int(np.argmax(bad))
-    sample = int(np.searchsorted(raw.starts, row, side="right")) - 1
+    sample = raw.samples_of(row)
     raise ValueError(
         f"{what}: X[{sample}], time step {row - raw.starts[sample]}. Times must be given for every "
         "step, and must not fall within a sequence."

@@ -61,6 +61,10 @@ class Sequences:
         """Mask of the steps that are not padding, of shape (n_samples, n_timesteps)."""
         return np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]
 
+    def samples_of(self, rows: np.ndarray | int) -> np.ndarray:
+        """Return the number of the sequence that each of these rows of `values` belongs to."""
+        return np.searchsorted(self.starts, rows, side="right") - 1
+
     def rows(self, samples: np.ndarray) -> np.ndarray:
         """Return the rows of `values` of these samples, in their order."""
         lengths = self.lengths[samples]
@@ -381,7 +385,7 @@ def check_finite(
     row, channel = np.argwhere(bad)[0]
     isnan = np.isnan(values[row, channel])
     channel = channel if channels is None else channels[channel]
-    sample = np.searchsorted(sequences.starts, row, side="right") - 1
+    sample = sequences.samples_of(row)
     what = "NaN" if isnan else f"infinity or a value too large for {values.dtype}"
     remedy = ""
     if isnan:
