@@ -78,26 +78,19 @@ def baseline_of_channels(baseline: Any, raw: Sequences, channels: Channels) -> n
     -------
     ndarray of shape (sum of lengths, n_channels)
     """
-    values = channels_of_numbers(raw.values, channels)
+    values = channels.numbers(raw.values)
     result, categories = raw.values.astype(object), np.nan
     if isinstance(baseline, str | Real):
         own = replace(raw, values=values, form="list")
         of_numbers = baseline_like(baseline, own) if values.size else values
     else:
         rows = _raw_rows(baseline, raw)
-        of_numbers, categories = channels_of_numbers(rows, channels), rows[:, channels.categorical]
+        of_numbers, categories = channels.numbers(rows), rows[:, channels.categorical]
     if not np.isfinite(of_numbers[~np.isnan(values)]).all():
         raise ValueError("baseline has a number that is not finite where X has one.")
     result[:, channels.numeric] = np.where(np.isnan(values), np.nan, of_numbers)
     result[:, channels.categorical] = categories
     return result if raw.values.dtype == object else result.astype(raw.values.dtype)
-
-
-def channels_of_numbers(values: np.ndarray, channels: Channels) -> np.ndarray:
-    """Return the channels that are numbers, float64, of values of X."""
-    if not channels.numeric:
-        return np.empty((len(values), 0))
-    return numbers(values[:, channels.numeric], "X").astype(np.float64)
 
 
 def _raw_rows(baseline: Any, raw: Sequences) -> np.ndarray:
@@ -156,6 +149,6 @@ def differences(values: np.ndarray, baseline: np.ndarray, channels: Channels) ->
         return values - baseline
     result = np.zeros(values.shape)
     result[:, channels.categorical] = 1
-    of_numbers = channels_of_numbers(values, channels) - channels_of_numbers(baseline, channels)
+    of_numbers = channels.numbers(values) - channels.numbers(baseline)
     result[:, channels.numeric] = np.nan_to_num(of_numbers)
     return result

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru._sklearn import _check_feature_names
 from skgru.base import BaseGRU
-from skgru.inspection.baselines import channels_of_numbers
 from skgru.interop.scaling import SCALES_TARGET, affine
 from skgru.preprocessing import Patches, PerTimestep
 from skgru.preprocessing.base import SequenceTransformer
@@ -155,7 +154,7 @@ class Route(NamedTuple):
         if channels.are_numbers:
             return sequences.values
         result = np.full(sequences.values.shape, np.nan)
-        result[:, channels.numeric] = channels_of_numbers(sequences.values, channels)
+        result[:, channels.numeric] = channels.numbers(sequences.values)
         if channels.categorical:
             encoded, _ = _encode(channels, sequences)
             result[:, channels.categorical] = encoded.codes

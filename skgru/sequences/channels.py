@@ -144,6 +144,12 @@ class Channels:
 
     # ---- X -------------------------------------------------------------------------------------
 
+    def numbers(self, values: np.ndarray, name: str = "X") -> np.ndarray:
+        """Return the channels that are numbers, float64, of values of X; `name` is for messages."""
+        if not self.numeric:
+            return np.empty((len(values), 0))
+        return numbers(values[:, self.numeric], name).astype(np.float64)
+
     def encode(self, raw: Sequences, dtype: DTypeLike, caller: str) -> Sequences:
         """Return numbers and codes of the channels, as the network takes them."""
         codes = None
@@ -177,9 +183,7 @@ class Channels:
 
         Numbers that are too large for the dtype are refused.
         """
-        if not self.numeric:
-            return np.empty((len(raw.values), 0))
-        values = numbers(raw.values[:, self.numeric], "X").astype(np.float64)
+        values = self.numbers(raw.values)
         with np.errstate(over="ignore"):
             as_read = values.astype(dtype, copy=False)
         check_finite(replace(raw, values=as_read), self.missing == "decay", caller, self.numeric)

@@ -82,7 +82,7 @@ class ChannelStepper:
 
     def _numbers(self, x: np.ndarray) -> np.ndarray:
         """Return the channels that are numbers, float64."""
-        values = numbers(x[:, self._numeric], "x_t").astype(np.float64)
+        values = self._channels.numbers(x, "x_t")
         in_dtype = values.astype(self._row.dtype, copy=False)
         check_finite(in_dtype, allow_nan=self._gaps is not None, channels=self._numeric)
         return values
