@@ -145,7 +145,7 @@ def architecture_of(estimator: Any, channels: Channels, n_outputs: int) -> Archi
         activation=estimator.activation,
         missing=estimator.missing,
         n_categories=channels.n_categories,
-        embedding_dim=(estimator.embedding_dim or 0) if channels.categorical else 0,
+        embedding_dim=estimator.embedding_dim or 0,
     )
     variants = kernels_for(np.dtype(estimator.dtype)).CELLS
     # not a constraint of the parameter, as to know the cells is to import the kernels

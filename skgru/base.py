@@ -139,9 +139,9 @@ class BaseGRU(
         sample_weight_val : array-like, default=None
             Their weights in the validation score.
         resume_from : str or path-like, default=None
-            File of a `skgru.callbacks.Checkpoint`, of a fit with the same parameters to the same
-            data that did not come to its end: it continues, with the same result to the last bit.
-            As every pickle, such a file can run code: load none of strangers.
+            File of a `skgru.callbacks.Checkpoint`, of an interrupted fit with the same parameters
+            to the same data. The fit continues, with the same result to the last bit. Like every
+            pickle, such a file can run code: do not load one from a stranger.
 
         Returns
         -------

@@ -12,6 +12,8 @@ from skgru.model.network import Network
 from skgru.model.parameters import Parameters
 from skgru.sequences import Packed
 
+NO_CODES = np.empty((0, 0), dtype=np.int32)
+
 Empty = Callable[[Hashable, tuple[int, ...]], np.ndarray]
 
 
@@ -62,12 +64,11 @@ class FirstInputs:
         self._weights = parameters.inputs
         self._empty = empty
         self._none = np.empty((0, 0), dtype=network.dtype)
-        self._no_codes = np.empty((0, 0), dtype=np.int32)
         self.are_learned: bool = bool(self._weights.decays) or self._weights.embedding.size > 0
 
     def forward(self, packed: Packed, direction: int) -> Inputs:
         """Return the inputs of a direction: 0 forward in time, 1 backward."""
-        x, codes = packed.x, self._no_codes
+        x, codes = packed.x, NO_CODES
         if packed.codes is not None:
             codes = packed.codes + self._first_rows
         if direction:

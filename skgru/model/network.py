@@ -236,14 +236,12 @@ class Network:
                 layer.W[:, columns] = _glorot_uniform(len(layer.W), n_units, random_state)
                 layer.U[:, columns] = _orthogonal(n_units, random_state)
         head.W[:] = _glorot_uniform(*head.W.shape, random_state)
-        if inputs.decays:
-            # what is missing says nothing before it is learned
-            for layer in layers[0]:
-                layer.W[self.architecture.n_channels :][: self.architecture.n_channels] = 0
-        self._initialize_inputs(inputs, random_state)
+        self._initialize_inputs(layers[0], inputs, random_state)
 
-    def _initialize_inputs(self, inputs: InputWeights, random_state: np.random.RandomState) -> None:
-        """Draw the tables, of which a time step has one row a channel, and begin without decay.
+    def _initialize_inputs(
+        self, first: list[Layer], inputs: InputWeights, random_state: np.random.RandomState
+    ) -> None:
+        """Draw the tables, of which a time step has one row per channel, and begin without decay.
 
         Channels decay slowly. States do not where the time since the last observation is 1, the
         mean of the training data, in all channels.
@@ -258,11 +256,11 @@ class Network:
         for table in (*inputs.tables, inputs.embedding):
             if table.size:
                 table[np.concatenate([last - 1, last])] = 0
-        for decay in inputs.decays:
+        for layer, decay in zip(first, inputs.decays, strict=False):
+            # what is missing says nothing before it is learned
+            layer.W[arch.n_channels :][: arch.n_channels] = 0
             decay.w_x[:] = SLOW_DECAY
-            decay.W_h[:] = random_state.uniform(
-                0, SLOW_DECAY / max(len(decay.W_h), 1), decay.W_h.shape
-            )
+            decay.W_h[:] = random_state.uniform(0, SLOW_DECAY / arch.n_channels, decay.W_h.shape)
             decay.b_h[:] = -decay.W_h.sum(axis=0)
 
     def n_shards(self, n_samples: int, n_steps: int, *, at_least_two: bool = False) -> int:

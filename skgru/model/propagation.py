@@ -7,7 +7,7 @@ import numpy as np
 
 from skgru.losses import Loss
 from skgru.model.dropout import Dropout
-from skgru.model.inputs import FirstInputs, Inputs
+from skgru.model.inputs import NO_CODES, FirstInputs, Inputs
 from skgru.model.layer import LayerBackward, SavedLayer, backpropagate_layer, run_layer
 from skgru.model.network import Network
 from skgru.model.parameters import Head, Parameters
@@ -86,7 +86,6 @@ class Propagation:
         self.dropout = dropout
         self.shard = shard
         self.none: np.ndarray = np.empty((0, 0), dtype=network.dtype)
-        self.no_codes: np.ndarray = np.empty((0, 0), dtype=np.int32)
         self.inputs: Any = FirstInputs(network, parameters, empty)
 
     # ---- a window of steps through all layers --------------------------------------------------
@@ -118,7 +117,7 @@ class Propagation:
             n_units = len(directions[0].U)
             for direction, layer in enumerate(directions):
                 i = len(h_last)
-                x_own, codes, decay, table = x, self.no_codes, self.none, self.none
+                x_own, codes, decay, table = x, NO_CODES, self.none, self.none
                 if not depth:
                     first_inputs.append(self.inputs.forward(packed, direction))
                     x_own, decay = first_inputs[-1].x, first_inputs[-1].decay

@@ -71,7 +71,7 @@ class Objective:
         total = self.targets.sample_weights()[self.samples].sum()
         self.buffers: Buffers = Buffers(self.network)
         self._gradient: np.ndarray | None = None
-        self.segments = self.network.segments()
+        self.segments: np.ndarray = self.network.segments()
         self.mean_weight: Any = total / max(len(self.samples), 1)
 
     @quiet_overflow
@@ -167,7 +167,7 @@ class Objective:
 
     def full_batch(self) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on all samples, in chunks."""
-        self.segments: np.ndarray = self.network.segments()
+        self.segments = self.network.segments()
         total = len(self.samples) * self.mean_weight
         value, gradient = 0.0, np.zeros_like(self.network.parameters)
         for chunk in gen_batches(len(self.samples), FULL_BATCH_CHUNK):
