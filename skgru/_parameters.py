@@ -288,7 +288,7 @@ PARAMETERS = {
         """int, str or None
     Channel of X, by index or name, that holds the time of each step: numbers or datetimes, which
     do not fall within a sequence. With `missing="decay"` the time since the last observation is
-    measured on it, in units of the mean time between two steps; None counts steps. It is no input
+    measured on it, in units of the mean time between two steps; None counts steps. It is not an input
     of the network.""",
     ),
     "categorical_channels": Parameter(
