@@ -288,8 +288,8 @@ PARAMETERS = {
         """int, str or None
     Channel of X, by index or name, that holds the time of each step: numbers or datetimes, which
     do not fall within a sequence. With `missing="decay"` the time since the last observation is
-    measured on it, in units of the mean time between two steps; None counts steps. It is not an input
-    of the network.""",
+    measured on it, in units of the mean time between two steps; None counts steps. The network does
+    not read the channel itself.""",
     ),
     "categorical_channels": Parameter(
         ["array-like", StrOptions({"from_dtype"}), None],
