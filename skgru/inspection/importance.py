@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch, check_random_state
 
+from skgru._sklearn import BaseEstimator
 from skgru.sequences import Sequences, check_rows, short
 from skgru.sequences.names import columns_of
 

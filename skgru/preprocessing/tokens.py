@@ -6,12 +6,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
 from skgru._constraints import Interval
-from skgru._sklearn import HasMethods, StrOptions, _fit_context
+from skgru._sklearn import BaseEstimator, HasMethods, StrOptions, TransformerMixin, fit_context
 from skgru.persistence import Saved
 from skgru.sequences import read, short
 from skgru.training.callbacks import CallbackSupport, one_task
@@ -106,17 +105,17 @@ class TokenEncoder(
 
     def __init__(
         self,
-        analyzer="word",
+        analyzer: str | Callable[[Any], Iterable[str]] = "word",
         *,
-        lowercase=True,
-        strip_accents=None,
-        preprocessor=None,
-        tokenizer=None,
-        token_pattern=r"(?u)\w+|[^\w\s]",
-        min_df=1,
-        max_features=None,
-        vocabulary=None,
-    ):
+        lowercase: bool = True,
+        strip_accents: str | Callable[[str], str] | None = None,
+        preprocessor: Callable[[str], str] | None = None,
+        tokenizer: Callable[[str], Iterable[str]] | None = None,
+        token_pattern: str | None = r"(?u)\w+|[^\w\s]",
+        min_df: float = 1,
+        max_features: int | None = None,
+        vocabulary: Mapping[str, int] | Iterable[str] | None = None,
+    ) -> None:
         self.analyzer = analyzer
         self.lowercase = lowercase
         self.strip_accents = strip_accents
@@ -128,7 +127,7 @@ class TokenEncoder(
         self.vocabulary = vocabulary
 
     @one_task
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Iterable[Any], y: ArrayLike | None = None) -> Self:
         """Collect the tokens of the texts.
 
