@@ -52,6 +52,7 @@ class GivenValidation(NamedTuple):
 
 def set_validation(
     estimator: Any,
+    X: Any,
     training: TrainingSet,
     given: GivenValidation,
     random_state: np.random.RandomState,
@@ -63,6 +64,8 @@ def set_validation(
     ----------
     estimator : GRUClassifier or GRURegressor
         With the outputs that it has learned.
+    X : array-like
+        The training sequences, as `fit` got them.
     training : TrainingSet
     given : GivenValidation
     random_state : RandomState
@@ -91,12 +94,20 @@ def set_validation(
         sequences = training.sequences.take(training.held_out)
         by_step = None if targets.sequences is None else sequences
         targets = Targets(targets.y[rows], targets.weights[rows], by_step, targets.exponent)
+
+    def as_given() -> Sequences:
+        if estimator._channels.are_numbers:
+            return sequences
+        whole = X if given.X is None else given.X
+        raw = estimator._read_X(whole, reset=False, dtype=estimator.dtype)
+        return raw.take(training.held_out) if given.X is None else raw
+
     training.validation = sequences, targets
-    training.score = validation_score(estimator, sequences, targets)
+    training.score = validation_score(estimator, sequences, targets, as_given)
 
 
 def validation_score(
-    estimator: Any, sequences: Sequences, targets: Targets
+    estimator: Any, sequences: Sequences, targets: Targets, as_given: Callable[[], Sequences]
 ) -> Callable[[Network], float] | None:
     """Make a function that scores a network on validation data, as `scoring` asks.
 
@@ -106,6 +117,8 @@ def validation_score(
         With the outputs that it has learned.
     sequences : Sequences
     targets : Targets
+    as_given : callable
+        Returns the sequences as X has them, which scorers hand to `predict`.
 
     Returns
     -------
@@ -130,7 +143,8 @@ def validation_score(
 
     from sklearn.metrics import check_scoring  # at the top, it would slow `import skgru` down
 
-    X = sequences.in_form_of_x(sequences.values)
+    raw = as_given()
+    X = raw.in_form_of_x(raw.values)
     weights = {}
     if np.ptp(targets.weights[known]):
         weights["sample_weight"] = given

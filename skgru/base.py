@@ -210,7 +210,7 @@ class BaseGRU(
             random_state = solver.random_state
         training = TrainingSet(sequences, targets, np.arange(len(sequences)))
         if (self.early_stopping or validation.X is not None) and self.solver != "lbfgs":
-            set_validation(self, training, validation, random_state, resumed)
+            set_validation(self, X, training, validation, random_state, resumed)
         tasks.make_fitted(lambda: {"_network": network.copy(), **history.attributes()})
         with Workers(n_threads(self.n_jobs)) as workers:
             fit = Fit(

@@ -1,6 +1,7 @@
 """Estimators with missing="decay": every form of X, and what scikit-learn does with them."""
 
 import pickle
+import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -372,3 +373,40 @@ def test_the_class_documents_it():
 def test_the_page_runs(title):
     names = run_snippets("missing_values.rst", title)
     assert names["model"].score(names["X"], names["y"]) > 0.7
+
+
+# ---- scorers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+@pytest.mark.parametrize(
+    ("parameters", "channels"),
+    [
+        ({"missing": "decay"}, lambda rng: np.where(rng.random(2) < 0.3, NAN, rng.normal(size=2))),
+        (
+            {"missing": "decay", "time_channel": 0, "categorical_channels": [1]},
+            lambda rng: [rng.random(), ["walk", "run"][rng.integers(2)], rng.normal()],
+        ),
+        ({"categorical_channels": [0], "embedding_dim": 2}, lambda rng: [rng.integers(5)]),
+    ],
+    ids=["decay", "decay, words and times", "tokens"],
+)
+def test_scorers_of_early_stopping_get_x_as_it_was_given(parameters, channels, held_out):
+    """The negative log-loss of scikit-learn is that of training, without its penalty."""
+    rng = np.random.default_rng(0)
+    X = [np.array([channels(rng) for _ in range(rng.integers(3, 7))], object) for _ in range(80)]
+    if "time_channel" in parameters:
+        for x in X:
+            x[:, 0] = np.sort(x[:, 0])
+    y = np.arange(80) % 2
+    scores = []
+    for scoring in ("loss", "neg_log_loss"):
+        gru = GRUClassifier(
+            4, **parameters, scoring=scoring, early_stopping=True, validation_fraction=0.3,
+            max_iter=3, random_state=0, dtype="float64",
+        )  # fmt: skip
+        given = {} if held_out else {"X_val": X[:20], "y_val": y[:20]}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scores.append(gru.fit(X, y, **given).validation_scores_)
+    np.testing.assert_allclose(*scores, rtol=1e-9)
