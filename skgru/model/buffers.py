@@ -56,6 +56,7 @@ class Buffers:
             gradients = np.empty((n_shards, parameters.size), dtype=parameters.dtype)
             self._gradients[n_shards] = gradients, [self._network.views(g) for g in gradients]
         if segments is None:
-            segments = self._network.segments()
-        self._network.kernels.clear(self._gradients[n_shards][0], segments)
+            self._gradients[n_shards][0].fill(0)
+        else:
+            self._network.kernels.clear(self._gradients[n_shards][0], segments)
         return self._gradients[n_shards]

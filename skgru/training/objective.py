@@ -140,7 +140,7 @@ class Objective:
             total = n_steps * weight_of_step
             if self.sequences.codes is not None:
                 self.segments = self._segments_of(np.concatenate([span.rows for span in running]))
-            gradients, views = self.buffers.gradients(n_shards, self.segments)
+            gradients, views = self._gradients(n_shards)
             results = self.workers.map(
                 partial(self._window_of_shard, dropout=dropout, window=window, total=total),
                 list(zip(range(n_shards), shards, spans, h, views, strict=True)),
@@ -190,7 +190,7 @@ class Objective:
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum
         n_steps = int(self.sequences.lengths[samples].sum())
         shards = self.sequences.deal(samples, self.network.n_shards(len(samples), n_steps))
-        gradients, views = self.buffers.gradients(len(shards), self.segments)
+        gradients, views = self._gradients(len(shards))
         dropout = self._draw_dropout()
 
         def run_shard(i: int) -> float:
@@ -199,6 +199,12 @@ class Objective:
             )
 
         return sum(self.workers.map(run_shard, range(len(shards)))), gradients
+
+    def _gradients(self, n_shards: int) -> tuple[np.ndarray, list[Parameters]]:
+        """Return the gradient of each shard, zero where it takes part, and its views."""
+        return self.buffers.gradients(
+            n_shards, None if self.sequences.codes is None else self.segments
+        )
 
     def _segments_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the segments of the categories in these rows of the sequences."""
@@ -232,17 +238,24 @@ class Objective:
         """Return what weight matrices are multiplied by in the gradient of the penalty."""
         return float(np.ldexp(self.alpha / total, -self.targets.exponent))
 
+    def _empty_gradient(self) -> np.ndarray:
+        """Return memory for a gradient, which is zero outside of the segments."""
+        if self.sequences.codes is None:  # all of it will be written
+            return np.empty_like(self.network.parameters)
+        if self._gradient is None:
+            self._gradient = np.zeros_like(self.network.parameters)
+        else:
+            # the memory of the last one: of large tables few rows change, but all were new pages
+            self.network.kernels.clear(self._gradient[np.newaxis], self._written)
+        self._written = self.segments
+        return self._gradient
+
     def _penalized(
         self, value: float, shares: np.ndarray, total: float
     ) -> tuple[float, np.ndarray, float]:
         parameters, kernels = self.network.parameters, self.network.kernels
         decay = self._decay(total)
-        if self._gradient is None or self.sequences.codes is None:
-            self._gradient = np.zeros_like(parameters)
-        else:
-            # the memory of the last one: of large tables few rows change, but all were new pages
-            kernels.clear(self._gradient[np.newaxis], self._written)
-        gradient, self._written = self._gradient, self.segments
+        gradient = self._empty_gradient()
         norm, squared_weights = kernels.penalized_gradient(
             shares, parameters, self.network.n_weights, decay, self.segments, gradient
         )
