@@ -245,7 +245,7 @@ class Objective:
         if self._gradient is None:
             self._gradient = np.zeros_like(self.network.parameters)
         else:
-            # the memory of the last one: of large tables few rows change, but all were new pages
+            # few rows of a large table change: to clear them is cheaper than new pages
             self.network.kernels.clear(self._gradient[np.newaxis], self._written)
         self._written = self.segments
         return self._gradient
