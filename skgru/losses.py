@@ -135,7 +135,8 @@ class Elementwise:
         Each of 0 and 1 counts one more sample than it has, so that an absent one stays possible.
         """
         if isinstance(self._loss, HalfBinomialLoss):
-            ones, total = weights @ y + weights.mean(), weights.sum() + 2 * weights.mean()
+            ones = np.average(y, axis=0, weights=weights) * weights.sum() + weights.mean()
+            total = weights.sum() + 2 * weights.mean()
             return np.log(ones / (total - ones))
         return np.array([self._loss.fit_intercept_only(column, weights) for column in y.T.copy()])
 

@@ -110,6 +110,7 @@ def run(
     shards = sequences.deal(samples, n_shards)
     buffers = buffers or Buffers(net)
     gradients, views = buffers.gradients(n_shards)
+    gradients.fill(0)
 
     def run_shard(i):
         def empty(name, shape):

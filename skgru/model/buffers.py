@@ -28,7 +28,7 @@ class Buffers:
     """
 
     def __init__(self, network: Network) -> None:
-        self.parameters: Any = network.views(network.parameters)
+        self.parameters: Any = network.weights
         self._network = network
         self._memory: dict[Hashable, np.ndarray] = {}
         self._gradients: dict[int, tuple[np.ndarray, list[Parameters]]] = {}
@@ -44,19 +44,13 @@ class Buffers:
             self._memory[name] = memory = memory[-memory.ctypes.data % CACHE_LINE :]
         return memory[:size].view(dtype).reshape(shape)
 
-    def gradients(
-        self, n_shards: int, segments: np.ndarray | None = None
-    ) -> tuple[np.ndarray, list[Parameters]]:
-        """Return zeros of shape (n_shards, n_parameters), and the views of each row.
+    def gradients(self, n_shards: int) -> tuple[np.ndarray, list[Parameters]]:
+        """Return an array of shape (n_shards, n_parameters) of any numbers, and views of each row.
 
-        Only the `segments` are zero, if given; other numbers are any.
+        Each shard clears its own: memory that one core has just written is far from another.
         """
         if n_shards not in self._gradients:
             parameters = self._network.parameters
             gradients = np.empty((n_shards, parameters.size), dtype=parameters.dtype)
             self._gradients[n_shards] = gradients, [self._network.views(g) for g in gradients]
-        if segments is None:
-            self._gradients[n_shards][0].fill(0)
-        else:
-            self._network.kernels.clear(self._gradients[n_shards][0], segments)
         return self._gradients[n_shards]

@@ -64,7 +64,8 @@ def warn_if_vanished(objective: Objective) -> None:
     network, sequences = objective.network, objective.sequences
     counted = objective.targets.sample_weights()[objective.samples] > 0
     (samples,) = sequences.deal(objective.samples[counted][:VANISHING_SAMPLES], 1)
-    _, (views,) = objective.buffers.gradients(1)
+    gradients, (views,) = objective.buffers.gradients(1)
+    gradients.fill(0)
     entered, left = [], []
 
     def measure(saved: SavedLayer, d_states: np.ndarray, d_h: np.ndarray, **arrays: Any) -> None:

@@ -140,24 +140,25 @@ class Objective:
             total = n_steps * weight_of_step
             if self.sequences.codes is not None:
                 self.segments = self._segments_of(np.concatenate([span.rows for span in running]))
-            gradients, views = self._gradients(n_shards)
+            gradients, views = self.buffers.gradients(n_shards)
             results = self.workers.map(
                 partial(self._window_of_shard, dropout=dropout, window=window, total=total),
-                list(zip(range(n_shards), shards, spans, h, views, strict=True)),
+                list(zip(range(n_shards), shards, spans, h, gradients, views, strict=True)),
             )
             values, h = zip(*results, strict=True)
             yield n_steps, *self._penalized(sum(values), gradients, total)
 
     def _window_of_shard(
         self,
-        shard: tuple[int, np.ndarray, Span | None, list[np.ndarray], Parameters],
+        shard: tuple[int, np.ndarray, Span | None, list[np.ndarray], np.ndarray, Parameters],
         *,
         dropout: Dropout,
         window: int,
         total: float,
     ) -> tuple[float, list[np.ndarray]]:
-        """Compute the loss of a window, and its last states; add the gradient to the views."""
-        number, samples, span, h, views = shard
+        """Compute the loss of a window, its last states, and its gradient with these views."""
+        number, samples, span, h, gradient, views = shard
+        self._clear(gradient)
         if span is None:
             return 0.0, []
         examples = self.examples(samples, total)
@@ -190,21 +191,23 @@ class Objective:
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum
         n_steps = int(self.sequences.lengths[samples].sum())
         shards = self.sequences.deal(samples, self.network.n_shards(len(samples), n_steps))
-        gradients, views = self._gradients(len(shards))
+        gradients, views = self.buffers.gradients(len(shards))
         dropout = self._draw_dropout()
 
         def run_shard(i: int) -> float:
+            self._clear(gradients[i])
             return self.propagation(i, dropout).value_and_gradient(
                 self.examples(shards[i], total), self.loss, self.bptt_steps, views[i]
             )
 
         return sum(self.workers.map(run_shard, range(len(shards)))), gradients
 
-    def _gradients(self, n_shards: int) -> tuple[np.ndarray, list[Parameters]]:
-        """Return the gradient of each shard, zero where it takes part, and its views."""
-        return self.buffers.gradients(
-            n_shards, None if self.sequences.codes is None else self.segments
-        )
+    def _clear(self, gradient: np.ndarray) -> None:
+        """Set the gradient of a shard to zero where it takes part."""
+        if self.sequences.codes is None:
+            gradient.fill(0)
+        else:
+            self.network.kernels.clear(gradient[np.newaxis], self.segments)
 
     def _segments_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the segments of the categories in these rows of the sequences."""
