@@ -37,7 +37,7 @@ def network_html(network: Network) -> str:
 
 
 def _rows(network: Network) -> Iterator[tuple[str, str, str, str, str]]:
-    architecture, parts = network.architecture, network.views(network.parameters)
+    architecture, parts = network.architecture, network.weights
     yield from _rows_of_inputs(parts.inputs, architecture.hidden_layer_sizes[0])
     for depth, directions in enumerate(parts.layers, start=1):
         for layer, direction in zip(directions, DIRECTIONS, strict=False):

@@ -113,7 +113,7 @@ class Inspected:
         fitted = estimator._network
         self.network: Any = Network(fitted.architecture, "float64")
         self.network.parameters[:] = fitted.parameters
-        self.parameters: Parameters = self.network.views(self.network.parameters)
+        self.parameters: Parameters = self.network.weights
         self.cell: Any = _inspected_cell(fitted.architecture.variant)
         self.sequences: Sequences = estimator._check_X(X, reset=False, dtype=np.float64)
 

@@ -124,7 +124,7 @@ def to_c(estimator: Any, *, name: str = "gru") -> str:
         scaling |= _named("target_", undo_of_target(target, n_outputs, "to_c"))
         links += for_(n_outputs, "out[j] = (out[j] - @target_shift[j]) * @target_factor[j];")
     check_unscaled(inputs, scaling)
-    constants = _constants(architecture, network.views(network.parameters), inputs, scaling)
+    constants = _constants(architecture, network.weights, inputs, scaling)
     code = _code(architecture, inputs, links, bool(scalers), patches)
     n_channels = patches._n_channels_in if patches else inputs.n_channels
     parts = [

@@ -235,7 +235,7 @@ def _add_network(graph: Graph, network: Network, x: str, lengths: str) -> tuple[
     of time steps that are not padding has shape (n_samples, n_timesteps, 1), or is "".
     """
     arch, pooling = network.architecture, exported_pooling(network.architecture.pooling)
-    parameters = network.views(network.parameters)
+    parameters = network.weights
     layers, query, head = one_hot_layers(parameters), parameters.query, parameters.head
     x = graph.add("Transpose", x, perm=[1, 0, 2])  # time-major from here on
     n_steps = graph.add("Cast", lengths, to=_type("INT32")) if lengths else ""

@@ -100,7 +100,7 @@ def to_torch(estimator: BaseGRU) -> "nn.Module":
     network = estimator._network
     arch = network.architecture
     inputs = exported_inputs(estimator, "PyTorch")
-    parameters = network.views(network.parameters)
+    parameters = network.weights
     layers, query, head = one_hot_layers(parameters), parameters.query, parameters.head
     module = SequenceModel(
         [torch_layer(arch, directions) for directions in layers],

@@ -10,6 +10,7 @@ import numpy as np
 
 from skgru.kernels import kernels_for
 from skgru.model.architecture import Architecture, Cell
+from skgru.model.blas import OneBlasThread
 from skgru.model.parameters import (
     NO_INPUTS,
     Decay,
@@ -151,6 +152,15 @@ class Network:
             return [(n_rows, arch.embedding_dim)]
         return arch.n_directions * [(n_rows, n_gates * arch.hidden_layer_sizes[0])]
 
+    @cached_property
+    def weights(self) -> Parameters:
+        """The views of the network's own parameters."""
+        return self.views(self.parameters)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # views would not be views of the copy
+        return {name: value for name, value in vars(self).items() if name != "weights"}
+
     def views(self, vector: np.ndarray) -> Parameters:
         """Name the parts of a flat vector: the parameters, or their gradient."""
         arrays = iter([vector[part].reshape(shape) for part, shape in self._parts])
@@ -212,9 +222,7 @@ class Network:
         ValueError
             If an array has another shape.
         """
-        for own, given in zip(
-            arrays_of(self.views(self.parameters)), arrays_of(parameters), strict=True
-        ):
+        for own, given in zip(arrays_of(self.weights), arrays_of(parameters), strict=True):
             if given.shape != own.shape:
                 raise ValueError(f"An array has shape {given.shape}, expected {own.shape}.")
             own[:] = given
@@ -227,14 +235,16 @@ class Network:
         """
         self.parameters[:] = 0
         cell = self.cell
-        layers, _, head, inputs = self.views(self.parameters)
-        for layer in chain.from_iterable(layers):
-            n_units = len(layer.U)
-            for gate in range(cell.n_gates):
-                columns = slice(gate * n_units, (gate + 1) * n_units)
-                layer.b[columns] = gate == cell.forget
-                layer.W[:, columns] = _glorot_uniform(len(layer.W), n_units, random_state)
-                layer.U[:, columns] = _orthogonal(n_units, random_state)
+        layers, _, head, inputs = self.weights
+        # threads of BLAS would go on spinning for a while, on the cores that the training needs
+        with OneBlasThread():
+            for layer in chain.from_iterable(layers):
+                n_units = len(layer.U)
+                for gate in range(cell.n_gates):
+                    columns = slice(gate * n_units, (gate + 1) * n_units)
+                    layer.b[columns] = gate == cell.forget
+                    layer.W[:, columns] = _glorot_uniform(len(layer.W), n_units, random_state)
+                    layer.U[:, columns] = _orthogonal(n_units, random_state)
         head.W[:] = _glorot_uniform(*head.W.shape, random_state)
         self._initialize_inputs(layers[0], inputs, random_state)
 

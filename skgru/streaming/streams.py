@@ -93,7 +93,7 @@ class Stream:
     def _begin(
         self, network: Network, outputs: Outputs, n_streams: int, channels: Channels | None
     ) -> None:
-        parameters = network.views(network.parameters)
+        parameters = network.weights
         self._network, self._outputs, self._channels = network, outputs, channels
         self.n_streams = n_streams
         self.n_channels: int = network.architecture.n_channels

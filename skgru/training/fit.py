@@ -228,7 +228,7 @@ class Fit:
         return {"_history": self.history, "_solver": self.solver, TRAINING: training}
 
     def _start_head(self, constant: np.ndarray) -> None:
-        self.network.views(self.network.parameters).head.b[:] = constant
+        self.network.weights.head.b[:] = constant
 
     def _known_targets(self, training: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
         """Return targets of positive weight, in double precision, and their weights."""
