@@ -283,13 +283,19 @@ class BaseGRU(
 
     # ---- the fitted model ----------------------------------------------------------------------
 
+    def _check_is_fitted(self) -> None:
+        """Raise NotFittedError unless fitted; for fitted ones scikit-learn would collect tags."""
+        if "_network" not in vars(self):
+            check_is_fitted(self, "_network")
+
     def _run(
         self, function: Callable[..., np.ndarray], X: Any, *arguments: Any
     ) -> tuple[np.ndarray, Sequences]:
         """Apply a function of the fitted network to X."""
-        check_is_fitted(self, "_network")
+        self._check_is_fitted()
         sequences = self._check_X(X, reset=False, dtype=self._network.dtype)
-        with Workers(n_threads(self.n_jobs)) as workers:
+        # one sequence is of one thread, and to count the cores would take longer than some networks
+        with Workers(n_threads(self.n_jobs) if len(sequences) > 1 else 1) as workers:
             return function(self._network, sequences, workers, *arguments), sequences
 
     def _predict(
@@ -302,12 +308,12 @@ class BaseGRU(
 
     def predict(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Predict; the estimators document what."""
-        check_is_fitted(self, "_network")
+        self._check_is_fitted()
         return self._predict(X, self._outputs.predict)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score the predictions; the estimators document how."""
-        check_is_fitted(self, "_network")
+        self._check_is_fitted()
         predictions, sequences = self._run(predict, X, self._outputs.predict)
         by_step = self._network.architecture.return_sequences
         aligned = align(y, sample_weight, sequences, by_step=by_step)
@@ -354,7 +360,7 @@ class BaseGRU(
         """
         from skgru.streaming import stream_of  # most programs do without
 
-        check_is_fitted(self, "_network")
+        self._check_is_fitted()
         return stream_of(self._network.copy(), self._outputs, n_streams, self._channels)
 
     @available_if(_has_attention)
@@ -398,7 +404,7 @@ class BaseGRU(
     def _fitted_views(self) -> Parameters:
         if "_network" not in vars(self):
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.")
-        return self._network.views(self._network.parameters)
+        return self._network.weights
 
     # ---- representations -----------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from skgru._combinations import has_stochastic_solver
 from skgru._parameters import Parameter, documented
@@ -284,7 +283,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
             probability of a 1. With `return_sequences`, a list of arrays of shape
             (n_timesteps_i, n_classes) or an array of shape (n_samples, n_timesteps, n_classes).
         """
-        check_is_fitted(self, "_network")
+        self._check_is_fitted()
         return self._predict(X, self._outputs.probabilities)
 
     def predict_log_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
@@ -300,7 +299,7 @@ class GRUClassifier(ClassifierMixin, BaseGRU):
         log_P : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, and in the form of `predict_proba`.
         """
-        check_is_fitted(self, "_network")
+        self._check_is_fitted()
         return self._predict(X, self._outputs.log_probabilities)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

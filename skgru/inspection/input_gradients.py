@@ -194,12 +194,11 @@ class _Pass:
         self._pooling = propagation.pooling(self.span.lengths)
         want_states = steps is not None or self._pooling.of_all_steps
         self._window = propagation.forward(packed, [], 0, keep=keep, want_states=want_states)
-        states = Packed(self._window.states, packed.batch_sizes)
         if steps is None:
-            self._pooling.add(states, propagation.top(self._window.h_last), 0)
+            propagation.pool(self._pooling, self._window, packed.batch_sizes, 0)
             features = self._pooling.pooled()
         else:
-            features = states.x[self._rows(packed)]
+            features = self._window.states[self._rows(packed)]
         values, self._d_outputs = self._response(propagation.outputs(features), self.samples)
         return values
 

@@ -66,13 +66,15 @@ def _by_block(
     """Apply a function to blocks of outputs, with the numbers of their rows."""
     by_step = network.architecture.return_sequences
     n_rows = len(sequences.values) if by_step else len(sequences)
-    example = function(np.zeros((1, network.architecture.n_outputs)), np.zeros(1, np.intp))
-    results = np.empty((n_rows, *example.shape[1:]), example.dtype)
+    results: dict[str, np.ndarray] = {}
 
     def write(propagation: Propagation, states: np.ndarray, rows: np.ndarray) -> None:
         for block in propagation.blocks(len(rows)):
             outputs = propagation.outputs(states[block]).astype(np.float64)
-            results[rows[block]] = function(outputs, rows[block])
+            values = function(outputs, rows[block])
+            if "all" not in results:  # the first block knows shape and dtype; two may be the first
+                results.setdefault("all", np.empty((n_rows, *values.shape[1:]), values.dtype))
+            results["all"][rows[block]] = values
 
     def of_chunk(propagation: Propagation, samples: np.ndarray, span: Span) -> None:
         if not by_step:
@@ -87,7 +89,7 @@ def _by_block(
         return None
 
     _in_chunks(network, sequences, workers, of_chunk)
-    return results
+    return results["all"]
 
 
 def pool(network: Network, sequences: Sequences, workers: Workers) -> np.ndarray:
@@ -120,9 +122,7 @@ def _pool(propagation: Propagation, sequences: Sequences, span: Span) -> tuple[P
     pooling = propagation.pooling(span.lengths)
     packed = sequences.pack(span)
     window = propagation.forward(packed, [], 0, keep=False, want_states=pooling.of_all_steps)
-    states = Packed(window.states, packed.batch_sizes)
-    pooling.add(states, propagation.top(window.h_last), 0)
-    return pooling, states
+    return pooling, propagation.pool(pooling, window, packed.batch_sizes, 0)
 
 
 def _in_chunks(
@@ -132,7 +132,7 @@ def _in_chunks(
     of_chunk: Callable[[Propagation, np.ndarray, Span], None],
 ) -> None:
     """Call a function with some sequences at a time, those of similar length together."""
-    parameters = network.views(network.parameters)
+    parameters = network.weights
     (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
     chunk_size = PREDICT_NUMBERS // (int(sequences.lengths.max()) * _width_of_states(network))
     chunk_size = min(max(1, chunk_size), PREDICT_SAMPLES)

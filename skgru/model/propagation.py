@@ -372,8 +372,7 @@ class Propagation:
                 packed, h, i, keep=span is windows[-1], want_states=pooling.of_all_steps
             )
             h = window.h_last
-            states = Packed(window.states, packed.batch_sizes)
-            pooling.add(states, self.top(h), i * n_steps)
+            self.pool(pooling, window, packed.batch_sizes, i * n_steps)
         targets = examples.targets.of_samples(examples.samples)
         value, d_pooled = self._head(
             pooling.pooled(), 0, *targets, total=examples.total, loss=loss,
@@ -438,7 +437,13 @@ class Propagation:
         self.kernels.linear_forward(states, *self.parameters.head, outputs)
         return outputs
 
-    def top(self, h_last: list[np.ndarray]) -> np.ndarray:
+    def pool(self, pooling: Pooling, window: Window, batch_sizes: np.ndarray, step: int) -> Packed:
+        """Add a window, whose first step has this number, to a pooling; return its states."""
+        states = Packed(window.states, batch_sizes)
+        pooling.add(states, self.none if pooling.of_all_steps else self._top(window.h_last), step)
+        return states
+
+    def _top(self, h_last: list[np.ndarray]) -> np.ndarray:
         """Return the last hidden states of the top layer, its directions side by side."""
         arch = self.architecture
         tops = [h[:, : arch.hidden_layer_sizes[-1]] for h in h_last[-arch.n_directions :]]

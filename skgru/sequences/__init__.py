@@ -6,13 +6,14 @@ from skgru.sequences.channels import (
     channel_indices,
     read_raw,
 )
-from skgru.sequences.containers import numbers, read, short
+from skgru.sequences.containers import read
 from skgru.sequences.forms import Sequences, check_sequences, ragged_items
 from skgru.sequences.labels import known_labels, missing_values
 from skgru.sequences.names import check_features
 from skgru.sequences.packing import Packed, Span
 from skgru.sequences.rows import check_rows, columns_of_rows, rows_like
 from skgru.sequences.targets import Aligned, Examples, Targets, align, without_scale
+from skgru.sequences.values import numbers, short
 
 __all__ = [
     "Aligned",

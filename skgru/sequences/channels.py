@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 from sklearn.utils import gen_batches
 
-from skgru.sequences.containers import LARGEST_EXACT, common_array, numbers, read, short
+from skgru.sequences.containers import read
 from skgru.sequences.forms import Sequences, check_finite, sequences_of
 from skgru.sequences.gaps import gaps
 from skgru.sequences.labels import missing_values
+from skgru.sequences.values import LARGEST_EXACT, common_array, numbers, short
 
 # The steps of a stream are floating-point numbers, codes too; float32 holds integers up to this.
 MAX_CATEGORIES = 2**24

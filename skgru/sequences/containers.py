@@ -4,8 +4,6 @@ Nothing is read as something else: masks and dates do not become numbers, string
 and integers that float64 cannot hold stay integers.
 """
 
-import datetime
-import reprlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
@@ -13,31 +11,20 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-# float64 holds all integers up to this one
-LARGEST_EXACT = 2**53
+from skgru.sequences.values import (
+    LARGEST_EXACT,
+    NUMBERS,
+    are_numbers,
+    as_objects,
+    kind_of,
+    objects,
+    rounded,
+    short,
+    type_name,
+)
 
-OF_TEXTS = " skgru.preprocessing.TokenEncoder makes codes of texts and of lists of tokens."
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 _LISTS = (list, tuple)
-_NUMBERS = {"bool", "int", "float"}
 _MAX_DEPTH = 64  # of NumPy's arrays
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = 60
-
-
-def short(value: Any) -> str:
-    """Return a repr of at most about 100 characters, for messages."""
-    if isinstance(value, np.ndarray):
-        value = value.ravel()[:7].tolist() if value.ndim else value.item()
-    text = _REPR.repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
-
-
-def type_name(value: Any) -> str:
-    """Return the name of a type with its package, as `polars.LazyFrame`."""
-    cls = type(value)
-    package = cls.__module__.split(".")[0]
-    return cls.__qualname__ if package == "builtins" else f"{package}.{cls.__qualname__}"
 
 
 def read(data: Any, name: str, *, masked_as_missing: bool = False) -> np.ndarray | list[np.ndarray]:
@@ -80,89 +67,13 @@ def read(data: Any, name: str, *, masked_as_missing: bool = False) -> np.ndarray
     return _items(data, name, masked_as_missing)
 
 
-def numbers(array: np.ndarray, name: str) -> np.ndarray:
-    """Return an array of booleans, integers or floating-point numbers with the same values.
-
-    Parameters
-    ----------
-    array : ndarray
-        As `read` returns it. None and NA become NaN.
-    name : str
-        Of the array, for messages.
-
-    Raises
-    ------
-    ValueError
-        If the array holds strings or complex numbers.
-    TypeError
-        If it holds dates, durations or other objects that are not numbers.
-    """
-    kind = array.dtype.kind
-    if kind in "biuf":
-        return array
-    if kind in "mM":
-        raise TypeError(_dates_message(name, f"has dtype {array.dtype}"))
-    if kind == "c":
-        raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
-    if kind in "SUV":
-        raise ValueError(_strings_message(name, f"has dtype {array.dtype}"))
-    flat = array.ravel()
-    types = set(map(type, flat))
-    for cls in types:
-        if cls is type(np.ma.masked):
-            raise ValueError(f"{name} holds masked values; impute them.")
-        if issubclass(cls, (*_DATES, str, bytes)) or cls.__name__ == "NaTType":
-            example = short(next(value for value in flat if type(value) is cls))
-            message = _strings_message if issubclass(cls, str | bytes) else _dates_message
-            error = ValueError if issubclass(cls, str | bytes) else TypeError
-            raise error(message(name, f"holds {example} of type {cls.__name__}"))
-    try:
-        # objects that refuse a comparison, such as pandas.NA, are told by the name of their type
-        if any(cls.__name__ == "NAType" for cls in types):
-            flat = objects([None if type(v).__name__ == "NAType" else v for v in flat])
-        return flat.astype(np.float64).reshape(array.shape)
-    except OverflowError:
-        return np.array([_to_float(value) for value in flat]).reshape(array.shape)
-    except Exception as error:
-        cls = ValueError if isinstance(error, ValueError) else TypeError
-        raise cls(f"{name} holds objects that are not numbers: {str(error)[:150]}") from error
-
-
-def objects(values: Any) -> np.ndarray:
-    """Return a one-dimensional object array of values, each as it is."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values if isinstance(values, list) else list(values)
-    return array
-
-
-def joined(items: list[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays, as objects if no dtype holds the values of all of them."""
-    kinds = {item.dtype.kind for item in items}
-    if len(kinds) == 1:
-        return np.concatenate(items)
-    if kinds <= set("biuf"):
-        array = np.concatenate(items)
-        if array.dtype.kind != "f" or not any(_exceeds_float64(item) for item in items):
-            return array
-    return np.concatenate([_as_objects(item) for item in items])
-
-
-def common_array(values: list[Any]) -> np.ndarray:
-    """Return objects as an array of their common type; of dtype object if they have none."""
-    kinds = {_kind(cls) for cls in set(map(type, values))}
-    if len(kinds) <= 1 or kinds <= _NUMBERS:
-        array = np.array(values)
-        # not of tuples, of which NumPy makes another dimension
-        if array.shape == (len(values),) and not _rounded(array, values):
-            return array
-    return objects(values)
-
-
 # ---- single arrays -------------------------------------------------------------------------------
 
 
 def _array(data: Any, name: str, masked_as_missing: bool) -> np.ndarray:
     """Convert anything but lists."""
+    if are_numbers([data]):
+        return data  # the usual case
     if isinstance(data, np.ma.MaskedArray):
         return _unmasked(data, name, masked_as_missing)
     if isinstance(data, np.matrix):
@@ -214,7 +125,7 @@ def _unmasked(data: np.ma.MaskedArray, name: str, masked_as_missing: bool) -> np
     array = np.asarray(data)
     if array.dtype.kind == "f":
         return np.where(mask, np.array(np.nan, dtype=array.dtype), array)
-    array = _as_objects(array)
+    array = as_objects(array)
     array[mask] = None
     return array
 
@@ -291,7 +202,7 @@ def _of_columns(columns: list[tuple[Any, Any]], name: str, masked_as_missing: bo
         arrays.append(array)
     if {array.dtype.kind for array in arrays} <= set("biuf"):
         return np.column_stack(arrays)
-    return np.column_stack([_as_objects(array) for array in arrays])
+    return np.column_stack([as_objects(array) for array in arrays])
 
 
 # ---- lists ---------------------------------------------------------------------------------------
@@ -303,14 +214,14 @@ def _regular(data: list[Any] | tuple, name: str, masked_as_missing: bool) -> np.
     if has_masks:
         data = _without_masks(data, name, masked_as_missing)
         types, _ = _leaves(data)
-    kinds = {_kind(cls) for cls in types}
+    kinds = {kind_of(cls) for cls in types}
     # of 1 beside "a", NumPy would make "1", and numbers of booleans beside NaN
-    mixed = len(kinds) > 1 and (not kinds <= _NUMBERS or kinds == {"bool", "float"})
+    mixed = len(kinds) > 1 and (not kinds <= NUMBERS or kinds == {"bool", "float"})
     try:
         array = np.array(data, dtype=object if mixed else None)
         if array.dtype.kind == "f" and "int" in kinds:
             exact = np.array(data, dtype=object)
-            array = exact if _rounded(array, exact.flat) else array
+            array = exact if rounded(array, exact.flat) else array
     except ValueError:
         return None
     except Exception as error:
@@ -318,15 +229,6 @@ def _regular(data: list[Any] | tuple, name: str, masked_as_missing: bool) -> np.
     if array.dtype == object and any(isinstance(value, _LISTS) for value in array.flat):
         return None
     return array.astype(object) if array.dtype.kind == "T" else array
-
-
-def _rounded(array: np.ndarray, values: Iterable[Any]) -> bool:
-    """Return whether NumPy has made floats of integers that no float equals."""
-    return (
-        array.dtype.kind == "f"
-        and bool((abs(array) > LARGEST_EXACT).any())
-        and any(isinstance(v, int | np.integer) and abs(int(v)) > LARGEST_EXACT for v in values)
-    )
 
 
 def _leaves(data: list[Any] | tuple[Any, ...], depth: int = 1) -> tuple[set[type], bool]:
@@ -376,6 +278,8 @@ def _is_nested(item: Any) -> bool:
 
 def _items(data: Iterable[Any], name: str, masked_as_missing: bool) -> list[np.ndarray]:
     """Convert sequences one by one."""
+    if isinstance(data, list) and are_numbers(data):
+        return data  # the usual case
     items = []
     for i, item in enumerate(data):
         item_name = f"{name}[{i}]"
@@ -398,53 +302,3 @@ def _of_steps(item: list[Any] | tuple[Any, ...], name: str, masked_as_missing: b
 
 
 # ---- values --------------------------------------------------------------------------------------
-
-
-def _kind(cls: type) -> str:
-    """Return a name for types whose values NumPy can put into one array without changing them."""
-    if issubclass(cls, bool | np.bool_):
-        return "bool"
-    if issubclass(cls, np.timedelta64):
-        return "duration"
-    if issubclass(cls, int | np.integer):
-        return "int"
-    if issubclass(cls, float | np.floating):
-        return "float"
-    if issubclass(cls, str):
-        return "str"
-    return cls.__name__
-
-
-def _exceeds_float64(item: np.ndarray) -> bool:
-    integers = item.dtype.kind in "iu" and item.size
-    return bool(integers) and max(int(item.max()), -int(item.min())) > LARGEST_EXACT
-
-
-def _as_objects(array: np.ndarray) -> np.ndarray:
-    """Return an object array of the values; `astype` would make integers of dates in ns."""
-    if array.dtype == object:
-        return array.copy()
-    flat = array.ravel()
-    values = list(flat) if array.dtype.kind in "mM" else flat.tolist()
-    return objects(values).reshape(array.shape)
-
-
-def _to_float(value: Any) -> float:
-    try:
-        return float(value) if value is not None else np.nan
-    except OverflowError:
-        return np.inf if value > 0 else -np.inf
-
-
-def _dates_message(name: str, what: str) -> str:
-    return (
-        f"{name} {what}: dates and durations are not numbers. Convert them, for instance to "
-        "seconds with (t - t[0]) / np.timedelta64(1, 's')."
-    )
-
-
-def _strings_message(name: str, what: str) -> str:
-    return (
-        f"could not convert string to float: {name} {what}; arrays of bytes/strings are not "
-        f"numeric. Convert them to numbers explicitly.{OF_TEXTS if name.startswith('X') else ''}"
-    )

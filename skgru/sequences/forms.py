@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 from sklearn.utils.validation import check_array
 
-from skgru.sequences.containers import OF_TEXTS, joined, numbers, read, short
+from skgru.sequences.containers import read
 from skgru.sequences.labels import missing_values, padding_of
 from skgru.sequences.names import check_columns, check_order_of_columns
 from skgru.sequences.packing import Packed, Span
+from skgru.sequences.values import OF_TEXTS, are_numbers, joined, numbers, short
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Sequences:
     @cached_property
     def starts(self) -> np.ndarray:
         """Row of `values` at which each sequence begins."""
-        return np.cumsum(self.lengths) - self.lengths
+        return self.lengths.cumsum() - self.lengths
 
     @cached_property
     def steps(self) -> np.ndarray:
@@ -285,9 +286,10 @@ def _dimensions_message(X: np.ndarray) -> str:
 
 def _converted(X: np.ndarray, dtype: DTypeLike | None, caller: str) -> np.ndarray:
     """Return numbers as a C-contiguous floating-point array; values are not looked at."""
-    check_array(
-        X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=caller
-    )
+    if not X.size:
+        check_array(
+            X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=caller
+        )
     if dtype is None:
         dtype = X.dtype if X.dtype.kind == "f" else np.float64
     # what is too large for the dtype becomes infinite, and is named by check_finite
@@ -308,6 +310,10 @@ def _from_items(
     items: list[np.ndarray], n_channels: int, as_values: Callable[[np.ndarray, str], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Concatenate separate sequences."""
+    if as_values is numbers and are_numbers(items) and items[0].ndim == 2:
+        lengths = np.fromiter(map(len, items), dtype=np.intp, count=len(items))
+        if len({item.shape[1:] for item in items}) == 1 and items[0].shape[1] and lengths.all():
+            return np.concatenate(items), lengths
     for i, item in enumerate(items):
         if item.ndim not in (1, 2):
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from skgru.sequences.containers import LARGEST_EXACT, common_array, short
+from skgru.sequences.values import LARGEST_EXACT, common_array, short
 
 
 def missing_labels(y: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skgru.sequences.containers import short
+from skgru.sequences.values import are_numbers, short
 
 
 def columns_of(data: Any) -> list[Any] | None:
@@ -30,6 +30,8 @@ def check_columns(items: Any) -> None:
     items : iterable
         The sequences.
     """
+    if isinstance(items, list) and are_numbers(items):
+        return
     first: list[Any] | None = None
     for i, item in enumerate(items):
         columns = columns_of(item)
@@ -95,6 +97,8 @@ def check_features(estimator: Any, X: Any, sequences: Any, *, reset: bool) -> No
     if sequences.form == "list":
         first = next(iter(X))
         features = first if columns_of(first) is not None else features
+    if not reset and _are_nameless(features, estimator):
+        return  # the usual case, of which scikit-learn would take long to find the same
     try:
         validate_data(estimator, features, reset=reset, skip_check_array=True)
     except ValueError as error:
@@ -107,6 +111,15 @@ def check_features(estimator: Any, X: Any, sequences: Any, *, reset: bool) -> No
                 "sequences of other lengths are arrays in a list, [np.array(x) for x in X]."
             ) from error
         raise
+
+
+def _are_nameless(features: Any, estimator: Any) -> bool:
+    """Return whether features are those of an array, as many as `fit` has seen, without names."""
+    return (
+        type(features) is np.ndarray
+        and not hasattr(estimator, "feature_names_in_")
+        and features.shape[1] == estimator.n_features_in_
+    )
 
 
 def _warn_of_transposition(sequences: Any) -> None:

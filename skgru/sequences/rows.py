@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from skgru.sequences.containers import numbers, read, short
+from skgru.sequences.containers import read
 from skgru.sequences.forms import Sequences, check_finite, sequences_of
 from skgru.sequences.names import check_columns, columns_of
+from skgru.sequences.values import numbers, short
 
 # library, labels and kinds of the columns of rows; see `columns_of_rows`
 Columns = tuple[str | None, list[Any] | None, list[str | None]]

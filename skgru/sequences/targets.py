@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length
 
 from skgru._sklearn import _check_sample_weight
-from skgru.sequences.containers import numbers, read, short
+from skgru.sequences.containers import read
 from skgru.sequences.forms import Sequences
 from skgru.sequences.labels import known_labels, missing_labels, missing_values
 from skgru.sequences.packing import Span
+from skgru.sequences.values import numbers, short
 
 
 @dataclass(frozen=True, eq=False)

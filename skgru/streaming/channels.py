@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from skgru.sequences import Channels, read
 from skgru.sequences.channels import codes_of_column
-from skgru.sequences.containers import numbers
+from skgru.sequences.values import numbers
 from skgru.streaming.checks import check_finite, in_shape, refuse_names
 
 
