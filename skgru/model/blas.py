@@ -3,16 +3,17 @@
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from threading import Lock, current_thread, main_thread
 from types import FrameType
 from typing import Any, Self, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Result = TypeVar("Result")
 
 _lock = Lock()
-_limit: threadpool_limits | None = None
+_limit: Any = None
 _contexts: list["OneBlasThread"] = []
 
 # Of interrupts in the main thread, the only one that has them.
@@ -90,11 +91,17 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
         _handler(number, frame)
 
 
+@cache
+def _controller() -> ThreadpoolController:
+    """Find the libraries, once: it takes longer than a small network its first epoch."""
+    return ThreadpoolController()
+
+
 def _enter(context: OneBlasThread) -> None:
     global _limit
     with _lock:
         if not _contexts:
-            _limit = threadpool_limits(1, user_api="blas")
+            _limit = _controller().limit(limits=1, user_api="blas")
         _contexts.append(context)
 
 
