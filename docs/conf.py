@@ -32,6 +32,7 @@ extensions = [
     # of these docs, in _ext
     "backticks",
     "benchmark",
+    "benchmark_lines",
     "estimator_pages",
     "mathml",
 ]
@@ -46,6 +47,7 @@ html_theme_options = {"header_links_before_dropdown": 8, "show_nav_level": 2}
 html_static_path = ["_static"]
 html_css_files = ["skgru.css"]
 html_math_renderer = "mathml"
+toc_object_entries_show_parents = "hide"
 
 intersphinx_mapping = inventories.mapping(docs / "_inventories", docs / "_build" / "inventories")
 
@@ -61,6 +63,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
+    "thumbnail_size": (480, 300),
     "show_memory": False,
     "write_computation_times": False,  # its page loads scripts from elsewhere
     "download_all_examples": False,
