@@ -98,7 +98,7 @@ def bass_for_soprano():
             warmup_updates=0,
             early_stopping=True,
             scoring=None,  # the accuracy over all time steps, as `score`
-            max_iter=100,
+            max_iter=30,
             random_state=0,
             n_jobs=2,
         ).fit(X["train"], bass["train"], X_val=X["valid"], y_val=bass["valid"])

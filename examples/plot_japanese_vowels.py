@@ -56,7 +56,7 @@ search = GridSearchCV(
         "gruclassifier__hidden_layer_sizes": [(32,), (64,)],
         "gruclassifier__learning_rate_init": [0.005, 0.01],
     },
-    cv=StratifiedKFold(5, shuffle=True, random_state=0),
+    cv=StratifiedKFold(3, shuffle=True, random_state=0),
     n_jobs=os.cpu_count(),
 )
 search.fit(X_train, y_train)

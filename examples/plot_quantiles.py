@@ -85,7 +85,7 @@ def grus(X_train, y_train, X, dropout, n_seeds=3):
                 quantiles=QUANTILES,
                 dropout=dropout,
                 recurrent_dropout=dropout,
-                max_iter=500,
+                max_iter=300,
                 random_state=seed,
             )
             .fit(X_train, y_train)
@@ -126,7 +126,7 @@ def choose(name, forecast, parameter, values):
 
 print("training years, five splits")
 alpha = choose("linear", linear, "alpha", [0.003, 0.01, 0.03, 0.1])
-dropout = choose("GRU", mean_gru, "dropout", [0.0, 0.2, 0.3, 0.4, 0.5])
+dropout = choose("GRU", mean_gru, "dropout", [0.0, 0.2, 0.4])
 
 # %%
 # The held-out years were not used for any choice. The coverage of so few years would have a

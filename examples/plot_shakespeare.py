@@ -71,7 +71,7 @@ def train_gru(train):
         batch_size=N_STREAMS,
         learning_rate_init=0.01,
         alpha=0.0,
-        max_iter=10,
+        max_iter=5,
         n_jobs=2,
         random_state=0,
     )

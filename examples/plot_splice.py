@@ -12,6 +12,8 @@ position, and a naive Bayes classifier of the counts of short words.
 The 3,190 sequences are those of Noordewier, Towell and Shavlik (1991) from the UCI machine learning
 repository. They are not part of the package. This example looks for `shared/data/splice` beside the
 repository and does nothing without it.
+
+:doc:`/categories` is the guide to it.
 """
 
 from pathlib import Path
@@ -82,7 +84,9 @@ MODELS = {
     ),
     "gradient boosting": make_pipeline(
         OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
-        HistGradientBoostingClassifier(categorical_features=list(range(60)), random_state=0),
+        HistGradientBoostingClassifier(
+            categorical_features=list(range(60)), max_iter=50, random_state=0
+        ),
     ),
     "naive Bayes of 1 to 4 letters": make_pipeline(
         FunctionTransformer(as_words),

@@ -58,7 +58,9 @@ def matches(pattern: str, line: str) -> Iterator[Bar]:
     """Yield the numbers that a pattern finds; their group is the first word of the line, if any."""
     first_word = line.split()[:1]
     for match in re.finditer(pattern, line):
-        found = dict.fromkeys(Bar._fields, "") | {"group": "".join(first_word)} | match.groupdict("")
+        found = (
+            dict.fromkeys(Bar._fields, "") | {"group": "".join(first_word)} | match.groupdict("")
+        )
         yield Bar(**{field: text.strip() for field, text in found.items()})
 
 
