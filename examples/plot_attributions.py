@@ -1,5 +1,5 @@
 """
-Which step, which channel: explain predictions
+Which step, which channel? Explain predictions
 ==============================================
 
 A model tells nine speakers apart by an utterance of 7 to 29 time steps with 12 cepstrum
@@ -11,6 +11,8 @@ coefficients. Two questions about it have different answers:
   of a probability back to the values of one utterance.
 
 To see whether the answers can be trusted, the utterances get a thirteenth channel: noise.
+
+:doc:`/attributions` is the guide to it.
 """
 
 import matplotlib.pyplot as plt

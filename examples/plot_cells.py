@@ -252,24 +252,20 @@ figure.savefig("cells_adding.png", dpi=100)
 # %%
 # Conclusions
 # -----------
-# These results are from two cores of an x86-64 machine with AVX2, with other load on it. All cells
-# have the same learning rate, which was not tuned for any of them.
+# These results are from two cores of an x86-64 machine with AVX-512, with other load on it. All
+# cells have the same learning rate, which was not tuned for any of them. :doc:`/cells` has more
+# seeds, and 100 steps.
 #
 # - *A quarter fewer parameters than the LSTM*: true by construction, with three blocks of weights
 #   instead of four.
-# - *25 to 30 % faster to train*: approximately confirmed. In the median over the seeds, an epoch of
-#   the GRU took 33 % less time than one of the LSTM on JapaneseVowels and 27 % less on pendigits
-#   (31 and 18 % in another run with more load).
+# - *25 to 30 % faster to train*: not quite. In the median over the seeds, an epoch of the GRU took
+#   15 to 18 % less time than one of the LSTM here, and 18 to 33 % less in other runs.
 # - *About as accurate*: confirmed. On both data sets the difference is within the spread of the
-#   seeds. On the adding problem the GRU needed fewer sequences in every run: half as many with 50
-#   steps, fewer than half with 100. The LSTM with coupled gates needed hardly more than the GRU.
-# - *A plain RNN is worse at long-term dependencies*: confirmed. With 50 and 100 steps it stayed at
-#   the error of the constant prediction (0.158 at best), while every gated cell learned the task in
-#   every run. With 20 steps and the smaller learning rate it slowly came below 0.02. On pendigits
-#   each of its runs was less accurate than every run of the others. JapaneseVowels needs little
-#   memory: there, the plain RNN is level with the LSTM, about one standard deviation of its seeds
-#   below the others, and the search above chose it (tied with two others; the first in the grid
-#   wins).
-# - *One gate is almost as accurate*: confirmed on both data sets. On pendigits the light GRU had
-#   the higher mean, with two thirds of the parameters. On the adding problem both cells needed at
-#   least as many sequences as the GRU, the minimal gated unit up to 1.9 times as many.
+#   seeds. On the adding problem the GRU needed fewer sequences than the LSTM in every run. The LSTM
+#   with coupled gates needed as many as the GRU, or fewer.
+# - *A plain RNN is worse at long-term dependencies*: confirmed. It stayed at the error of the
+#   constant prediction (0.157 at best), while every gated cell learned the task in every run. On
+#   pendigits its mean was about 0.012 below that of the others. JapaneseVowels needs little memory:
+#   there, the plain RNN is level with the LSTM.
+# - *One gate is almost as accurate*: confirmed on both data sets. On the adding problem both cells
+#   needed more sequences than the GRU in almost every run, and at most 1.5 times as many.

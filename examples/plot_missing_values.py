@@ -1,6 +1,6 @@
 """
-Sensors with holes and uneven times
-===================================
+What if sensors have holes? Missing values and uneven times
+===========================================================
 
 Real records have holes, and their time steps are not equally far apart. This example makes such
 records of the utterances of nine speakers: it keeps two thirds of the time steps of each utterance,
@@ -10,6 +10,8 @@ drawn at random, with the time of each, and then removes more and more of the va
 towards the mean, with the time that has passed (GRU-D). It is compared with filled gaps, by
 `FillGaps` and by the mean of each channel, and with gradient boosting on all time steps side by
 side, which takes NaN too.
+
+:doc:`/missing_values` is the guide to it.
 """
 
 import matplotlib.pyplot as plt

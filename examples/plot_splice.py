@@ -67,7 +67,7 @@ def as_words(letters):
 # Models
 # ------
 # A category has a row of weights of its own: a network finds the middle by the weights of its
-# position at once, and need not count.
+# position directly, and need not count.
 MODELS = {
     "GRU": make_pipeline(
         FunctionTransformer(with_position),

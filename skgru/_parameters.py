@@ -60,10 +60,9 @@ PARAMETERS = {
         ["boolean", StrOptions({"auto"})],
         """bool or "auto"
     Whether every layer also reads the sequence from its end, with weights of its own. The next
-    layer, or the pooling, receives both states side by side. "auto" does so where a whole
-    sequence has one prediction; not with `return_sequences`, where a prediction would see the
-    steps after it (which may be what it is to predict), nor with `bptt_steps`. A bidirectional
-    model cannot be streamed.""",
+    layer, or the pooling, receives both states side by side. "auto" is True if a sequence has one
+    prediction. It is False with `return_sequences`, where the next steps could give the answer
+    away, and with `bptt_steps`. A bidirectional model cannot be streamed.""",
     ),
     "pooling": Parameter(
         [StrOptions(set(POOLINGS))],
@@ -105,7 +104,7 @@ PARAMETERS = {
     it is the weight decay instead: each update takes `alpha` times the learning rate off every
     weight, and nothing is added to the loss. Stochastic solvers multiply it by twice the loss of
     the best constant prediction (the variance of y, for the squared error) where that is below 1,
-    so that targets of a small scale are not drowned.""",
+    so that the penalty does not dominate targets of a small scale.""",
     ),
     "batch_size": Parameter(
         [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -118,9 +117,9 @@ PARAMETERS = {
         [Interval(Integral, 1, None, closed="left"), None],
         """int or None
     Number of steps over which gradients are propagated back (truncated backpropagation through
-    time). Long sequences are cut into windows of so many steps, counted from their ends; states
-    pass from one window to the next, gradients do not. Memory is that of one window. None goes
-    back to the first step.""",
+    time). Long sequences are cut into windows of this many steps, counted from their ends; states
+    pass from one window to the next, gradients do not. Memory is that of one window. None
+    propagates gradients to the first step.""",
     ),
     "update_every": Parameter(
         [StrOptions({"sequence", "window"})],
@@ -154,21 +153,21 @@ PARAMETERS = {
     "power_t": Parameter(
         [Interval(Real, 0, None, closed="left")],
         """float
-    Exponent of `learning_rate="invscaling"`. One that leaves nothing of the rate after the first
-    epoch is an error.""",
+    Exponent of `learning_rate="invscaling"`. It is an error if the rate is 0 after the first
+    epoch.""",
     ),
     "max_iter": Parameter(
         [Interval(Integral, 0, None, closed="left")],
         """int
     Maximum number of epochs of the stochastic solvers, or of iterations of "lbfgs". 0 leaves the
-    initial weights, to be looked at or changed before `warm_start` continues from them. Not used
+    initial weights, so that you can change them before `warm_start` continues from them. Not used
     by `partial_fit`, which is one epoch.""",
     ),
     "max_grad_norm": Parameter(
         [Interval(Real, 0, None, closed="right"), None],
         """float or None
     Gradients of a minibatch with a larger L2 norm are scaled down to it (Pascanu et al. 2013);
-    None never does. Not used by "lbfgs".""",
+    None turns this off. Not used by "lbfgs".""",
     ),
     "shuffle": Parameter(
         ["boolean"],
@@ -179,7 +178,7 @@ PARAMETERS = {
         ["random_state"],
         """int, RandomState instance or None
     Draws the initial weights, the validation split, the minibatches and dropout. Pass an int for
-    reproducible fits. Calls of `partial_fit` go on with the generator of the first one, until the
+    reproducible fits. Calls of `partial_fit` continue the generator of the first one, until the
     seed changes.""",
     ),
     "tol": Parameter(
@@ -197,9 +196,9 @@ PARAMETERS = {
     "warm_start": Parameter(
         ["boolean"],
         """bool
-    Whether `fit` starts from the weights of the previous fit, with a new state of the solver. The
-    other parameters may have changed, but for those that describe the network. As moments, schedule
-    and random numbers begin anew, two fits of 3 epochs are not one of 6;
+    Whether `fit` starts from the weights of the previous fit, with a new state of the solver. All
+    parameters may change except those that describe the network. Moments, schedule and random
+    numbers start anew, so two fits of 3 epochs differ from one of 6;
     `skgru.callbacks.Checkpoint` continues all of them. Not used by `partial_fit`, which always
     continues.""",
     ),
@@ -232,7 +231,7 @@ PARAMETERS = {
         ["boolean"],
         """bool
     Whether to hold out part of the training samples, to stop when the score on them no longer
-    improves (`scoring`), and to keep the weights with the best score, of equal ones the latest.
+    improves (`scoring`), and to keep the weights with the best score (the latest of equal ones).
     Not used by "lbfgs", and an error in `partial_fit`.""",
     ),
     "validation_fraction": Parameter(
@@ -243,9 +242,9 @@ PARAMETERS = {
     "validation_split": Parameter(
         [StrOptions({"random", "last"}), HasMethods(["split", "get_n_splits"])],
         """{"random", "last"} or splitter
-    Which samples early stopping holds out: random ones (stratified by class if each sequence has
-    one label, and of other groups if `fit` is given `groups`), the last ones, for samples in the
-    order of time, or the first split of a scikit-learn splitter such as `GroupShuffleSplit`.""",
+    Which samples early stopping holds out. "random": stratified by class if each sequence has one
+    label, and by whole groups if `fit` is given `groups`. "last": the last ones, for samples in the
+    order of time. A scikit-learn splitter, such as `GroupShuffleSplit`: its first split.""",
     ),
     "scoring": Parameter(
         [str, callable, None],
@@ -270,8 +269,8 @@ PARAMETERS = {
         [Interval(Integral, 1, None, closed="left")],
         """int
     How a two-dimensional X is split into time steps: a row holds `n_timesteps * n_channels`
-    values, all channels of the oldest step first. Other forms of X have channels of their own, and
-    as many as `n_channels` if that is not 1.""",
+    values, all channels of the oldest step first. The channels of other forms of X are known; if
+    `n_channels` is not 1, it must be their number.""",
     ),
     "missing": Parameter(
         [StrOptions({"error", "decay"})],
@@ -294,16 +293,16 @@ PARAMETERS = {
     "categorical_channels": Parameter(
         ["array-like", StrOptions({"from_dtype"}), None],
         """array-like of int or str, "from_dtype" or None
-    Channels of X, by index or name, whose values (numbers or strings) are categories, as tokens
-    are: each picks a row of weights of its own. "from_dtype" are the columns of strings and
-    categories of a list of data frames. Values that are missing, and values that `fit` has not
-    seen, are a category each. Rows change only in updates whose minibatch has their category.""",
+    Channels of X, by index or name, whose values (numbers or strings) are categories, such
+    as tokens: each category has a row of weights. "from_dtype" selects the columns of strings and
+    of categories in a list of data frames. Missing values are a category, and values not seen in
+    `fit` are another one. A row changes only in updates whose minibatch has its category.""",
     ),
     "embedding_dim": Parameter(
         [Interval(Integral, 1, None, closed="left"), None],
         """int or None
-    With an int, so many learned numbers stand for a category and are inputs of the first layer;
-    None adds a row of the first layer's weights directly, as a one-hot encoding would. For many
+    Number of learned numbers that represent a category as inputs of the first layer. None adds a
+    row of the first layer's weights directly, as a one-hot encoding would. For many
     categories, an embedding has far fewer parameters.""",
     ),
     "n_jobs": Parameter(

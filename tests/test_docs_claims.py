@@ -1,9 +1,10 @@
-"""What two pages of the docs claim: names of skgru beside others', and messages of warnings."""
+"""What the docs claim: names of skgru in tables, messages of warnings, scripts that are whole."""
 
 import ast
 import inspect
 import re
 import warnings
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -167,3 +168,30 @@ def test_message_is_given(message):
     pattern = re.escape(message).replace(r"\.\.\.", ".+")
     (found,) = {type(said).__name__ for said in given if re.search(pattern, str(said))}
     assert found == (PAGE[message] or found)
+
+
+# ---- scripts that are whole ----------------------------------------------------------------------
+
+SCRIPT = re.compile(r"\.\. code-block:: python\n    :caption: (\w+\.py)\n\n((?:    .*\n|\n)+)")
+SETUP = re.compile(r"\.\. testsetup::\n\n((?:    .*\n|\n)+)")
+
+
+# as in test_docs_code.py: made-up data need not hold anything that far back
+@pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("classification", ["classify.py"]),
+        ("forecasting", ["forecast.py"]),
+        ("streaming", ["train.py", "serve.py"]),
+    ],
+)
+def test_scripts_need_nothing_above_them(page, names, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")
+    exec(dedent(SETUP.search(text)[1]), {})  # makes the file that a script reads
+    scripts = SCRIPT.findall(text)
+    assert [name for name, _ in scripts] == names
+    for name, code in scripts:
+        exec(compile(dedent(code), name, "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out

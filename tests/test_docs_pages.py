@@ -92,14 +92,41 @@ PHRASES = {
     r"wants? (?:2-D|rows)": "needs",
     r"comes? off the guess": "improves on",
     r"the dear part": "the expensive part",
+    r"nobody knew": "say what to set",
+    r"\bsay it themselves": "are known",
+    r"drowned": "dominated",
+    r"of equal ones the": "the latest of equal ones",
+    r"(?:is|are) of use for": "suits",
+    r"what it is to predict": "the answer",
+    r"is a lottery": "depends on chance",
+    r"\bcome and go\b": "have the form of",
+    r"\bwants\b": "needs",
+    r"\bthe guess\b": "the constant prediction",
+    r"knows? nothing of": "does not depend on, ignores",
+    r"\bhands? (?:it|them) out": "distributes",
+    r"turns? (?:it|them) round": "swaps",
+    r"came out alike": "had the same",
+    r"There for a common": "accepted for the common interface",
+    r"\b(?:That|Those) of (?:the fit|the task)\.": "context of the fit",
+    r", see there\b": "as in …",
+    r"What time stamps are apart": "interval between time stamps",
+    r", by all methods": "every method …",
+    r"\b(?:is|are) not looked at": "is ignored",
+    r"has to be told": "tell",
+    r"that are there(?: already)?\.": "exist",
+    r"\b(?:one|a) thing to a checkout": "part",
+    r"\bplaces? (?:is|are) the question": "test",
+    r"so far back": "early",
 }
 
 
 def written():
-    """Yield the files that readers read: the pages, the examples, the README."""
+    """Yield the files that readers read: pages, examples, docstrings, README, CONTRIBUTING."""
     yield from sorted(DOCS.glob("*.rst"))
     yield from sorted((ROOT / "examples").glob("*.py"))
+    yield from sorted(Path(skgru.__file__).parent.rglob("*.py"))
     yield ROOT / "README.md"
+    yield ROOT / "CONTRIBUTING.md"
 
 
 @pytest.mark.parametrize("path", list(written()), ids=lambda path: path.name)

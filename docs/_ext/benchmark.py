@@ -11,8 +11,8 @@ The content is what the command printed, unchanged, so that a chart cannot diffe
 `:output: train` reads it from `train.txt` in the folders of `docs/_outputs`, which are named after
 machines: a chart that two machines have printed has a tab for each. Outputs of another form than
 ratios need a `:pattern:`, a regular expression with the groups `name` and `value`, and, if there
-are any, `group`, `low` and `high`; `:unit:` is written behind the numbers. `:folded:` is for outputs
-whose picture is a plot or a table.
+are any, `group`, `low` and `high`; `:unit:` is written behind the numbers. `:folded:` is for
+outputs whose picture is a plot or a table.
 
 Bars are HTML: they take the colours of the theme, and can be read at any width.
 """

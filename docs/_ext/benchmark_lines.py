@@ -10,8 +10,8 @@
                8     1.529
               16     2.143
 
-A line of words begins a curve that is named by its first word; each line of numbers is a point, whose
-first two numbers are x and y. The picture is SVG and takes the colours of the theme.
+A line of words begins a curve, which has the name of its first word. The first two numbers of each
+line of numbers are x and y of a point. The picture is SVG and takes the colours of the theme.
 """
 
 import itertools
@@ -87,7 +87,8 @@ def draw(curves: list[Curve], x_label: str, y_label: str) -> str:
         x, y = points[-1]
         parts.append(f'<text x="{x + 6}" y="{y + 4}">{escape(curve.name)}</text>')
     parts += [
-        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>',
+        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
+        f"{escape(x_label)}</text>",
         f'<text transform="translate(16 {(TOP + bottom) / 2}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_label)}</text>",
     ]

@@ -1,4 +1,4 @@
-"""What the directives for outputs of benchmarks share: where the output is, and a tab per machine."""
+"""What the directives for outputs of benchmarks share: finding the output, a tab per machine."""
 
 from html import escape
 from pathlib import Path

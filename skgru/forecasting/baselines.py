@@ -71,7 +71,7 @@ class NaiveForecaster(Saved, BaseEstimator):
         series : array-like of shape (n_timesteps,) or (n_timesteps, n_channels), or several of them
             In any form that `sliding_windows` takes.
         exog : ignored
-            There for a common interface.
+            Accepted for the common interface of forecasters.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class NaiveForecaster(Saved, BaseEstimator):
         steps : int
             Time steps to forecast.
         exog : ignored
-            There for a common interface.
+            Accepted for the common interface of forecasters.
         history : array-like, default=None
             Series to forecast instead of those of `fit`.
 
@@ -125,7 +125,7 @@ class NaiveForecaster(Saved, BaseEstimator):
         level : float, default=0.8
             Probability with which a value is to be in its interval.
         exog : ignored
-            There for a common interface.
+            Accepted for the common interface of forecasters.
         history : array-like, default=None
             Series to forecast instead of those of `fit`.
 

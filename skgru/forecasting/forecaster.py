@@ -38,9 +38,9 @@ KEPT = 64  # time steps of a series that are kept at least, of which its frequen
 class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
     """Forecast one series, or many with one model, from windows of their past.
 
-    Windows and targets are those of `sliding_windows`, a `WindowScaledRegressor` takes their level
-    and scale out, and `recursive_forecast` makes the forecasts. Series come and go in the same
-    form: arrays, or Series and DataFrames of pandas or polars with their time stamps.
+    `sliding_windows` cuts windows and targets, a `WindowScaledRegressor` removes their level and
+    scale, and `recursive_forecast` makes the forecasts. A forecast has the form of the series: an
+    array, or a Series or DataFrame of pandas or polars with time stamps.
 
     Parameters
     ----------
@@ -71,13 +71,13 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
         `WindowScaledRegressor`. "average" fits a model with each of the first three, and forecasts
         their mean. "auto" chooses one of the three. Both leave "season" out where there is none.
     scale : {"window", "series"} or None, default="window"
-        The scale of a window, see there.
+        The scale of a window, as in `WindowScaledRegressor`.
     holdout : float, default=0.2
         Share of each series, at its end, on which models fitted to the part before are compared,
         for the weights of a mean, center="auto" and the intervals. The final models are fitted to
         all. With 0, weights are equal, `center` must not be "auto", and there are no intervals.
     freq : str, offset or int, default=None
-        What time stamps are apart, as in `sliding_windows`.
+        Interval between time stamps, as in `sliding_windows`.
     random_state : int, RandomState instance or None, default=None
         For the weights of the default regressor.
 

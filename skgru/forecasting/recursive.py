@@ -53,7 +53,7 @@ def recursive_forecast(
         be there. Otherwise it has exactly the time steps of the history and, after them, of those
         to forecast.
     freq : str, offset or int, default=None
-        What time stamps are apart, as in `sliding_windows`. None infers it, and refuses gaps.
+        Interval between time stamps, as in `sliding_windows`. None infers it, and refuses gaps.
         Where it is stated, only the last window must be without a gap.
     return_quantiles : bool, default=False
         Whether to return all quantiles that the regressor predicts, and not the median alone:

@@ -74,7 +74,7 @@ def usual_season(step: Any) -> int:
     Parameters
     ----------
     step : offset, timedelta, int or None
-        What time stamps are apart.
+        Interval between time stamps.
     """
     if isinstance(step, timedelta):
         days, rest = divmod(step, timedelta(days=1))  # pandas has no days, but 24 hours

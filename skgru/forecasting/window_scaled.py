@@ -40,7 +40,7 @@ class WindowScaledRegressor(RegressorAround):
         `season_length` steps shorter. With None, no level is taken out.
     scale : {"window", "series"} or None, default="window"
         What is divided by: the root mean square of the window without its level; or of all
-        training windows together, which keeps the differences between windows and is of use for
+        training windows together, which keeps the differences between windows and suits
         series of one size. With None, nothing is divided.
     season_length : int, default=None
         Time steps of a season. `center="season"` needs it; others do not look at it.

@@ -43,7 +43,7 @@ def sliding_windows(
         of them. Where the series and `exog` both have time stamps, rows are looked up by them, and
         `exog` may hold others, too. Otherwise it has exactly as many time steps as the series.
     freq : str, offset or int, default=None
-        What time stamps are apart, such as "D", "MS" or `pandas.offsets.CustomBusinessDay`, or an
+        Interval between time stamps, such as "D", "MS" or `pandas.offsets.CustomBusinessDay`, or an
         integer for an index of integers. None infers it, and refuses gaps. Where it is stated,
         stamps may be missing: no window and no horizon reaches over a gap.
 

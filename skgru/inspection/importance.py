@@ -51,7 +51,7 @@ def channel_importance(
         Number of permutations of each channel.
     groups : dict of str to list, or list of lists, default=None
         Channels that are permuted together, by their names or numbers. Correlated channels belong
-        into one group: of two that say the same, each alone seems to be of no importance. With
+        into one group: of two redundant channels, each alone seems to be unimportant. With
         None, each channel is a group.
     lags : int or list of (int, int), default=None
         Permute only some time steps at once: those of lag ``first`` to ``last``, both included, for

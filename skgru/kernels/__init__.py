@@ -1,4 +1,4 @@
-"""Compiled kernels: functions of arrays and sizes, which know nothing of estimators.
+"""Compiled kernels: functions of arrays and sizes, independent of estimators.
 
 Each file is about one subject, with the forward pass next to the backward pass. A ragged minibatch
 of B sequences is *packed*: sorted from long to short and time-major. Step t holds one row for each

@@ -18,8 +18,8 @@ from skgru.training.callbacks import one_task
 class FillGaps(SequenceTransformer):
     """Fill missing values within each sequence, channel by channel.
 
-    Missing values are NaN. Observed values stay as they are, and no value comes from another
-    sequence but by the mean of a channel over the training set.
+    Missing values are NaN. Observed values do not change. Nothing passes from one sequence to
+    another, except the mean of a channel over the training set.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class FillGaps(SequenceTransformer):
           the channel.
         - "mean": the mean of the channel over all observed time steps seen in `fit`.
 
-        A channel of which a sequence has no observed value becomes its mean, by all methods.
+        If a sequence has no observed value of a channel, every method fills in the mean.
     add_indicator : bool, default=False
         Whether to append a channel for each channel that had missing values in `fit`: 1 where the
         value was missing, and 0 where it was observed.
@@ -43,7 +43,7 @@ class FillGaps(SequenceTransformer):
         first observed value, it is the number of time steps since the start of the sequence.
     n_channels : int, default=1
         How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
-        of the oldest step first. Other forms of X say it themselves.
+        of the oldest step first. The channels of other forms of X are known.
 
     Attributes
     ----------
@@ -59,8 +59,8 @@ class FillGaps(SequenceTransformer):
     Warns
     -----
     UserWarning
-        If channels are appended to a two-dimensional X. The estimator that reads it then needs a
-        parameter `n_channels` that nobody knew before.
+        If channels are appended to a two-dimensional X. Set `n_channels` of the estimator to the
+        new number of channels.
 
     See Also
     --------

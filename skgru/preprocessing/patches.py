@@ -45,8 +45,8 @@ class Patches(SequenceTransformer):
         is harder to see.
     n_channels : int, default=1
         How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
-        of the oldest step first. Other forms of X say it themselves, and must have as many
-        channels if this is not 1.
+        of the oldest step first. The channels of other forms of X are known;
+        if this is not 1, it must be their number.
 
     Attributes
     ----------
@@ -62,8 +62,8 @@ class Patches(SequenceTransformer):
     Warns
     -----
     UserWarning
-        If ``size="auto"`` meets a two-dimensional X. The estimator that reads the patches then
-        needs a parameter `n_channels` that nobody knew before.
+        If ``size="auto"`` meets a two-dimensional X. Set `n_channels` of the estimator to the
+        new number of channels.
 
     See Also
     --------

@@ -46,8 +46,8 @@ class PerSequence(SequenceTransformer):
         n_channels_out may not. Functions are several times faster than transformers.
     n_channels : int, default=1
         How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
-        of the oldest step first. Other forms of X say it themselves, and must have as many
-        channels if this is not 1.
+        of the oldest step first. The channels of other forms of X are known;
+        if this is not 1, it must be their number.
     kw_args : dict, default=None
         Keyword arguments of the function.
     feature_names_out : callable, "one-to-one" or None, default=None

@@ -47,8 +47,8 @@ class PerTimestep(SequenceTransformer):
         Any scikit-learn transformer that keeps the number of rows. It is cloned.
     n_channels : int, default=1
         How a two-dimensional X unfolds: a row is `n_timesteps * n_channels` values, all channels
-        of the oldest step first. Other forms of X say it themselves, and must have as many
-        channels if this is not 1.
+        of the oldest step first. The channels of other forms of X are known;
+        if this is not 1, it must be their number.
 
     Attributes
     ----------

@@ -145,7 +145,7 @@ class Sequences:
         y : array-like
             A list of arrays of shape (T_i,) or (T_i, k), or an array of shape (n_samples,
             n_timesteps) or (n_samples, n_timesteps, k), whose entries after the end of a
-            sequence are not looked at.
+            sequence are ignored.
         name : str
             Of y, for messages.
         masked_as_missing : bool, default=False
@@ -210,7 +210,7 @@ def check_sequences(
         - list, tuple or one-dimensional object array of arrays of shape (T_i, n_channels), or
           (T_i,) with one channel.
     n_channels : int, default=1
-        How a two-dimensional X unfolds. The other forms say it themselves.
+        How a two-dimensional X unfolds. The channels of other forms are known.
     dtype : dtype, default=None
         What to convert to; None keeps floating-point dtypes and makes all others float64.
     allow_nan : bool, default=False
@@ -285,7 +285,7 @@ def _dimensions_message(X: np.ndarray) -> str:
 
 
 def _converted(X: np.ndarray, dtype: DTypeLike | None, caller: str) -> np.ndarray:
-    """Return numbers as a C-contiguous floating-point array; values are not looked at."""
+    """Return numbers as a C-contiguous floating-point array; values are not checked."""
     if not X.size:
         check_array(
             X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=caller

@@ -75,9 +75,9 @@ class Checkpoint:
         Parameters
         ----------
         estimator : BaseEstimator
-            The one that is fitted.
+            Estimator that is fitted.
         context : CallbackContext
-            That of the fit.
+            Context of the fit.
 
         Raises
         ------
@@ -106,9 +106,9 @@ class Checkpoint:
         Parameters
         ----------
         estimator : BaseEstimator
-            The one that is fitted.
+            Estimator that is fitted.
         context : CallbackContext
-            That of the fit.
+            Context of the fit.
         """
 
     def on_fit_task_begin(self, estimator: BaseEstimator, context: Any) -> None:
@@ -117,9 +117,9 @@ class Checkpoint:
         Parameters
         ----------
         estimator : BaseEstimator
-            The one that is fitted.
+            Estimator that is fitted.
         context : CallbackContext
-            That of the task.
+            Context of the task.
         """
 
     def on_fit_task_end(self, estimator: BaseEstimator, context: Any) -> None:
@@ -128,9 +128,9 @@ class Checkpoint:
         Parameters
         ----------
         estimator : BaseEstimator
-            The one that is fitted.
+            Estimator that is fitted.
         context : CallbackContext
-            That of the task.
+            Context of the task.
         """
 
     def end_epoch(self, n_epochs: int, estimator_so_far: Callable[[], BaseEstimator]) -> None:
