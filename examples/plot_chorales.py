@@ -92,8 +92,8 @@ def bass_for_soprano():
             bidirectional=bidirectional,
             dropout=0.3,
             recurrent_dropout=0.3,
-            batch_size=16,
-            learning_rate_init=0.01,
+            batch_size=8,
+            learning_rate_init=0.02,
             early_stopping=True,
             scoring=None,  # the accuracy over all time steps, as `score`
             max_iter=30,

@@ -221,8 +221,8 @@ figure.savefig("gradients_window.png", dpi=100)
 # -----------
 # - In windows of 13 and 26 weeks, the gradient at the first week is about as large as at the last
 #   one, or larger: the model would use earlier weeks, and the errors confirm it.
-# - In windows of 52 and 104 weeks, little of the gradient reaches the first week, and its norm falls
-#   below 1/e after the same number of weeks. The second year doubles the cost and hardly changes the
-#   error.
+# - In windows of 52 and 104 weeks, little of the gradient reaches the first week, and its norm
+#   falls below 1/e after the same number of weeks. The second year doubles the cost and hardly
+#   changes the error.
 # - Gates preserve the gradient only after training. Before it they do not, and the gradient of the
 #   GRU vanishes fastest. Inspect a trained model, and inspect it again for another length.
