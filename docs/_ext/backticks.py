@@ -1,9 +1,9 @@
 """Make a link of every name in single backticks.
 
 The default role looks a name up as, in this order: an object of skgru by its full name; a
-parameter, attribute or method of the object whose docstring it is in; one of the estimators; any
-object or parameter of skgru with a unique last part; a class or function of the shipped
-inventories. A name with several meanings stays plain. A name with none is a nitpick warning.
+parameter, attribute or method of the object whose docstring it is in; one of the estimators, or of
+their `fit`; the only class or function of skgru with this last part; the only object or parameter;
+a class or function of the shipped inventories. A name with several meanings stays plain. A name with none is a nitpick warning.
 Anything but a name, such as an expression, is code.
 """
 
@@ -21,6 +21,7 @@ from sphinx.util.nodes import make_refnode
 
 EXTERNAL = names_in(Path(__file__).parents[1] / "_inventories")
 ESTIMATORS = ("skgru.GRUClassifier", "skgru.GRURegressor")
+FITS = ("skgru.GRUClassifier.fit", "skgru.GRUClassifier.partial_fit")
 
 
 class Backticks(SphinxRole):
@@ -103,13 +104,19 @@ def resolve(
     if node["reftype"] != "obj":
         return None
     target = node["reftarget"]
-    places = dict(names_of(env))
-    for name, entry in env.get_domain("py").objects.items():
+    places, objects = dict(names_of(env)), env.get_domain("py").objects
+    for name, entry in objects.items():
         places.setdefault(name, (entry.docname, entry.node_id))
-    candidates = [f"{owner}.{target}" for owner in (*owners(node), "skgru", *ESTIMATORS)]
+    candidates = [f"{owner}.{target}" for owner in (*owners(node), "skgru", *ESTIMATORS, *FITS)]
     found = next((name for name in candidates if name in places), None)
     if found is None:
         ends = [name for name in [*places, *EXTERNAL] if f".{name}".endswith("." + target)]
+        defined = [
+            name
+            for name in ends
+            if name in objects and objects[name].objtype in ("class", "function")
+        ]
+        ends = defined if len(defined) == 1 else ends
         if len(ends) > 1:
             return code
         found = ends[0] if ends else None
