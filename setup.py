@@ -20,6 +20,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("skgru/kernels")
+SHARED = "skgru.kernels._memoryviews"  # what Cython would put into every module
 DTYPES = {"float32": "float", "float64": "double"}
 GCC_ARGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-g0"]
 
@@ -41,33 +42,59 @@ def instruction_sets() -> list:
     return [isa for name, isa in buildable.items() if not wanted or name in wanted]
 
 
-def kernel_modules() -> list[Extension]:
-    """Make one extension per instruction set and dtype.
+def variants(generated: str) -> list[Extension]:
+    """Make one extension per instruction set and dtype of the C that Cython generated.
 
-    A module's name is that of its source file, so each is built from a copy of kernels.pyx.
+    Each is a file of its own, as object files are named after their source. All have the C of one
+    module in them: only the name of its entry point and the type of its numbers differ.
     """
-    source = (KERNELS / "kernels.pyx").read_text(encoding="utf-8")
-    included = [str(path) for path in KERNELS.rglob("*") if path.suffix in {".h", ".pxd", ".pxi"}]
     folder = Path("build/variants")
     folder.mkdir(parents=True, exist_ok=True)
     extensions = []
     for isa in instruction_sets():
         for dtype, real in DTYPES.items():
             name = isa.module_name(dtype)
-            copy = folder / f"{name}.pyx"
-            if not copy.exists() or copy.read_text(encoding="utf-8") != source:
-                copy.write_text(source, encoding="utf-8")
+            source = folder / f"{name}.c"
+            text = (
+                f"#define SKGRU_REAL {real}\n"
+                f"#define PyInit_kernels PyInit_{name}\n"
+                f'#include "{Path(generated).name}"\n'
+            )
+            if not source.exists() or source.read_text(encoding="utf-8") != text:
+                source.write_text(text, encoding="utf-8")  # else its object file stays as it is
             extensions.append(
                 Extension(
                     f"skgru.kernels.{name}",
-                    [str(copy)],
-                    include_dirs=[str(KERNELS)],
-                    depends=sorted(included),
-                    define_macros=[("SKGRU_REAL", real)],
+                    [str(source)],
+                    include_dirs=[str(KERNELS), str(Path(generated).parent)],
+                    depends=[generated, str(KERNELS / "simd.h")],
                     extra_compile_args=list(isa.flags),
                 )
             )
     return extensions
+
+
+def extensions() -> list[Extension]:
+    """Generate C, once for all variants, and make an extension of each module."""
+    kernels, *others = cythonize(
+        [
+            Extension("skgru.kernels.kernels", [str(KERNELS / "kernels.pyx")]),
+            Extension("skgru.kernels._processor", [str(KERNELS / "_processor.pyx")]),
+            Extension(SHARED, [f"{SHARED.replace('.', '/')}.c"]),
+        ],
+        include_path=[".", str(KERNELS)],
+        build_dir="build",  # generated C stays out of the package
+        shared_utility_qualified_name=SHARED,
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "freethreading_compatible": True,
+        },
+    )
+    return [*variants(kernels.sources[0]), *others]
 
 
 class BuildExt(build_ext):
@@ -88,24 +115,5 @@ class BuildExt(build_ext):
         super().build_extensions()
 
 
-if __name__ == "__main__":  # processes that cythonize may import this file
-    setup(
-        cmdclass={"build_ext": BuildExt},
-        ext_modules=cythonize(
-            [
-                *kernel_modules(),
-                Extension("skgru.kernels._processor", ["skgru/kernels/_processor.pyx"]),
-            ],
-            include_path=[".", str(KERNELS)],
-            build_dir="build",  # generated C stays out of the package
-            nthreads=os.cpu_count(),
-            compiler_directives={
-                "language_level": 3,
-                "boundscheck": False,
-                "wraparound": False,
-                "cdivision": True,
-                "initializedcheck": False,
-                "freethreading_compatible": True,
-            },
-        ),
-    )
+if __name__ == "__main__":
+    setup(cmdclass={"build_ext": BuildExt}, ext_modules=extensions())
