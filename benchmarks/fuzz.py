@@ -6,6 +6,7 @@ Every case has a seed, which is printed with what went wrong; `--case SEED` runs
 hold, for every estimator that a case draws:
 
 - it fits, or raises ValueError or TypeError with a message, and then is as it was before;
+- X, y, weights and parameters that mean nothing are refused, in `fit` and in `predict`;
 - predictions are finite and have the form of X;
 - the padding of a sequence, its neighbours in X and the number of threads change nothing;
 - pickled and loaded, and by a stream if it reads forwards only, it predicts the same.
@@ -93,6 +94,50 @@ def draw_data(rng, estimator):
     return X, y
 
 
+def spoil(rng, estimator, X, y):
+    """Return what means nothing, and parameters, X, y and weights with it."""
+    what = pick(rng, "X", "X", "X", "y", "y", "weight", "parameter")
+    parameters, X, y, weight = {}, list(X), list(y), None
+    i = int(rng.integers(len(X)))
+    if what == "X":
+        x = X[i]
+        wrong = [
+            np.vstack([np.full_like(x[:1], np.nan), x]),  # at its beginning: no padding
+            np.where(np.arange(x.size).reshape(x.shape) == rng.integers(x.size), np.inf, x),
+            np.full(x.shape, 10**400, dtype=object),
+            np.full(x.shape, "word"),
+            x + 1j,
+            x[:0],
+            np.hstack([x, x]) if len(X) > 1 else x[:0],
+            x[None, None],
+            None,
+            {"x": 1},
+            np.array([[object()]]),
+        ]
+        X[i] = wrong[rng.integers(len(wrong))]
+        if rng.random() < 0.1:
+            X = pick(rng, None, [], 3.0, "words", np.zeros((0, 3, 2)), np.zeros((2, 2, 2, 2)))
+    elif what == "y":
+        if isinstance(estimator, GRUClassifier):
+            y = pick(rng, y[:-1], None, y + y[:1], [], "a")
+        else:
+            cells = [np.full_like(np.asarray(row, float), np.nan) for row in y]
+            y = pick(rng, y[:-1], None, cells, [*y[:i], None, *y[i + 1 :]], [{} for _ in y])
+    elif what == "weight":
+        ones = np.ones(len(X))
+        weight = pick(
+            rng, -ones, ones * np.nan, np.ones(len(X) + 1), np.full(len(X), "a"), 0 * ones
+        )
+    else:
+        names = ["max_iter", "batch_size", "learning_rate_init", "alpha", "dropout", "dtype"]
+        names += ["cell", "solver", "pooling", "hidden_layer_sizes", "max_grad_norm", "n_jobs"]
+        wild = [-1, np.nan, "other", {}, object(), [], -np.inf, 1j]
+        parameters = {names[rng.integers(len(names))]: wild[rng.integers(len(wild))]}
+        if list(parameters) == ["n_jobs"]:  # -1 is all cores
+            parameters = {"n_jobs": pick(rng, 0, "other", 1.5)}
+    return what, parameters, X, y, weight
+
+
 def padded(X, n_more):
     """Return sequences as an array with NaN after the end of each, and some steps more."""
     n_steps = max(map(len, X)) + n_more
@@ -117,21 +162,40 @@ def close(one, other, dtype):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale)
 
 
+def refused(estimator, method, *arguments):
+    """Call a method; return whether it refused the arguments, and check how."""
+    before, refusal = dict(vars(estimator)), None
+    try:
+        getattr(estimator, method)(*arguments)
+    except (ValueError, TypeError) as error:
+        refusal = str(error)
+    if refusal is None:
+        return False
+    assert refusal, "an error without a message"
+    assert vars(estimator) == before, f"a failed {method} changed the estimator"
+    return True
+
+
+def check_spoiled(rng, estimator, X, y):
+    """Fit, and predict, what means nothing."""
+    what, parameters, wild_X, wild_y, weight = spoil(rng, estimator, X, y)
+    wild = type(estimator)(**{**estimator.get_params(), **parameters})
+    told = {
+        "X": wild_X, "y": wild_y, "weight": weight, "parameter": parameters
+    }[what]  # fmt: skip
+    assert refused(wild, "fit", wild_X, wild_y, weight), f"accepted {what}: {told!r:.2000}"
+    if what == "X":
+        assert refused(estimator, "predict", wild_X), f"predicted {told!r:.2000}"
+
+
 def run_case(seed):
     """Run one case; return what became of it."""
     rng = np.random.default_rng(seed)
     estimator = draw_estimator(rng)
     X, y = draw_data(rng, estimator)
-    before = dict(vars(estimator))
-    refusal = None
-    try:
-        estimator.fit(X, y)
-    except (ValueError, TypeError) as error:
-        refusal = str(error)
-    if refusal is not None:
-        assert refusal, "an error without a message"
-        assert vars(estimator) == before, "a failed fit changed the estimator"
+    if refused(estimator, "fit", X, y):
         return "refused"
+    check_spoiled(rng, estimator, X, y)
     lengths = [len(x) for x in X]
     first = outputs(estimator, X, lengths)
     for x, row in zip(X, first, strict=True):

@@ -27,6 +27,8 @@ def memory_for(n_streams: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, OverflowError) as error:
+        if n_streams == 1:
+            raise
         raise ValueError(
             f"n_streams, about 10^{log10(n_streams):.1f}, is too large: the states of so many "
             "sequences do not fit into memory."
