@@ -54,35 +54,38 @@ def run_epoch(_: int) -> None:
     epoch()
 
 
-def in_processes(pool: ProcessPoolExecutor, processes: int) -> Callable[[], None]:
+def in_processes(pool: ProcessPoolExecutor) -> Callable[[], None]:
     """Make an epoch in each process of a pool, all at the same time."""
-    return lambda: list(pool.map(run_epoch, range(processes)))
+    return lambda: list(pool.map(run_epoch, range(threads)))
 
 
-print_heading(arguments.threads, arguments.rounds)
-for name in arguments.sizes or SIZES:
+threads = arguments.threads
+# epochs long enough to make the set-up of `fit` negligible
+n_batches = {
+    name: math.ceil(max(16, min(400, 1e11 / training_flops(*SIZES[name]))))
+    for name in arguments.sizes or SIZES
+}
+pools = {}
+for name, n in n_batches.items() if threads > 1 else ():  # before JAX, with which no process forks
+    pools[name] = ProcessPoolExecutor(
+        threads, get_context("fork"), become_worker, (*SIZES[name], 1, n)
+    )
+    pools[name].submit(int).result()
+
+print_heading(threads, arguments.rounds)
+for name, n in n_batches.items():
     size = SIZES[name]
     flops = training_flops(*size)
-    # an epoch long enough to make the set-up of `fit` negligible
-    n_batches = math.ceil(max(16, min(400, 1e11 / flops)))
-    functions = {
-        "sgemm": sgemm(),
-        "skgru": skgru_epoch(*size, arguments.threads, n_batches),
-    }
-    threads = arguments.threads
-    pool = None
+    functions = {"sgemm": sgemm(), "skgru": skgru_epoch(*size, threads, n)}
     if threads > 1:
-        functions["1 thread"] = skgru_epoch(*size, 1, n_batches)
-        pool = ProcessPoolExecutor(
-            threads, get_context("fork"), become_worker, (*size, 1, n_batches)
-        )
-        functions[f"{threads} processes"] = in_processes(pool, threads)
+        functions["1 thread"] = skgru_epoch(*size, 1, n)
+        functions["processes"] = in_processes(pools[name])
     functions |= peers.functions("training", arguments.peers, *size, threads)
     times = in_turns(functions, arguments.rounds, arguments.seconds)
-    times["skgru"] /= n_batches
-    if pool is not None:
-        pool.shutdown()
-        times["1 thread"] /= n_batches
-        times[f"{threads} processes"] /= threads * n_batches
+    times["skgru"] /= n
+    if threads > 1:
+        pools[name].shutdown()
+        times["1 thread"] /= n
+        times["processes"] /= threads * n
     share = flops / times["skgru"] * times.pop("sgemm") / (2 * 1024**3)
     print_row(name, flops, times, f"{100 * np.median(share):5.1f} % of sgemm")
