@@ -1,8 +1,12 @@
-"""Measure the peak memory of one update on long sequences, with and without `bptt_steps`.
+"""Measure the peak memory of one update on long sequences, and how many steps it takes a second.
 
 Each case runs in a separate process; the result is the increase of its peak over that of libraries
 and data. Full backpropagation is measured on a tenth of the steps by default: its memory is
 proportional to the number of steps.
+
+Then it prints the time steps per second of an epoch with `bptt_steps`: of 32 sequences of 200 and
+of 20,000 steps, and of one sequence of 1,000 and of 1,000,000 steps, on one thread. The short ones
+are as many minibatches as fit into a fifth of a million steps.
 
 python benchmarks/long_sequences.py
 """
@@ -69,3 +73,42 @@ for kind in ({}, {"pooling": "attention"}, {"return_sequences": True}):
         f"{name:24s} bptt_steps={arguments.bptt_steps} {windows:6.0f} MB   full {full:6.0f} MB for "
         f"{arguments.steps // arguments.part} steps, extrapolated {full * arguments.part:6.0f} MB"
     )
+
+
+def steps_per_second(batch: int, steps: int, parameters: dict) -> float:
+    """Fit for an epoch of so many steps or of 200,000, whichever is more; the best of three."""
+    import time
+
+    import numpy as np
+
+    from skgru import GRURegressor
+
+    n_samples = batch * max(1, 200_000 // (batch * steps))
+    X = np.random.default_rng(0).standard_normal((n_samples, steps, 8), dtype=np.float32)
+    y = X[:, :, 0].copy() if parameters.get("return_sequences") else X[:, -1, 0].copy()
+    model = GRURegressor(
+        arguments.hidden, batch_size=batch, max_iter=1, n_jobs=1, random_state=0,
+        **{"bidirectional": False, "pooling": "last", **parameters},
+    )  # fmt: skip
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        model.fit(X, y)
+        seconds.append(time.perf_counter() - start)
+    return n_samples * steps / min(seconds)
+
+
+warnings.simplefilter("ignore")
+print("thousands of steps a second, short and long")
+for kind in (
+    {},
+    {"pooling": "mean"},
+    {"return_sequences": True},
+    {"return_sequences": True, "update_every": "window"},
+):
+    row = "".join(f" {key}={value!r}" for key, value in kind.items()) or " pooling='last'"
+    kind = {**kind, "bptt_steps": arguments.bptt_steps}
+    for batch, short, long in ((32, 200, arguments.steps), (1, 1000, 50 * arguments.steps)):
+        speeds = [1e-3 * steps_per_second(batch, steps, kind) for steps in (short, long)]
+        row += f"   batch {batch:2d} {speeds[0]:6.0f} {speeds[1]:6.0f} {speeds[1] / speeds[0]:.2f}"
+    print(row.strip(), flush=True)
