@@ -54,9 +54,9 @@ def read():
 # %%
 # Training
 # --------
-# ``categorical_channels=[0]`` reads the codes as categories, for each of which 32 learned numbers
-# stand. ``update_every="window"`` reads the streams side by side, updates the weights after every
-# 50 characters, and carries the states on to the next 50. Few epochs are enough, as each is
+# ``categorical_channels=[0]`` reads the codes as categories, each represented by 32 learned
+# numbers. ``update_every="window"`` reads the streams side by side, updates the weights after
+# every 50 characters, and carries the states on to the next 50. Few epochs are enough, as each is
 # hundreds of updates.
 
 

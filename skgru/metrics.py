@@ -199,7 +199,7 @@ def bits_per_step(
     """Compute how many bits the true label of a time step takes: the mean of -log2 of its share.
 
     The measure of language models: bits per character, or per token, and 2 to its power is the
-    perplexity. Knowing nothing of k labels takes log2(k) bits.
+    perplexity. Without any knowledge, one of k labels takes log2(k) bits.
 
     Parameters
     ----------

@@ -117,6 +117,14 @@ PHRASES = {
     r"\b(?:one|a) thing to a checkout": "part",
     r"\bplaces? (?:is|are) the question": "test",
     r"so far back": "early",
+    r"\bhands the network": "gives",
+    r"see what \w+ falls by": "measure how much … falls",
+    r"Knowing nothing": "without any knowledge",
+    r"take what they document": "document what they support",
+    r"half of it\.\*\*": "is only partly supported",
+    r"they do not show\b": "is not shown",
+    r"for each of which": "each of which has",
+    r"\bmay flatter|figures may flatter": "may be optimistic",
 }
 
 

@@ -3,8 +3,8 @@
 The default role looks a name up as, in this order: an object of skgru by its full name; a
 parameter, attribute or method of the object whose docstring it is in; one of the estimators, or of
 their `fit`; the only class or function of skgru with this last part; the only object or parameter;
-a class or function of the shipped inventories. A name with several meanings stays plain. A name with none is a nitpick warning.
-Anything but a name, such as an expression, is code.
+a class or function of the shipped inventories. A name with several meanings stays plain. A name
+with none is a nitpick warning. Anything but a name, such as an expression, is code.
 """
 
 import re
