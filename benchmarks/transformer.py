@@ -9,8 +9,9 @@ encoder. Seeds are interleaved, with one thread.
 
 The second part measures a new prediction after one more time step of a single sequence. In the
 encoder every state depends on every time step, so that it processes a whole window again. A
-recurrent network processes only the new time step, given its state: for skgru, a step of a stream.
-`predict` on the window is shown too.
+recurrent network processes only the new time step, given its state. For skgru that is a forward
+pass of the network and its head, without the overhead of the estimator; `predict` on the window is
+shown too.
 
     pip install torch==2.13.0 && python benchmarks/transformer.py
     python benchmarks/transformer.py --search
@@ -40,7 +41,10 @@ from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 
 from skgru import GRUClassifier  # noqa: E402
 from skgru.datasets import load_japanese_vowels  # noqa: E402
+from skgru.model.buffers import Buffers  # noqa: E402
+from skgru.model.propagation import Propagation  # noqa: E402
 from skgru.preprocessing import PerTimestep  # noqa: E402
+from skgru.sequences import Packed  # noqa: E402
 
 WIDTH, N_LAYERS, N_HEADS, N_HIDDEN = 64, 2, 4, 128
 BATCH, MAX_NORM, N_CLASSES = 32, 1.0, 9
@@ -152,12 +156,19 @@ def train(X, y, X_test, y_test):
 
 def streams(gru: GRUClassifier, encoder: Encoder):
     """Make functions that predict after one more time step."""
-    stream, n_channels = gru.stream(), gru.n_features_in_
-    x_t = np.zeros(n_channels, dtype=np.float32)
+    network, buffers = gru._network, Buffers(gru._network)
+    propagation = Propagation(network, buffers.parameters, buffers.empty)
+    step = Packed(np.zeros((1, network.architecture.n_channels), network.dtype), np.array([1]))
+    h = propagation.forward(step, [], 0, keep=False, want_states=False).h_last
 
-    torch_gru = torch.nn.GRU(n_channels, len(gru.layers_[0].U))
+    def recurrent() -> None:
+        nonlocal h
+        h = propagation.forward(step, h, 0, keep=False, want_states=False).h_last
+        propagation.outputs(h[-1])
+
+    torch_gru = torch.nn.GRU(step.x.shape[1], len(gru.layers_[0].U))
     torch_head = torch.nn.Linear(len(gru.layers_[0].U), N_CLASSES)
-    x, state = torch.zeros(1, 1, n_channels), torch.zeros(1, 1, torch_gru.hidden_size)
+    x, state = torch.from_numpy(step.x)[None], torch.zeros(1, 1, torch_gru.hidden_size)
 
     def torch_recurrent() -> None:
         nonlocal state
@@ -166,7 +177,7 @@ def streams(gru: GRUClassifier, encoder: Encoder):
             torch_head(state[0])
 
     def encode(n_steps: int):
-        window = torch.randn(1, n_steps, n_channels)
+        window = torch.randn(1, n_steps, step.x.shape[1])
 
         def run() -> None:
             with torch.inference_mode():
@@ -175,10 +186,10 @@ def streams(gru: GRUClassifier, encoder: Encoder):
         return run
 
     def predict(n_steps: int):
-        window = np.random.default_rng(0).normal(size=(1, n_steps, n_channels))
+        window = np.random.default_rng(0).normal(size=(1, n_steps, step.x.shape[1]))
         return lambda: gru.predict(window)
 
-    functions = {"skgru, one step": lambda: stream.step(x_t), "nn.GRU, one step": torch_recurrent}
+    functions = {"skgru, one step": recurrent, "nn.GRU, one step": torch_recurrent}
     functions |= {f"skgru, predict on {n} steps": predict(n) for n in STREAM_WINDOWS}
     return functions | {f"Transformer, {n} steps": encode(n) for n in STREAM_WINDOWS}
 
