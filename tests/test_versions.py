@@ -3,8 +3,9 @@
 from importlib.util import find_spec
 
 import numpy as np
-from helpers import run_python
+from helpers import DOCS, run_python
 
+import skgru
 from skgru.kernels import instruction_sets
 
 
@@ -17,3 +18,12 @@ def test_show_versions(isa):
     # optional packages are listed if they are installed
     optional = {name: find_spec(name) for name in ("matplotlib", "onnx", "pandas", "torch")}
     assert {name for name in optional if name in lines} == {n for n, s in optional.items() if s}
+
+
+def test_the_files_of_a_release_name_one_version():
+    version = skgru.__version__.partition(".dev")[0]
+    changes, citation = (
+        (DOCS.parent / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "CITATION.cff")
+    )
+    assert changes.partition("\n## ")[2].split()[0] == version
+    assert f"\nversion: {version}\n" in citation
