@@ -23,7 +23,8 @@ def test_show_versions(isa):
 def test_the_files_of_a_release_name_one_version():
     version = skgru.__version__.partition(".dev")[0]
     changes, citation = (
-        (DOCS.parent / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "CITATION.cff")
+        (DOCS.parent / name).read_text(encoding="utf-8")
+        for name in ("CHANGELOG.md", "CITATION.cff")
     )
     assert changes.partition("\n## ")[2].split()[0] == version
     assert f"\nversion: {version}\n" in citation

@@ -116,14 +116,14 @@ class Network:
         """Precision of the parameters and of all computations."""
         return self.parameters.dtype
 
-    @property
+    @cached_property
     def kernels(self) -> ModuleType:
         """Compiled functions for the dtype."""
         return kernels_for(self.dtype)
 
-    @property
+    @cached_property
     def cell(self) -> Cell:
-        """Description of the cell by the kernels."""
+        """Description of the cell by the kernels; its number may differ in another process."""
         return _cell(self.architecture, self.dtype)
 
     def _shapes(self, n_gates: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
@@ -158,8 +158,9 @@ class Network:
         return self.views(self.parameters)
 
     def __getstate__(self) -> dict[str, Any]:
-        # views would not be views of the copy
-        return {name: value for name, value in vars(self).items() if name != "weights"}
+        # views would not be views of the copy, and kernels belong to the machine
+        own = ("weights", "kernels", "cell")
+        return {name: value for name, value in vars(self).items() if name not in own}
 
     def views(self, vector: np.ndarray) -> Parameters:
         """Name the parts of a flat vector: the parameters, or their gradient."""
@@ -289,7 +290,7 @@ class Network:
 
 
 def _cell(architecture: Architecture, dtype: np.dtype) -> Cell:
-    """Look the cell up each time: its number may differ where a model is unpickled."""
+    """Look the cell up in the kernels of this process."""
     return Cell(*kernels_for(dtype).CELLS[architecture.variant])
 
 

@@ -71,6 +71,7 @@ class Objective:
         total = self.targets.sample_weights()[self.samples].sum()
         self.buffers: Buffers = Buffers(self.network)
         self._gradient: np.ndarray | None = None
+        self._propagations: dict[int, Propagation] = {}
         self.segments: np.ndarray = self.network.segments()
         self.mean_weight: Any = total / max(len(self.samples), 1)
 
@@ -162,7 +163,7 @@ class Objective:
         if span is None:
             return 0.0, []
         examples = self.examples(samples, total)
-        return self.propagation(number, dropout).window_value_and_gradient(
+        return self._propagation(number, dropout).window_value_and_gradient(
             examples, self.loss, views, span=span, h=h, window=window
         )
 
@@ -196,7 +197,7 @@ class Objective:
 
         def run_shard(i: int) -> float:
             self._clear(gradients[i])
-            return self.propagation(i, dropout).value_and_gradient(
+            return self._propagation(i, dropout).value_and_gradient(
                 self.examples(shards[i], total), self.loss, self.bptt_steps, views[i]
             )
 
@@ -223,6 +224,13 @@ class Objective:
     def examples(self, samples: np.ndarray, total: float) -> Examples:
         """Describe samples, the longest first, whose losses are divided by `total`."""
         return Examples(self.sequences, samples, self.targets, total)
+
+    def _propagation(self, shard: int, dropout: Dropout) -> Propagation:
+        """Return the passes over the shards of this number, with the masks of this minibatch."""
+        if shard not in self._propagations:
+            self._propagations[shard] = self.propagation(shard, dropout)
+        self._propagations[shard].dropout = dropout
+        return self._propagations[shard]
 
     def propagation(
         self, shard: int, dropout: Dropout, layer_backward: LayerBackward | None = None

@@ -36,7 +36,7 @@ def masks(monkeypatch):
             drawn.append((seed, mask))
             self.kernels.dropout(x, seed, rate, y)
 
-    kernels = Network.kernels.fget
+    kernels = Network.kernels.func
     monkeypatch.setattr(Network, "kernels", property(lambda net: Recorder(kernels(net))))
     return drawn
 
