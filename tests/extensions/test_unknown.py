@@ -111,7 +111,7 @@ def test_exporters_reject_outputs_they_do_not_know(export, runtime):
 @pytest.fixture
 def of_unknown_cell():
     model = GRUClassifier(**SMALL, pooling="last").fit(X, mean_of("labels"))
-    network = model._network
+    network = model._network = model._network.copy()
     network.architecture = network.architecture._replace(cell="leaky", reset_after=False)
     return model
 
