@@ -355,7 +355,7 @@ EXPECTED_FAILURES = {
 
 
 @parametrize_with_checks(
-    [GRUClassifier(missing="decay"), GRURegressor(missing="decay")],
+    [GRUClassifier(16, missing="decay"), GRURegressor(16, missing="decay")],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_check_estimator(estimator, check):
