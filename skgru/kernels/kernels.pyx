@@ -32,6 +32,7 @@ The letters of the mathematics, in all files:
 A name d_something is ∂L/∂something. A comment at an argument says IN, OUT or INOUT, and its shape.
 """
 
+cimport cython
 from cpython.buffer cimport (
     PyBUF_RECORDS_RO,
     PyBUF_WRITABLE,

@@ -12,8 +12,8 @@ has one, the cell state of each layer, then the streaming state of the pooling.
 cdef class Stepper:
     """Sequences that advance together, and their states.
 
-    A stepper is for one thread at a time. No method releases the GIL. Without a GIL, concurrent
-    calls give wrong numbers, but do not read or write out of bounds.
+    A stepper is for one thread at a time: concurrent calls advance the same sequences, one after the
+    other. No method releases the GIL, and without a GIL each locks the stepper.
 
     Parameters
     ----------
@@ -84,9 +84,8 @@ cdef class Stepper:
             Cell* cell = _cell(cell_index)
             const real[:, ::1] W, U, E
             const real[::1] b, c, w_x, b_x
-            Py_ssize_t D = 0, H = 0, P = cell.n_gates + cell.n_extra, widest = 0, i
+            Py_ssize_t rows_of_decay = 0, i, D = 0, H = 0, P = cell.n_gates + cell.n_extra, widest = 0
             object rows = n_streams, numbers = 0    # Python integers, which do not overflow
-            Py_ssize_t rows_of_decay = 0
         if n_streams < 1 or not layers:
             raise ValueError("there must be at least one stream and one layer")
         self.n_streams = n_streams
@@ -120,7 +119,8 @@ cdef class Stepper:
             self.state_size += cell.n_states * H
             widest = max(widest, H)
             numbers += (_packed_layer_size(cell, D, H)
-                        + round_to_cache_line(b.shape[0]) + round_to_cache_line(c.shape[0]))
+                        + round_to_cache_line(b.shape[0]) + round_to_cache_line(c.shape[0])
+                        + round_to_cache_line(E.shape[0] * E.shape[1]))
             D = H
         W, b = head
         if W.shape[0] != H or b.shape[0] == 0 or W.shape[1] != b.shape[0]:
@@ -129,10 +129,8 @@ cdef class Stepper:
             raise ValueError("query must be (H,) if the pooling has one, else (0,)")
         self.n_outputs = b.shape[0]
         self.state_size += self.pooling.n_vectors * H + self.pooling.n_numbers
-        numbers += (panels_size(H, self.n_outputs)
-                    + round_to_cache_line(self.n_outputs) + round_to_cache_line(H))
-        W, U, b, c, E = layers[0]
-        numbers += (round_to_cache_line(E.shape[0] * E.shape[1])
+        numbers += (panels_size(H, self.n_outputs) + round_to_cache_line(self.n_outputs)
+                    + round_to_cache_line(H)
                     + round_to_cache_line(embedding.shape[0] * embedding.shape[1]))
         # x, state, gated_state, saved, pooled, y, inputs, both γ and codes, with room for rounding
         # each up
@@ -205,6 +203,7 @@ cdef class Stepper:
 
     # ---- time steps --------------------------------------------------------------------------
 
+    @cython.critical_section
     def outputs(self, x):
         """Advance by one time step; return the outputs, float64.
 
@@ -236,6 +235,7 @@ cdef class Stepper:
         PyBuffer_Release(&view)
         return result
 
+    @cython.critical_section
     def most_likely(self, x):
         """Advance by one time step; return the index of the maximum output.
 
@@ -258,6 +258,7 @@ cdef class Stepper:
             numbers[k] = self._argmax(k)
         return result
 
+    @cython.critical_section
     def probabilities(self, x):
         """Advance by one time step; return the softmax of the outputs.
 
@@ -328,11 +329,8 @@ cdef class Stepper:
                 raise TypeError("x must become a buffer of float or double")
         try:
             is_1d = view.ndim == 1
-            if is_1d:
-                fits = self.n_streams == 1 and view.shape[0] == D
-            else:
-                fits = (view.ndim == 2 and view.shape[0] == self.n_streams
-                        and view.shape[1] == D)
+            fits = (view.ndim == 2 and view.shape[0] == self.n_streams
+                    or is_1d and self.n_streams == 1) and view.shape[view.ndim - 1] == D
             if not fits:
                 shape = tuple([view.shape[i] for i in range(view.ndim)])
                 raise ValueError(f"x_t has shape {shape}; expected ({self.n_streams}, {D})"
@@ -435,6 +433,7 @@ cdef class Stepper:
 
     # ---- the states --------------------------------------------------------------------------
 
+    @cython.critical_section
     def get_state(self):
         """Return a copy of the states: ndarray of shape (n_streams, state_size)."""
         cdef real[:, ::1] copy
@@ -443,6 +442,7 @@ cdef class Stepper:
         memcpy(&copy[0, 0], self.state, self.n_streams * self.state_size * sizeof(real))
         return state
 
+    @cython.critical_section
     def set_state(self, const real[:, ::1] state):
         """Set the states to a copy of an array of shape (n_streams, state_size)."""
         if state.shape[0] != self.n_streams or state.shape[1] != self.state_size:

@@ -3,6 +3,9 @@
 On every instruction set that this build and this processor support.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 import reference
@@ -362,3 +365,23 @@ def test_denormals_are_flushed_inside_kernels_only(isa, dtype):
     assert outputs[:2] == [2 * tiny, tiny]
     assert outputs[2:] == [0, 0, 0]
     assert tiny / np.dtype(dtype).type(2) > 0  # denormals exist outside
+
+
+def test_a_step_is_whole_whatever_other_threads_do(isa):
+    """Not guaranteed by a lock of the interpreter, in a free-threaded build."""
+    rng, kernels = np.random.default_rng(0), kernels_for("float64", isa)
+    layers, *rest = random_stack(rng, "rnn", 3, (20, 20), 2, "last", "float64")
+    # nothing recurs: outputs depend on this time step alone
+    layers = [(W, 0 * U, b, c, E) for W, U, b, c, E in layers]
+    stepper = kernels.Stepper(cell_info(kernels, "rnn").index, layers, *rest, 4, None)
+    X = rng.normal(size=(4, 4, 3))
+    want = [stepper.outputs(x) for x in X]
+    start = Barrier(len(X))
+
+    def differing(thread):
+        start.wait()
+        outputs = [stepper.outputs(X[thread]) for _ in range(2000)]
+        return sum(not np.array_equal(y, want[thread]) for y in outputs)
+
+    with ThreadPoolExecutor(len(X)) as threads:
+        assert list(threads.map(differing, range(len(X)))) == [0] * len(X)
