@@ -11,6 +11,7 @@ process at load. No -march=native: a wheel runs on every machine of its architec
 
 import os
 import re
+import shutil
 import sysconfig
 from pathlib import Path
 from runpy import run_path
@@ -22,15 +23,20 @@ from setuptools.command.build_ext import build_ext
 KERNELS = Path("skgru/kernels")
 SHARED = "skgru.kernels._memoryviews"  # what Cython would put into every module
 DTYPES = {"float32": "float", "float64": "double"}
+# on Windows: the usual compiler has no vectors
+CLANG_CL = shutil.which("clang-cl") if os.name == "nt" else None
 GCC_ARGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-g0"]
 
 
 def instruction_sets() -> list:
     """Return the instruction sets to build: those of this platform, or those of SKGRU_VARIANTS."""
-    platform = "windows" if os.name == "nt" else sysconfig.get_platform()
+    platform = sysconfig.get_platform()
     rows = run_path(str(KERNELS / "_instruction_sets.py"))["INSTRUCTION_SETS"]
     buildable = {
-        isa.name.replace("-", "_"): isa for isa in rows if re.fullmatch(isa.platforms, platform)
+        isa.name.replace("-", "_"): isa
+        for isa in rows
+        if re.fullmatch(isa.platforms, platform)
+        and (isa.name == "portable" or os.name != "nt" or CLANG_CL)
     }
     listed = os.environ.get("SKGRU_VARIANTS", "").replace("-", "_").split(",")
     wanted = [name for name in map(str.strip, listed) if name]
@@ -105,9 +111,15 @@ class BuildExt(build_ext):
         self.parallel = os.cpu_count()
 
     def build_extensions(self):
-        args = ["/O2"] if self.compiler.compiler_type == "msvc" else GCC_ARGS
+        args, prefix = GCC_ARGS, ""
+        if self.compiler.compiler_type == "msvc":
+            args = ["/O2"]
+            if CLANG_CL:
+                self.compiler.initialize()
+                self.compiler.cc, prefix = CLANG_CL, "/clang:"
         for extension in self.extensions:
-            extension.extra_compile_args = args + extension.extra_compile_args
+            flags = [prefix + flag for flag in extension.extra_compile_args]
+            extension.extra_compile_args = args + flags
         # the kernels link nothing in the folders of the interpreter that builds them, where it asks
         # to look for libraries when they are loaded
         if linker := getattr(self.compiler, "linker_so", None):

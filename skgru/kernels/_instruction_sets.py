@@ -16,8 +16,8 @@ class InstructionSet(NamedTuple):
     name : str
         What ``SKGRU_ISA`` and `skgru.show_versions` call it.
     platforms : str
-        Regular expression; built where it matches all of `sysconfig.get_platform()`. On Windows
-        it has to match ``"windows"`` instead, as the usual compiler there has no vectors.
+        Regular expression; built where it matches all of `sysconfig.get_platform()`. On Windows,
+        all but the portable kernels need clang-cl: the usual compiler has no vectors.
     flags : tuple of str
         Compiler flags, of GCC or Clang.
     is_optional : bool
@@ -34,15 +34,17 @@ class InstructionSet(NamedTuple):
         return f"{dtype}_{self.name.replace('-', '_')}"
 
 
+X86_64 = ".*x86_64|win-amd64"
+
 # From slow to fast.
 INSTRUCTION_SETS = (
     InstructionSet("portable", ".*", ("-DSKGRU_PORTABLE",), False),  # plain C
-    InstructionSet("neon", ".*(aarch64|arm64)", (), False),
-    InstructionSet("x86-64-v2", ".*x86_64", ("-march=x86-64-v2",), True),  # SSE 4.2
-    InstructionSet("x86-64-v3", ".*x86_64", ("-march=x86-64-v3",), True),  # AVX2 and FMA
+    InstructionSet("neon", "(?!win).*(aarch64|arm64)", (), False),
+    InstructionSet("x86-64-v2", X86_64, ("-march=x86-64-v2",), True),  # SSE 4.2
+    InstructionSet("x86-64-v3", X86_64, ("-march=x86-64-v3",), True),  # AVX2 and FMA
     InstructionSet(
         "x86-64-v4",  # AVX-512
-        ".*x86_64",
+        X86_64,
         ("-march=x86-64-v4", "-mprefer-vector-width=512"),
         True,
     ),

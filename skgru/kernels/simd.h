@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) || defined(_M_X64)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -21,7 +21,7 @@
 typedef SKGRU_REAL real;
 #define SKGRU_IS_DOUBLE (sizeof(real) == 8)
 
-#if defined(__GNUC__) && !defined(SKGRU_PORTABLE)
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(SKGRU_PORTABLE)
 #define SKGRU_VECTORS
 #if defined(SKGRU_VECTOR_BYTES) /* any size works, with several registers per vector if need be */
 #elif defined(__AVX512F__)
@@ -420,7 +420,7 @@ static ptrdiff_t matmul_one_row(ptrdiff_t columns, const Product *products, int 
  * denormal. */
 INLINE uint64_t flush_denormals(void)
 {
-#if defined(__SSE2__)
+#if defined(__SSE2__) || defined(_M_X64)
     uint32_t mode = _mm_getcsr();
     _mm_setcsr(mode | 0x8040); /* flush to zero, denormals are zero */
     return mode;
@@ -436,7 +436,7 @@ INLINE uint64_t flush_denormals(void)
 
 INLINE void restore_denormals(uint64_t mode)
 {
-#if defined(__SSE2__)
+#if defined(__SSE2__) || defined(_M_X64)
     _mm_setcsr((uint32_t)mode);
 #elif defined(__aarch64__) && defined(__GNUC__)
     __asm__ __volatile__("msr fpcr, %0" : : "r"(mode));

@@ -13,10 +13,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def variants(listed):
+def variants(listed, platform=None):
     """Run setup.py's `instruction_sets` with this value of SKGRU_VARIANTS."""
     code = (
+        "import sysconfig\n"
         "from runpy import run_path\n"
+        f"platform = {platform!r} or sysconfig.get_platform()\n"
+        "sysconfig.get_platform = lambda: platform\n"
         "print([isa.name for isa in run_path('setup.py')['instruction_sets']()])"
     )
     environment = {**os.environ, "SKGRU_VARIANTS": listed}
@@ -37,3 +40,18 @@ def test_unknown_instruction_sets_are_refused():
     assert refused.returncode != 0
     assert "SKGRU_VARIANTS names vax" in refused.stderr
     assert "portable" in refused.stderr
+
+
+X86_64 = ["portable", "x86-64-v2", "x86-64-v3", "x86-64-v4"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "names"),
+    [
+        *(("linux-x86_64", X86_64), ("macosx-12.0-x86_64", X86_64), ("win-amd64", X86_64)),
+        *(("linux-aarch64", ["portable", "neon"]), ("macosx-12.0-arm64", ["portable", "neon"])),
+        *(("win-arm64", ["portable"]), ("win32", ["portable"]), ("linux-riscv64", ["portable"])),
+    ],
+)
+def test_instruction_sets_of_platforms(platform, names):
+    assert variants("", platform).stdout == f"{names}\n"
