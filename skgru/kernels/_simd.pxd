@@ -1,4 +1,4 @@
-"""The vectors of simd.h, and matrix products of any size from its blocks.
+"""The vectors of simd.h, and matrix products of any size from the blocks of matmul.h.
 
 Matrices are C = C0 + A B, of shapes (rows, columns), (rows, depth) and (depth, columns). B is
 packed in *panels*: PANEL columns at a time, each panel (depth, PANEL) without gaps.
@@ -8,15 +8,11 @@ cdef extern from "simd.h" nogil:
     ctypedef double real                    # float or double, as the module was built
     ctypedef double vec                     # LANES of them
     const int LANES, PANEL, BLOCK
-    ctypedef struct Product:
-        const real* a
-        const real* panel
-        Py_ssize_t depth, row_stride, k_stride
     vec zeros()
-    vec load_vector(const real* p)
     void store_vector(real* p, vec v)
-    vec load_part(const real* p, Py_ssize_t n)
-    void store_part(real* p, vec v, Py_ssize_t n)
+    vec load(const real* p, Py_ssize_t n)
+    void store(real* p, vec v, Py_ssize_t n)
+    void prefetch(const real* p, Py_ssize_t n)
     vec sigmoid(vec x)
     vec tanh "vec_tanh"(vec x)              # tanh is a function of the C library
     vec clamp(vec x, real bound)
@@ -26,26 +22,19 @@ cdef extern from "simd.h" nogil:
     vec divide(vec x, vec y)
     vec square_root(vec x)
     double sum_lanes(vec x)
+    unsigned long long flush_denormals()
+    void restore_denormals(unsigned long long mode)
+
+cdef extern from "matmul.h" nogil:
+    ctypedef struct Product:
+        const real* a
+        const real* panel
+        Py_ssize_t depth, row_stride, k_stride
     void matmul_block(
         int rows, Py_ssize_t columns, const Product* products, int n_products,
         const real* c0, Py_ssize_t c0_stride, real* c, Py_ssize_t c_stride)
     Py_ssize_t matmul_one_row(
         Py_ssize_t columns, const Product* products, int n_products, const real* c0, real* c)
-    unsigned long long flush_denormals()
-    void restore_denormals(unsigned long long mode)
-
-
-cdef inline vec load(const real* p, Py_ssize_t n) noexcept nogil:
-    """Load the first n numbers at p; n is LANES, or less at the end of a row."""
-    return load_vector(p) if n == LANES else load_part(p, n)
-
-
-cdef inline void store(real* p, vec v, Py_ssize_t n) noexcept nogil:
-    """Store the first n numbers of v at p."""
-    if n == LANES:
-        store_vector(p, v)
-    else:
-        store_part(p, v, n)
 
 
 cdef enum:

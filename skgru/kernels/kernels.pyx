@@ -62,6 +62,7 @@ from skgru.kernels._simd cimport (
     matmul,
     pack_panels,
     panels_size,
+    prefetch,
     real,
     relu,
     restore_denormals,

@@ -28,6 +28,7 @@ cdef struct LayerStep:
     real* gated_state                       # workspace (n, H)
     real* saved                             # OUT  (n, PH), contiguous; with the new cell state
     real* h                                 # OUT  (n, H); may be h_prev
+    Py_ssize_t n_next                       # rows that the next step writes after these; 0: none
     Py_ssize_t x_stride, recurrent_stride, h_prev_stride, cell_state_stride, h_stride  # of rows
 
 
@@ -104,6 +105,9 @@ cdef void _layer_step(const LayerStep* step, Py_ssize_t n) noexcept nogil:
         row.h = step.h + k * step.h_stride
         row.cell_state = saved + k * PH + GH
         cell.forward(&row)
+        if k < step.n_next:                     # or the next step waits for memory to write to
+            prefetch(saved + (n + k) * PH, PH)
+            prefetch(step.h + (n + k) * H, H)
 
 
 cdef int _check_weights(

@@ -115,9 +115,10 @@ cdef void _forward_through_time(
                 _multiply(H, step.h_prev + k * step.h_prev_stride, mask + k * H, masked + k * H)
             step.recurrent_input = masked
             step.recurrent_stride = H
+        n_next = batch_sizes[t + 1] if t + 1 < T else 0
+        step.n_next = n_next if states != NULL and saved != NULL else 0
         _layer_step(&step, n)
         first_row += n
-        n_next = batch_sizes[t + 1] if t + 1 < T else 0
         for k in range(n_next, n):                  # the sequences that end here
             if states != NULL:
                 memcpy(h_last + k * S * H, step.h + k * step.h_stride, H * sizeof(real))
@@ -311,11 +312,13 @@ cdef void _backward_through_time(
             h_prev = decayed
             cell_state_prev = decayed + H
             h_prev_stride = cell_state_stride = S * H
+        if not mask.shape[0] and h_prev_stride == H:
+            memcpy(recurrent_input, h_prev, n * H * sizeof(real))
         for k in range(n):
             own_mask = &mask[k, 0] if mask.shape[0] else NULL
             if own_mask != NULL:
                 _multiply(H, h_prev + k * h_prev_stride, own_mask, recurrent_input + k * H)
-            else:
+            elif h_prev_stride != H:
                 memcpy(recurrent_input + k * H, h_prev + k * h_prev_stride, H * sizeof(real))
             row.saved = <real*>(saved_t + k * PH)
             row.recurrent_input = recurrent_input + k * H
@@ -330,6 +333,9 @@ cdef void _backward_through_time(
             row.d_h = &d_h[k, 0]
             row.d_gates = d_gates + k * GH
             cell.backward(&row)
+            if t > 1:                           # what this row reads in the step before
+                prefetch(saved_t + (k - batch_sizes[t - 1]) * PH, PH)
+                prefetch(before + (k - batch_sizes[t - 2]) * H, H)
         for i in range(n_to_h):
             to_h[i].a = d_gates + i * H
         if cell.candidate == SPLIT:

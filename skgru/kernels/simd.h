@@ -1,4 +1,4 @@
-/* What Cython cannot express: vectors, σ and tanh of vectors, and matrix products in registers.
+/* What Cython cannot express: vectors, and σ and tanh of vectors.
  *
  * The build sets SKGRU_REAL (float or double). The instruction set that it compiles for decides the
  * size of a vector: 64 bytes with AVX-512, 32 with AVX, 16 with SSE or NEON. Without the vector
@@ -124,6 +124,31 @@ INLINE void store_part(real *p, vec v, ptrdiff_t n)
         p[i] = buffer[i];
 }
 #endif
+
+/* Load and store the first n <= LANES numbers at p. */
+INLINE vec load(const real *p, ptrdiff_t n)
+{
+    return n == LANES ? load_vector(p) : load_part(p, n);
+}
+INLINE void store(real *p, vec v, ptrdiff_t n)
+{
+    if (n == LANES)
+        store_vector(p, v);
+    else
+        store_part(p, v, n);
+}
+
+/* Start to load n numbers at p into the cache, before they are read or overwritten. */
+INLINE void prefetch(const real *p, ptrdiff_t n)
+{
+#if defined(__GNUC__)
+    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(real))
+        __builtin_prefetch(p + i);
+#else
+    (void)p;
+    (void)n;
+#endif
+}
 
 /* ---- σ and tanh ------------------------------------------------------------------------------ */
 
@@ -289,128 +314,6 @@ INLINE double sum_lanes(vec x)
     for (int i = 0; i < LANES; i++)
         total += numbers[i];
     return total;
-}
-
-/* ---- matrix products ------------------------------------------------------------------------- */
-
-/* A product A B: Σ_k a[i, k] panel[k, j]. In a (rows, depth), rows are `row_stride` and columns
- * `k_stride` numbers apart; panel (depth, columns) is contiguous. */
-typedef struct {
-    const real *a, *panel;
-    ptrdiff_t depth, row_stride, k_stride;
-} Product;
-
-/* c (rows, n_vecs * LANES) = c0 (NULL: 0) + the sum of the products. Each number is a sum in the
- * order of k whatever the number of rows: the bits of a row do not depend on the other rows. */
-INLINE void matmul_unrolled(const int rows, const int n_vecs, const Product *products,
-                            const int n_products, const real *c0, ptrdiff_t c0_stride, real *c,
-                            ptrdiff_t c_stride)
-{
-    vec total[BLOCK][2];
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < n_vecs; v++)
-            total[i][v] = zeros();
-    for (int t = 0; t < n_products; t++) {
-        const real *a = products[t].a, *panel = products[t].panel;
-        const ptrdiff_t row_stride = products[t].row_stride, k_stride = products[t].k_stride;
-        for (ptrdiff_t k = products[t].depth; k > 0; k--) {
-            vec b[2];
-            UNROLL for (int v = 0; v < n_vecs; v++)
-                b[v] = load_vector(panel + v * LANES);
-            UNROLL for (int i = 0; i < rows; i++)
-                UNROLL for (int v = 0; v < n_vecs; v++)
-                    total[i][v] += a[i * row_stride] * b[v];
-            a += k_stride;
-            panel += n_vecs * LANES;
-        }
-    }
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < n_vecs; v++)
-            store_vector(c + i * c_stride + v * LANES,
-                         c0 ? load_vector(c0 + i * c0_stride + v * LANES) + total[i][v]
-                            : total[i][v]);
-}
-
-INLINE void matmul_rows(int rows, const int n_vecs, const Product *products, const int n_products,
-                        const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
-{
-#define CASE(n) \
-    case n: \
-        matmul_unrolled(n, n_vecs, products, n_products, c0, c0_stride, c, c_stride); \
-        break;
-    switch (rows) {
-        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
-#if defined(__AVX512F__) || defined(__aarch64__)
-        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
-#endif
-    }
-#undef CASE
-}
-
-/* c (rows, columns) = c0 + the products; rows <= BLOCK, columns <= PANEL */
-static void matmul_block(int rows, ptrdiff_t columns, const Product *products, int n_products,
-                         const real *c0, ptrdiff_t c0_stride, real *c, ptrdiff_t c_stride)
-{
-    if (columns == PANEL) {
-        matmul_rows(rows, 2, products, n_products, c0, c0_stride, c, c_stride);
-    } else {
-        /* the last columns are computed in a whole block */
-        real whole[BLOCK * PANEL] = {0};
-        const ptrdiff_t stride = columns > LANES ? PANEL : LANES;
-        for (int i = 0; i < rows; i++) {
-            for (ptrdiff_t j = 0; c0 && j < columns; j++)
-                whole[i * stride + j] = c0[i * c0_stride + j];
-        }
-        if (columns > LANES)
-            matmul_rows(rows, 2, products, n_products, whole, stride, whole, stride);
-        else
-            matmul_rows(rows, 1, products, n_products, whole, stride, whole, stride);
-        for (int i = 0; i < rows; i++)
-            memcpy(c + i * c_stride, whole + i * stride, columns * sizeof(real));
-    }
-}
-
-/* The same for one row and several consecutive panels: with one panel there would be too few
- * independent sums, and each addition would wait for the one before. */
-INLINE void matmul_panels(const int n_panels, const Product *products, const int n_products,
-                          const real *c0, real *c)
-{
-    vec total[4][2];
-    UNROLL for (int p = 0; p < n_panels; p++)
-        UNROLL for (int v = 0; v < 2; v++)
-            total[p][v] = zeros();
-    for (int t = 0; t < n_products; t++) {
-        const real *a = products[t].a, *panel = products[t].panel;
-        const ptrdiff_t k_stride = products[t].k_stride, depth = products[t].depth;
-        for (ptrdiff_t k = depth; k > 0; k--) {
-            UNROLL for (int p = 0; p < n_panels; p++)
-                UNROLL for (int v = 0; v < 2; v++)
-                    total[p][v] += *a * load_vector(panel + p * depth * PANEL + v * LANES);
-            a += k_stride;
-            panel += PANEL;
-        }
-    }
-    UNROLL for (int p = 0; p < n_panels; p++)
-        UNROLL for (int v = 0; v < 2; v++) {
-            const ptrdiff_t j = p * PANEL + v * LANES;
-            store_vector(c + j, c0 ? load_vector(c0 + j) + total[p][v] : total[p][v]);
-        }
-}
-
-/* c (1, columns) = c0 + the products, for the first columns; return how many, 0 if fewer than
- * 2 PANEL are left */
-static ptrdiff_t matmul_one_row(ptrdiff_t columns, const Product *products, int n_products,
-                                const real *c0, real *c)
-{
-    if (columns >= 4 * PANEL) {
-        matmul_panels(4, products, n_products, c0, c);
-        return 4 * PANEL;
-    }
-    if (columns >= 2 * PANEL) {
-        matmul_panels(2, products, n_products, c0, c);
-        return 2 * PANEL;
-    }
-    return 0;
 }
 
 /* ---- denormals ------------------------------------------------------------------------------- */

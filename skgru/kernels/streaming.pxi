@@ -372,7 +372,7 @@ cdef class Stepper:
         step.x_stride = self.n_channels if step.x == self.x else self.n_inputs
         step.codes = self.codes if self.E != NULL else NULL
         step.E = self.E
-        step.C = self.C
+        step.C, step.n_next = self.C, 0
         step.h = self.state
         step.gated_state = self.gated_state
         step.saved = self.saved
