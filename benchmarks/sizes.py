@@ -58,7 +58,12 @@ def fits(model: BaseEstimator, X: np.ndarray, y: np.ndarray) -> Callable[[], Non
     return fit
 
 
-def in_turns(functions: dict[str, Callable[[], None]], rounds: int, seconds: float) -> dict:
+def in_turns(
+    functions: dict[str, Callable[[], None]],
+    rounds: int,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict:
     """Time functions in turns, so that other load on the machine affects all of them alike.
 
     Returns
@@ -69,17 +74,17 @@ def in_turns(functions: dict[str, Callable[[], None]], rounds: int, seconds: flo
     calls = {}
     for name, function in functions.items():
         function()  # warm-up: compilation, memory pages, clock frequency
-        start = time.perf_counter()
+        start = clock()
         function()
-        calls[name] = max(1, int(seconds / (time.perf_counter() - start)))
+        calls[name] = max(1, int(seconds / (clock() - start)))
     times = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
             of_round = []
             for _ in range(calls[name]):
-                start = time.perf_counter()
+                start = clock()
                 function()
-                of_round.append(time.perf_counter() - start)
+                of_round.append(clock() - start)
             times[name].append(np.median(of_round))
     return {name: np.array(t) for name, t in times.items()}
 
