@@ -4,7 +4,7 @@ A new parameter is an entry of `PARAMETERS` and an argument of both estimators' 
 """
 
 from collections.abc import Callable
-from inspect import signature
+from inspect import cleandoc, signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
@@ -395,11 +395,12 @@ def documented(**own: Parameter) -> Callable[[Class], Class]:
                 for name, parameter in signature(cls).parameters.items()
             ]
             for placeholder, text in {
-                "{parameters}": "\n\n".join(docs).replace("\n", "\n    ").replace("    \n", "\n"),
-                "{attributes}": ATTRIBUTES.strip(),
-                "{references}": REFERENCES.strip(),
+                "{parameters}": "\n\n".join(docs),
+                "{attributes}": cleandoc(ATTRIBUTES),
+                "{references}": cleandoc(REFERENCES),
             }.items():
-                cls.__doc__ = cls.__doc__.replace(placeholder, text)
+                # from Python 3.13 on, docstrings have no indentation
+                cls.__doc__ = cleandoc(cls.__doc__).replace(placeholder, text)
         return cls
 
     return decorate

@@ -299,7 +299,7 @@ def test_docstring_names_every_fitted_attribute(ragged, windows):
     for model in (classifier().fit(*ragged), regressor().fit(frame, windows[1])):
         attributes = {a for a in dir(model) if a.endswith("_") and not a.startswith("_")}
         section = model.__doc__.split("Attributes\n")[1].split("See Also")[0]
-        documented = set(re.findall(r"^    (\w+_) : ", section, re.MULTILINE))
+        documented = set(re.findall(r"^(\w+_) : ", section, re.MULTILINE))
         # attributes of some models only
         optional = {"feature_names_in_", "query_"}
         assert attributes - optional == documented - optional

@@ -144,10 +144,10 @@ every_estimator = pytest.mark.parametrize("estimator", [GRUClassifier, GRURegres
 def documented_defaults(estimator):
     """Text after "default=" of each parameter of the docstring, in its order."""
     parameters = re.search(
-        r"\n    Parameters\n    -+\n(.*?)\n    Attributes\n", estimator.__doc__, re.S
+        r"\nParameters\n-+\n(.*?)\nAttributes\n", estimator.__doc__, re.S
     )
     entries = re.findall(
-        r"^    (\w+) : (.*(?:\n        +default=.*)?)", parameters[1], re.MULTILINE
+        r"^(\w+) : (.*(?:\n    +default=.*)?)", parameters[1], re.MULTILINE
     )
     return {name: kind.partition("default=")[2] for name, kind in entries}
 

@@ -365,7 +365,7 @@ def test_check_estimator(estimator, check):
 def test_the_class_documents_it():
     for cls in (GRUClassifier, GRURegressor):
         for name in ("missing", "time_channel", "categorical_channels", "embedding_dim"):
-            assert f"    {name} : " in cls.__doc__
+            assert f"\n{name} : " in cls.__doc__
     assert "GRU-D" in GRUClassifier.__doc__
 
 
