@@ -73,7 +73,7 @@ def variants(generated: str) -> list[Extension]:
                     f"skgru.kernels.{name}",
                     [str(source)],
                     include_dirs=[str(KERNELS), str(Path(generated).parent)],
-                    depends=[generated, str(KERNELS / "simd.h")],
+                    depends=[generated, *map(str, KERNELS.glob("*.h"))],
                     extra_compile_args=list(isa.flags),
                 )
             )

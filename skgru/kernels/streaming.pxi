@@ -12,8 +12,8 @@ has one, the cell state of each layer, then the streaming state of the pooling.
 cdef class Stepper:
     """Sequences that advance together, and their states.
 
-    A stepper is for one thread at a time: concurrent calls advance the same sequences, one after the
-    other. No method releases the GIL, and without a GIL each locks the stepper.
+    A stepper is for one thread at a time: concurrent calls advance the same sequences, one after
+    the other. No method releases the GIL, and without a GIL each locks the stepper.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ cdef class Stepper:
             Cell* cell = _cell(cell_index)
             const real[:, ::1] W, U, E
             const real[::1] b, c, w_x, b_x
-            Py_ssize_t rows_of_decay = 0, i, D = 0, H = 0, P = cell.n_gates + cell.n_extra, widest = 0
+            Py_ssize_t decay_rows = 0, i, D = 0, H = 0, P = cell.n_gates + cell.n_extra, widest = 0
             object rows = n_streams, numbers = 0    # Python integers, which do not overflow
         if n_streams < 1 or not layers:
             raise ValueError("there must be at least one stream and one layer")
@@ -110,7 +110,7 @@ cdef class Stepper:
                 raise ValueError("w_x, b_x, W_h and b_h must be (D,), (D,), (D, H) and (H,)")
             numbers += (round_to_cache_line(2 * self.D) + panels_size(self.D, U.shape[0])
                         + round_to_cache_line(U.shape[0]))
-            rows_of_decay = self.D + U.shape[0]
+            decay_rows = self.D + U.shape[0]
         for i, (W, U, b, c, E) in enumerate(layers):
             _check_weights(cell, D, W.shape, U.shape, b.shape[0], c.shape[0], E.shape)
             if i and E.shape[0]:
@@ -136,7 +136,7 @@ cdef class Stepper:
         # each up
         numbers += 10 * CACHE_LINE_BYTES + rows * (
             self.n_channels + self.state_size + widest + P * widest + H + self.n_outputs
-            + self.n_inputs + rows_of_decay + self.C)
+            + self.n_inputs + decay_rows + self.C)
         if numbers > (PY_SSIZE_T_MAX - CACHE_LINE_BYTES) // sizeof(real):
             raise MemoryError
         self.layers = <PackedLayer*>calloc(self.n_layers, sizeof(PackedLayer))
