@@ -115,8 +115,9 @@ def checksum(state: Any) -> int:
     return crc
 
 
-# names under which a state holds versions, this checksum, and what follows its fit
-NOT_COUNTED = frozenset({VERSION, CHECKSUM, "_sklearn_version"})
+# names under which a state holds versions, this checksum, requests for metadata (in scikit-learn
+# 1.8 they refer to the estimator itself), and what follows its fit
+NOT_COUNTED = frozenset({VERSION, CHECKSUM, "_sklearn_version", "_metadata_request"})
 CALLBACKS = frozenset(
     {"_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"}
 )

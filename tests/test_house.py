@@ -143,12 +143,8 @@ every_estimator = pytest.mark.parametrize("estimator", [GRUClassifier, GRURegres
 
 def documented_defaults(estimator):
     """Text after "default=" of each parameter of the docstring, in its order."""
-    parameters = re.search(
-        r"\nParameters\n-+\n(.*?)\nAttributes\n", estimator.__doc__, re.S
-    )
-    entries = re.findall(
-        r"^(\w+) : (.*(?:\n    +default=.*)?)", parameters[1], re.MULTILINE
-    )
+    parameters = re.search(r"\nParameters\n-+\n(.*?)\nAttributes\n", estimator.__doc__, re.S)
+    entries = re.findall(r"^(\w+) : (.*(?:\n    +default=.*)?)", parameters[1], re.MULTILINE)
     return {name: kind.partition("default=")[2] for name, kind in entries}
 
 

@@ -50,9 +50,7 @@ def test_parameters_can_be_set_and_displayed(ragged):
 
 @pytest.mark.parametrize("estimator", [GRUClassifier, GRURegressor])
 def test_docstring_names_every_parameter_with_its_default(estimator):
-    documented = dict(
-        re.findall(r"^(\w+) : .*, +default=(.+)$", estimator.__doc__, re.MULTILINE)
-    )
+    documented = dict(re.findall(r"^(\w+) : .*, +default=(.+)$", estimator.__doc__, re.MULTILINE))
     signature = inspect.signature(estimator).parameters
     assert set(documented) == set(signature)
     for name, parameter in signature.items():

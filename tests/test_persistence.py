@@ -10,6 +10,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from helpers import every_variant, run_python, small_classifier
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
@@ -503,6 +504,16 @@ def test_clones_pickles_and_joblib_copies(ragged, tmp_path):
         np.testing.assert_array_equal(again.predict_proba(X), third.predict_proba(X))
         other.layers_[0].W[:] = 0
         assert (other.predict_proba(X) != third.predict_proba(X)).any()
+
+
+def test_a_request_for_metadata_may_refer_to_its_estimator(fitted, ragged):
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = copy.deepcopy(fitted).set_fit_request(sample_weight=True)
+        model._metadata_request.owner = model  # as scikit-learn 1.8 sets it
+        loaded = pickle.loads(pickle.dumps(model))
+        assert loaded.get_metadata_routing().fit.requests["sample_weight"] is True
+    assert loaded._metadata_request.owner is loaded
+    np.testing.assert_array_equal(loaded.predict(ragged[0]), fitted.predict(ragged[0]))
 
 
 def test_the_list_for_skops_names_every_type_of_a_saved_model():
