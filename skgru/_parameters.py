@@ -400,7 +400,7 @@ def documented(**own: Parameter) -> Callable[[Class], Class]:
                 "{references}": cleandoc(REFERENCES),
             }.items():
                 # from Python 3.13 on, docstrings have no indentation
-                cls.__doc__ = cleandoc(cls.__doc__).replace(placeholder, text)
+                cls.__doc__ = cleandoc(cls.__doc__).replace(placeholder, text) + "\n"
         return cls
 
     return decorate
