@@ -46,7 +46,8 @@ def run_snippets(page: str, title: str) -> dict[str, Any]:
     start = re.search(rf"^{re.escape(title)}\n-+\n", text, re.MULTILINE).end()
     following = re.search(r"^.+\n-+\n", text[start:], re.MULTILINE)
     section = text[start : start + following.start()] if following else text[start:]
-    blocks = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", section, re.MULTILINE)
+    block = r"^\.\. code-block:: python\n(?:    :.*\n)*\n((?:    .*\n|\n)+)"
+    blocks = re.findall(block, section, re.MULTILINE)
     names: dict[str, Any] = {}
     exec(compile("\n".join(map(dedent, blocks)), f"{page}: {title}", "exec"), names)
     return names

@@ -789,8 +789,8 @@ def test_the_page_from_a_file_to_a_forecast(tmp_path, monkeypatch):
     docs = run_snippets("forecasting.rst", "From a CSV file to a forecast")
     assert docs["error"] < 0.5 * docs["naive"]
     assert 0.5 <= docs["covered"] <= 1
-    assert docs["next_year"].index[0] == series.index[-1] + pd.offsets.MonthBegin()
-    assert len(docs["next_year"]) == 12
+    assert docs["forecast"].index[0] == series.index[-1] + pd.offsets.MonthBegin()
+    assert len(docs["forecast"]) == 12
     mase = docs["results"].errors().set_index("model")["MASE"]
     assert mase["WindowForecaster"] < 0.5 * mase["seasonal naive"]
 
