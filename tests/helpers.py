@@ -7,7 +7,7 @@ import sys
 from itertools import repeat
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -40,16 +40,59 @@ def run_python(code, **environment):
 DOCS = Path(__file__).parents[1] / "docs"
 
 
+BLOCK = re.compile(
+    r"^(?P<indent> *)\.\. (?P<kind>testsetup::|code-block:: python)\n"
+    r"(?P<body>(?:(?P=indent) {3,}.*\n|[ ]*\n)+)",
+    re.MULTILINE,
+)
+OPTION = re.compile(r"^ +:(?P<name>[\w-]+):(?P<value>.*)\n", re.MULTILINE)
+
+
+class Snippet(NamedTuple):
+    """A block of Python of a docs page.
+
+    Attributes
+    ----------
+    line : int
+        Of the page, from 1 on.
+    is_setup : bool
+        Whether it is a `testsetup` block, which readers do not see.
+    caption : str
+        Empty without.
+    code : str
+    """
+
+    line: int
+    is_setup: bool
+    caption: str
+    code: str
+
+
+def snippets(text: str) -> list[Snippet]:
+    """Return the blocks of Python of a docs page, or of a part of it."""
+    found = []
+    for block in BLOCK.finditer(text):
+        options = {o["name"]: o["value"].strip() for o in OPTION.finditer(block["body"])}
+        found.append(
+            Snippet(
+                line=text.count("\n", 0, block.start()) + 1,
+                is_setup=block["kind"].startswith("testsetup"),
+                caption=options.get("caption", ""),
+                code=dedent(OPTION.sub("", block["body"])),
+            )
+        )
+    return found
+
+
 def run_snippets(page: str, title: str) -> dict[str, Any]:
     """Run the code blocks under a title of a docs page and return the names that they define."""
-    text = (DOCS / page).read_text()
+    text = (DOCS / page).read_text(encoding="utf-8")
     start = re.search(rf"^{re.escape(title)}\n-+\n", text, re.MULTILINE).end()
     following = re.search(r"^.+\n-+\n", text[start:], re.MULTILINE)
     section = text[start : start + following.start()] if following else text[start:]
-    block = r"^\.\. code-block:: python\n(?:    :.*\n)*\n((?:    .*\n|\n)+)"
-    blocks = re.findall(block, section, re.MULTILINE)
+    code = "\n".join(snippet.code for snippet in snippets(section) if not snippet.is_setup)
     names: dict[str, Any] = {}
-    exec(compile("\n".join(map(dedent, blocks)), f"{page}: {title}", "exec"), names)
+    exec(compile(code, f"{page}: {title}", "exec"), names)
     return names
 
 

@@ -4,11 +4,10 @@ import ast
 import inspect
 import re
 import warnings
-from textwrap import dedent
 
 import numpy as np
 import pytest
-from helpers import DOCS
+from helpers import DOCS, snippets
 
 import skgru
 from skgru import GRUClassifier, GRURegressor, forecasting
@@ -172,9 +171,6 @@ def test_message_is_given(message):
 
 # ---- scripts that are whole ----------------------------------------------------------------------
 
-SCRIPT = re.compile(r"\.\. code-block:: python\n    :caption: (\w+\.py)\n\n((?:    .*\n|\n)+)")
-SETUP = re.compile(r"\.\. testsetup::\n\n((?:    .*\n|\n)+)")
-
 
 # as in test_docs_code.py: made-up data need not hold anything that far back
 @pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
@@ -188,10 +184,11 @@ SETUP = re.compile(r"\.\. testsetup::\n\n((?:    .*\n|\n)+)")
 )
 def test_scripts_need_nothing_above_them(page, names, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")
-    exec(dedent(SETUP.search(text)[1]), {})  # makes the file that a script reads
-    scripts = SCRIPT.findall(text)
-    assert [name for name, _ in scripts] == names
-    for name, code in scripts:
-        exec(compile(dedent(code), name, "exec"), {"__name__": "__main__"})
+    blocks = snippets((DOCS / f"{page}.rst").read_text(encoding="utf-8"))
+    # makes the file that a script reads
+    exec(next(block.code for block in blocks if block.is_setup), {})
+    scripts = [block for block in blocks if block.caption.endswith(".py")]
+    assert [script.caption for script in scripts] == names
+    for script in scripts:
+        exec(compile(script.code, script.caption, "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out

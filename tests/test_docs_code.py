@@ -4,21 +4,13 @@ What a page takes for granted, such as a file to read, is in its `testsetup` blo
 do not see. Blocks that need a package that is missing are skipped and named.
 """
 
-import re
 import warnings
-from textwrap import dedent
 
 import pytest
-from helpers import DOCS
+from helpers import DOCS, snippets
 
 from skgru.exceptions import GradientWarning
 
-BLOCK = re.compile(
-    r"^(?P<indent> *)\.\. (?:testsetup::|code-block:: python)\n"
-    r"(?P<body>(?:(?P=indent) {3,}.*\n|[ ]*\n)+)",
-    re.MULTILINE,
-)
-OPTION = re.compile(r"^ +:[\w-]+:.*\n", re.MULTILINE)
 OPTIONAL = {
     "captum",
     "dask",
@@ -38,14 +30,14 @@ PAGES = {
     for path in sorted(DOCS.glob("*.rst"))
     if path.stem not in ELSEWHERE
 }
-WITH_CODE = [name for name, text in PAGES.items() if BLOCK.search(text)]
+WITH_CODE = [name for name, text in PAGES.items() if snippets(text)]
 
 
 def test_pages_are_found():
     assert len(WITH_CODE) >= 10
     n_blocks = sum(text.count(".. code-block:: python\n") for text in PAGES.values())
     assert n_blocks == sum(
-        ".. code-block" in match[0] for text in PAGES.values() for match in BLOCK.finditer(text)
+        not snippet.is_setup for text in PAGES.values() for snippet in snippets(text)
     )
 
 
@@ -58,11 +50,9 @@ def test_code_runs(page, tmp_path, monkeypatch):
     # made-up data need not hold anything that far back
     warnings.simplefilter("ignore", GradientWarning)
     names, missing = {"__name__": "__main__"}, set()
-    for block in BLOCK.finditer(PAGES[page]):
-        line = PAGES[page][: block.start()].count("\n") + 1
-        code = dedent(OPTION.sub("", block["body"]))
+    for snippet in snippets(PAGES[page]):
         try:
-            exec(compile(code, f"{page}.rst, block at line {line}", "exec"), names)
+            exec(compile(snippet.code, f"{page}.rst, block at line {snippet.line}", "exec"), names)
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             if package not in OPTIONAL:
