@@ -13,7 +13,6 @@ python benchmarks/latency.py
 """
 
 import argparse
-import time
 import warnings
 
 from cores import use_cores
@@ -26,7 +25,7 @@ arguments = parser.parse_args()
 use_cores(1)
 
 import numpy as np  # noqa: E402
-from sizes import ratio  # noqa: E402
+from sizes import in_turns, ratio  # noqa: E402
 from sklearn.neural_network import MLPClassifier  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -49,17 +48,6 @@ with warnings.catch_warnings():
     mlp = MLPClassifier(64, max_iter=2, random_state=0).fit(X.reshape(len(X), -1), y)
 
 
-def in_turns(functions: dict, rounds: int, calls: int) -> dict[str, np.ndarray]:
-    """Call functions in turns; return the median seconds of each in each round."""
-    seconds = {name: np.empty((rounds, calls)) for name in functions}
-    for i in range(rounds * calls):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            seconds[name].flat[i] = time.perf_counter() - start
-    return {name: np.median(values, axis=1) for name, values in seconds.items()}
-
-
 one, row, listed = X[:1], X[:1].reshape(1, -1), [X[0]]
 calls = {
     "MLPClassifier.predict": lambda: mlp.predict(row),
@@ -70,8 +58,12 @@ calls = {
     "predict of a pipeline": lambda: scaled.predict(one),
 }
 print(f"instruction set {active_instruction_set()}, one sequence of {STEPS} steps")
-in_turns(calls, 1, 50)  # warm-up
-times = in_turns(calls, arguments.rounds, arguments.calls)
+in_turns(calls, 50, 0)  # warm-up
+rounds = arguments.rounds, arguments.calls
+times = {
+    name: np.median(seconds.reshape(rounds), axis=1)  # of single calls
+    for name, seconds in in_turns(calls, rounds[0] * rounds[1], 0).items()
+}
 for name, seconds in times.items():
     others = ratio(seconds, times["MLPClassifier.predict"])
     print(f"{name:28s} {1e6 * np.median(seconds):7.1f} us   {others}")
@@ -87,9 +79,7 @@ def predict_checked() -> None:
 
 
 print(f"{arguments.sequences} sequences of 7 to 29 steps")
-times = in_turns(
-    {"checked": predict_checked, "list": lambda: gru.predict(many)}, max(arguments.rounds, 2), 1
-)
+times = in_turns({"checked": predict_checked, "list": lambda: gru.predict(many)}, rounds[0], 0)
 share = times["checked"] / times["list"]
 print(
     f"predict of a list {np.median(times['list']):.2f} s, checked before "
