@@ -394,13 +394,15 @@ def documented(**own: Parameter) -> Callable[[Class], Class]:
                 _entry(name, parameters[name].doc, parameter.default)
                 for name, parameter in signature(cls).parameters.items()
             ]
+            # from Python 3.13 on, docstrings have no indentation
+            docstring = cleandoc(cls.__doc__)
             for placeholder, text in {
                 "{parameters}": "\n\n".join(docs),
                 "{attributes}": cleandoc(ATTRIBUTES),
                 "{references}": cleandoc(REFERENCES),
             }.items():
-                # from Python 3.13 on, docstrings have no indentation
-                cls.__doc__ = cleandoc(cls.__doc__).replace(placeholder, text) + "\n"
+                docstring = docstring.replace(placeholder, text)
+            cls.__doc__ = f"{docstring}\n"
         return cls
 
     return decorate

@@ -135,7 +135,7 @@ class Elementwise:
         Each of 0 and 1 counts one more sample than it has, so that an absent one stays possible.
         """
         if isinstance(self._loss, HalfBinomialLoss):
-            ones = np.average(y, axis=0, weights=weights) * weights.sum() + weights.mean()
+            ones = (weights * y.T).sum(axis=1) + weights.mean()
             total = weights.sum() + 2 * weights.mean()
             return np.log(ones / (total - ones))
         return np.array([self._loss.fit_intercept_only(column, weights) for column in y.T.copy()])

@@ -163,7 +163,7 @@ class Objective:
         if span is None:
             return 0.0, []
         examples = self.examples(samples, total)
-        return self._propagation(number, dropout).window_value_and_gradient(
+        return self._passes_over(number, dropout).window_value_and_gradient(
             examples, self.loss, views, span=span, h=h, window=window
         )
 
@@ -197,7 +197,7 @@ class Objective:
 
         def run_shard(i: int) -> float:
             self._clear(gradients[i])
-            return self._propagation(i, dropout).value_and_gradient(
+            return self._passes_over(i, dropout).value_and_gradient(
                 self.examples(shards[i], total), self.loss, self.bptt_steps, views[i]
             )
 
@@ -225,7 +225,7 @@ class Objective:
         """Describe samples, the longest first, whose losses are divided by `total`."""
         return Examples(self.sequences, samples, self.targets, total)
 
-    def _propagation(self, shard: int, dropout: Dropout) -> Propagation:
+    def _passes_over(self, shard: int, dropout: Dropout) -> Propagation:
         """Return the passes over the shards of this number, with the masks of this minibatch."""
         if shard not in self._propagations:
             self._propagations[shard] = self.propagation(shard, dropout)
