@@ -284,7 +284,7 @@ class BaseGRU(
     # ---- the fitted model ----------------------------------------------------------------------
 
     def _check_is_fitted(self) -> None:
-        """Raise NotFittedError unless fitted; for fitted ones scikit-learn would collect tags."""
+        """Raise NotFittedError unless fitted; scikit-learn would first collect the tags."""
         if "_network" not in vars(self):
             check_is_fitted(self, "_network")
 
@@ -294,7 +294,7 @@ class BaseGRU(
         """Apply a function of the fitted network to X."""
         self._check_is_fitted()
         sequences = self._check_X(X, reset=False, dtype=self._network.dtype)
-        # one sequence is of one thread, and to count the cores would take longer than some networks
+        # one sequence needs one thread; to count the cores takes longer than some networks
         with Workers(n_threads(self.n_jobs) if len(sequences) > 1 else 1) as workers:
             return function(self._network, sequences, workers, *arguments), sequences
 

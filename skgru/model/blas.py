@@ -93,7 +93,7 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
 
 @cache
 def _controller() -> ThreadpoolController:
-    """Find the libraries, once: it takes longer than a small network its first epoch."""
+    """Find the libraries once: this takes longer than the first epoch of a small network."""
     return ThreadpoolController()
 
 

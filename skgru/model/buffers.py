@@ -47,7 +47,7 @@ class Buffers:
     def gradients(self, n_shards: int) -> tuple[np.ndarray, list[Parameters]]:
         """Return an array of shape (n_shards, n_parameters) of any numbers, and views of each row.
 
-        Each shard clears its own: memory that one core has just written is far from another.
+        Each shard clears its own row: memory that another core has just written is slow to reach.
         """
         if n_shards not in self._gradients:
             parameters = self._network.parameters

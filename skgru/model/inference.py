@@ -72,7 +72,7 @@ def _by_block(
         for block in propagation.blocks(len(rows)):
             outputs = propagation.outputs(states[block]).astype(np.float64)
             values = function(outputs, rows[block])
-            if "all" not in results:  # the first block knows shape and dtype; two may be the first
+            if "all" not in results:  # two threads may both come here first
                 results.setdefault("all", np.empty((n_rows, *values.shape[1:]), values.dtype))
             results["all"][rows[block]] = values
 

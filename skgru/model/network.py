@@ -158,7 +158,7 @@ class Network:
         return self.views(self.parameters)
 
     def __getstate__(self) -> dict[str, Any]:
-        # views would not be views of the copy, and kernels belong to the machine
+        # a copy needs views of its own, and kernels depend on the machine
         own = ("weights", "kernels", "cell")
         return {name: value for name, value in vars(self).items() if name not in own}
 
@@ -237,7 +237,7 @@ class Network:
         self.parameters[:] = 0
         cell = self.cell
         layers, _, head, inputs = self.weights
-        # threads of BLAS would go on spinning for a while, on the cores that the training needs
+        # otherwise threads of BLAS wait for more work, on the cores that the training needs
         with OneBlasThread():
             for layer in chain.from_iterable(layers):
                 n_units = len(layer.U)

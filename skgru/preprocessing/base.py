@@ -69,7 +69,7 @@ class SequenceTransformer(
 
     def _check_channels(self, X: Any) -> Sequences:
         """Validate X in `transform`: it must have the channels that were seen in `fit`."""
-        if "_n_channels_in" not in vars(self):  # for fitted ones scikit-learn would collect tags
+        if "_n_channels_in" not in vars(self):  # scikit-learn would first collect the tags
             check_is_fitted(self)
         sequences = self._check_X(X, self._n_channels_in)
         if sequences.n_channels != self._n_channels_in:

@@ -98,7 +98,7 @@ def check_features(estimator: Any, X: Any, sequences: Any, *, reset: bool) -> No
         first = next(iter(X))
         features = first if columns_of(first) is not None else features
     if not reset and _are_nameless(features, estimator):
-        return  # the usual case, of which scikit-learn would take long to find the same
+        return  # the usual case; scikit-learn takes longer to find the same
     try:
         validate_data(estimator, features, reset=reset, skip_check_array=True)
     except ValueError as error:
