@@ -30,19 +30,19 @@ class Buffers:
     def __init__(self, network: Network) -> None:
         self.parameters: Any = network.weights
         self._network = network
+        self._dtype = network.dtype
         self._memory: dict[Hashable, np.ndarray] = {}
         self._gradients: dict[int, tuple[np.ndarray, list[Parameters]]] = {}
 
     def empty(self, name: Hashable, shape: tuple[int, ...]) -> np.ndarray:
         """Return an uninitialized array in the memory of the last array of this name."""
-        dtype = self._network.dtype
-        size = prod(shape) * dtype.itemsize
+        size = prod(shape) * self._dtype.itemsize
         memory = self._memory.get(name)
         if memory is None or memory.size < size:
             memory = np.empty(size + CACHE_LINE, np.uint8)
             # aligned to a cache line, so that few vectors span two
             self._memory[name] = memory = memory[-memory.ctypes.data % CACHE_LINE :]
-        return memory[:size].view(dtype).reshape(shape)
+        return np.ndarray(shape, self._dtype, memory)
 
     def gradients(self, n_shards: int) -> tuple[np.ndarray, list[Parameters]]:
         """Return an array of shape (n_shards, n_parameters) of any numbers, and views of each row.

@@ -209,7 +209,7 @@ class Propagation:
                 i = depth * len(directions) + direction
                 x = saved[i].x
                 own = slice(direction * n_units, (direction + 1) * n_units)
-                d_h = np.zeros_like(saved[i].h_0)
+                d_h = np.zeros(saved[i].h_0.shape, self.none.dtype)
                 if d_last is not None:
                     d_h[:, :n_units] = d_last[:, own]
                 d_own = self.none if d_states is None else d_states

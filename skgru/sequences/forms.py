@@ -88,7 +88,7 @@ class Sequences:
 
     def deal(self, samples: np.ndarray, n_shards: int) -> list[np.ndarray]:
         """Distribute samples over shards of similar length, each sorted from long to short."""
-        samples = samples[np.argsort(-self.lengths[samples], kind="stable")]
+        samples = samples[(-self.lengths[samples]).argsort(kind="stable")]
         return [samples[i::n_shards] for i in range(n_shards)]
 
     def pack(self, span: Span) -> Packed:

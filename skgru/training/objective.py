@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from typing import Any
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -67,13 +66,15 @@ class Objective:
     recurrent_dropout: float = 0.0
     random_state: np.random.RandomState | None = None
 
+    @quiet_overflow
     def __post_init__(self) -> None:
-        total = self.targets.sample_weights()[self.samples].sum()
+        total = float(self.targets.sample_weights()[self.samples].sum())
         self.buffers: Buffers = Buffers(self.network)
-        self._gradient: np.ndarray | None = None
         self._propagations: dict[int, Propagation] = {}
         self.segments: np.ndarray = self.network.segments()
-        self.mean_weight: Any = total / max(len(self.samples), 1)
+        self.mean_weight: float = total / max(len(self.samples), 1)
+        # in units of the weights, of which the targets hold no power of two
+        self._alpha = float(np.ldexp(self.alpha, -self.targets.exponent))
 
     @quiet_overflow
     def check_penalty(self, n_samples: int) -> None:
@@ -92,7 +93,7 @@ class Objective:
                 "penalty's gradient would overflow."
             )
         limit = 1 / float(info.eps)
-        if with_weights_of_1 <= limit < self._decay(n_samples * self.mean_weight):
+        if with_weights_of_1 <= limit < self._alpha / (n_samples * self.mean_weight):
             mean = np.ldexp(self.mean_weight, self.targets.exponent)
             raise ValueError(
                 f"The weights of the training samples have a mean of {mean:.2g}. The penalty "
@@ -104,8 +105,9 @@ class Objective:
     def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on some of the samples, in one pass.
 
-        The gradient is zero outside of `segments`, which leave out the rows of categories that the
-        samples lack. Their weights do not count in the penalty either.
+        The gradient is that of `segments`, which leave out the rows of categories that the samples
+        lack: what it holds there means nothing, and their weights do not count in the penalty
+        either. The next call overwrites it.
         """
         if self.sequences.codes is not None:
             self.segments = self._segments_of(self.sequences.rows(samples))
@@ -245,30 +247,13 @@ class Objective:
             layer_backward=layer_backward,
         )
 
-    def _decay(self, total: float) -> float:
-        """Return what weight matrices are multiplied by in the gradient of the penalty."""
-        return float(np.ldexp(self.alpha / total, -self.targets.exponent))
-
-    def _empty_gradient(self) -> np.ndarray:
-        """Return memory for a gradient, which is zero outside of the segments."""
-        if self.sequences.codes is None:  # all of it will be written
-            return np.empty_like(self.network.parameters)
-        if self._gradient is None:
-            self._gradient = np.zeros_like(self.network.parameters)
-        else:
-            # few rows of a large table change: to clear them is cheaper than new pages
-            self.network.kernels.clear(self._gradient[np.newaxis], self._written)
-        self._written = self.segments
-        return self._gradient
-
     def _penalized(
         self, value: float, shares: np.ndarray, total: float
     ) -> tuple[float, np.ndarray, float]:
-        parameters, kernels = self.network.parameters, self.network.kernels
-        decay = self._decay(total)
-        gradient = self._empty_gradient()
-        norm, squared_weights = kernels.penalized_gradient(
-            shares, parameters, self.network.n_weights, decay, self.segments, gradient
+        """Add up the shares of the shards in the gradient, and the penalty, in the first share."""
+        decay, gradient = self._alpha / total, shares[0]
+        norm, squared_weights = self.network.kernels.penalized_gradient(
+            shares, self.network.parameters, self.network.n_weights, decay, self.segments, gradient
         )
         return value + 0.5 * decay * squared_weights, gradient, norm
 

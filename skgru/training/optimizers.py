@@ -35,8 +35,8 @@ class Optimizer(Protocol):
     ) -> None:
         """Change the parameters in place, given `scale` times the gradient.
 
-        Outside of the `segments`, (start, stop) of shape (n, 2), the gradient is zero: there lie
-        the rows of categories that the minibatch lacks.
+        The `segments`, (start, stop) of shape (n, 2), take part: outside of them lie the rows of
+        categories that the minibatch lacks, and the gradient is undefined.
         """
 
 
