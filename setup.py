@@ -86,6 +86,7 @@ def extensions() -> list[Extension]:
         [
             Extension("skgru.kernels.kernels", [str(KERNELS / "kernels.pyx")]),
             Extension("skgru.kernels._processor", [str(KERNELS / "_processor.pyx")]),
+            Extension("skgru.kernels._handover", [str(KERNELS / "_handover.pyx")]),
             Extension(SHARED, [f"{SHARED.replace('.', '/')}.c"]),
         ],
         include_path=[".", str(KERNELS)],

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any, Self, TypeVar
 
 from joblib import effective_n_jobs
@@ -15,6 +15,7 @@ from joblib.parallel import (
 )
 
 from skgru._sklearn import _openmp_effective_n_threads
+from skgru.kernels._handover import Handover
 
 # joblib's own backends, whose workers are on this machine
 ONE_MACHINE = (SequentialBackend, ThreadingBackend, MultiprocessingBackend, LokyBackend)
@@ -50,21 +51,22 @@ class Workers:
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
-        self._others: ThreadPoolExecutor | None = None
+        self._others: list[tuple[Thread, Handover]] = []
 
     def __enter__(self) -> Self:
-        if self.n_threads > 1:
-            self._others = ThreadPoolExecutor(self.n_threads - 1, "skgru")
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        if self._others is not None:
-            self._others.shutdown()
-            self._others = None
+        for _, handover in self._others:
+            handover.give(None)
+        for thread, _ in self._others:
+            thread.join()
+        self._others = []
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Apply the function to each item; results come in the order of the items."""
-        if self._others is None or len(items) < 2:
+        others = self._start_others(min(self.n_threads, len(items)) - 1)
+        if not others:
             return [function(item) for item in items]
         results: list[Any] = [None] * len(items)
         waiting = deque(enumerate(items))
@@ -81,20 +83,30 @@ class Workers:
                     waiting.clear()
                     raise
 
-        others = []
         try:
-            try:
-                for _ in range(min(self.n_threads, len(items)) - 1):
-                    others.append(self._others.submit(work))
-            except RuntimeError:
-                # What was queued before its thread failed to start comes after the work of all
-                # threads that there are, and then finds nothing waiting.
-                pass
+            for other in others:
+                other.give(work)
             work()
         finally:
             # no thread may still be writing when this returns or raises
-            errors = [other.exception() for other in others]
+            errors = [other.wait() for other in others]
         for error in errors:
             if error is not None:
                 raise error
         return results
+
+    def _start_others(self, n: int) -> list[Handover]:
+        """Start other threads until there are n, or as many as can be; return n of them."""
+        while (n_started := len(self._others)) < n:
+            handover = Handover()
+            thread = Thread(target=handover.serve, name="skgru")
+            try:
+                thread.start()
+                self._others.append((thread, handover))
+            except BaseException as error:
+                del self._others[n_started:]
+                handover.give(None)  # an interrupt may have come after the start
+                if not isinstance(error, RuntimeError):
+                    raise
+                break
+        return [handover for _, handover in self._others[: max(n, 0)]]
