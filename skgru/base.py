@@ -285,8 +285,8 @@ class BaseGRU(
 
     def _check_is_fitted(self) -> None:
         """Raise NotFittedError unless fitted; scikit-learn would first collect the tags."""
-        if "_network" not in vars(self):
-            check_is_fitted(self, "_network")
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
 
     def _run(
         self, function: Callable[..., np.ndarray], X: Any, *arguments: Any
@@ -434,6 +434,9 @@ class BaseGRU(
                     f"{architecture}"
                 )
         return state
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_network" in vars(self)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
