@@ -173,7 +173,7 @@ class PerTimestep(SequenceTransformer):
             If X has other channels than that of `fit`, or strings where it had numbers.
         """
         sequences = self._check_channels(X)
-        return _in_form_of_x(sequences, self._transform_rows(sequences.values))
+        return sequences.in_form_of_x(self._transform_rows(sequences.values))
 
     def _check_X(self, X: Any, n_channels: int) -> Sequences:
         return check_rows(X, n_channels=n_channels, caller=type(self).__name__)
@@ -181,8 +181,7 @@ class PerTimestep(SequenceTransformer):
     def _transform_rows(self, rows: Any) -> np.ndarray:
         """Transform rows that `check_rows` has returned, or arrays like them."""
         rows = rows_like(rows, self._columns, type(self).__name__)
-        result = self.transformer_.transform(rows)
-        result = result.toarray() if issparse(result) else np.asarray(result)
+        result = _as_rows(self.transformer_.transform(rows), rows)
         # of numbers beside strings, which a transformer has dropped or replaced
         if result.dtype == object and not any(isinstance(value, str) for value in result.flat):
             return numbers(result, f"what {type(self.transformer_).__name__} returned")
@@ -204,7 +203,8 @@ class PerTimestep(SequenceTransformer):
         """
         check_is_fitted(self)
         sequences = super()._check_X(X, self._n_channels_out)
-        return _in_form_of_x(sequences, self.transformer_.inverse_transform(sequences.values))
+        rows = self.transformer_.inverse_transform(sequences.values)
+        return sequences.in_form_of_x(_as_rows(rows, sequences.values))
 
     @available_if(_transformer_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
@@ -273,7 +273,7 @@ def _check_alone(transformer: Any, steps: Any) -> np.ndarray:
     return alone
 
 
-def _as_rows(result: Any, steps: np.ndarray) -> np.ndarray:
+def _as_rows(result: Any, steps: Any) -> np.ndarray:
     """Return what became of time steps as an array, with a row for each of them."""
     rows = result.toarray() if issparse(result) else np.asarray(result)
     if len(rows) != len(steps):
@@ -282,7 +282,3 @@ def _as_rows(result: Any, steps: np.ndarray) -> np.ndarray:
             "needs one that keeps the rows. Use PerSequence for what changes the number of steps."
         )
     return rows
-
-
-def _in_form_of_x(sequences: Sequences, values: Any) -> np.ndarray | list[np.ndarray]:
-    return sequences.in_form_of_x(_as_rows(values, sequences.values))
