@@ -14,8 +14,8 @@ from scipy.sparse import issparse
 from skgru.sequences.values import (
     LARGEST_EXACT,
     NUMBERS,
-    are_numbers,
     as_objects,
+    is_array_of_numbers,
     kind_of,
     objects,
     rounded,
@@ -45,7 +45,8 @@ def read(data: Any, name: str, *, masked_as_missing: bool = False) -> np.ndarray
     -------
     ndarray or list of ndarray
         With at least one dimension. Of dtype object where values of several types have no common
-        dtype that holds all of them exactly.
+        dtype that holds all of them exactly. A list is the data itself if these are a list of
+        arrays of numbers, and never otherwise.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def read(data: Any, name: str, *, masked_as_missing: bool = False) -> np.ndarray
 
 def _array(data: Any, name: str, masked_as_missing: bool) -> np.ndarray:
     """Convert anything but lists."""
-    if are_numbers([data]):
+    if is_array_of_numbers(data):
         return data  # the usual case
     if isinstance(data, np.ma.MaskedArray):
         return _unmasked(data, name, masked_as_missing)
@@ -278,7 +279,7 @@ def _is_nested(item: Any) -> bool:
 
 def _items(data: Iterable[Any], name: str, masked_as_missing: bool) -> list[np.ndarray]:
     """Convert sequences one by one."""
-    if isinstance(data, list) and are_numbers(data):
+    if isinstance(data, list) and all(map(is_array_of_numbers, data)):
         return data  # the usual case
     items = []
     for i, item in enumerate(data):

@@ -13,7 +13,7 @@ from skgru.sequences.containers import read
 from skgru.sequences.labels import missing_values, padding_of
 from skgru.sequences.names import check_columns, check_order_of_columns
 from skgru.sequences.packing import Packed, Span
-from skgru.sequences.values import OF_TEXTS, are_numbers, joined, numbers, short
+from skgru.sequences.values import OF_TEXTS, joined, numbers, short
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +250,8 @@ def sequences_of(
     """
     as_values = _objects if dtype is object else numbers
     if isinstance(read_x, list):
-        check_columns(X)
+        if read_x is not X:  # a list of arrays of numbers has no columns
+            check_columns(X)
         array, lengths = _from_items(read_x, n_channels, as_values)
         sequences = Sequences(_converted(array, dtype, caller), lengths, lengths.max(), "list")
     else:
@@ -310,7 +311,8 @@ def _from_items(
     items: list[np.ndarray], n_channels: int, as_values: Callable[[np.ndarray, str], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Concatenate separate sequences."""
-    if as_values is numbers and are_numbers(items) and items[0].ndim == 2:
+    alike = len({(item.dtype.kind, item.shape[1:]) for item in items}) == 1
+    if alike and as_values is numbers and items[0].dtype.kind in "biuf" and items[0].ndim == 2:
         lengths = np.fromiter(map(len, items), dtype=np.intp, count=len(items))
         if len({item.shape[1:] for item in items}) == 1 and items[0].shape[1] and lengths.all():
             return np.concatenate(items), lengths

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skgru.sequences.values import are_numbers, short
+from skgru.sequences.values import short
 
 
 def columns_of(data: Any) -> list[Any] | None:
@@ -30,8 +30,6 @@ def check_columns(items: Any) -> None:
     items : iterable
         The sequences.
     """
-    if isinstance(items, list) and are_numbers(items):
-        return
     first: list[Any] | None = None
     for i, item in enumerate(items):
         columns = columns_of(item)

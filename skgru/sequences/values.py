@@ -80,9 +80,9 @@ def numbers(array: np.ndarray, name: str) -> np.ndarray:
         raise cls(f"{name} holds objects that are not numbers: {str(error)[:150]}") from error
 
 
-def are_numbers(items: list[Any]) -> bool:
-    """Return whether all items are arrays of numbers of at least one dimension, and not masked."""
-    return all(type(x) is np.ndarray and x.dtype.kind in "biuf" and x.ndim for x in items)
+def is_array_of_numbers(data: Any) -> bool:
+    """Return whether data are a plain array of numbers, not masked, of at least one dimension."""
+    return type(data) is np.ndarray and data.dtype.kind in "biuf" and data.ndim > 0
 
 
 def objects(values: Any) -> np.ndarray:
