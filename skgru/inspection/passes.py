@@ -138,7 +138,7 @@ class Inspected:
 
     def spans(self, chunk_size: int) -> Iterator[tuple[np.ndarray, Span]]:
         """Yield the indices and the span of `chunk_size` sequences at a time, longest first."""
-        (by_length,) = self.sequences.deal(np.arange(len(self.sequences)), 1)
+        by_length = self.sequences.by_length
         for chunk in gen_batches(len(by_length), chunk_size):
             yield by_length[chunk], self.sequences.span(by_length[chunk])
 

@@ -133,8 +133,9 @@ def _in_chunks(
 ) -> None:
     """Call a function with some sequences at a time, those of similar length together."""
     parameters = network.weights
-    (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
-    chunk_size = PREDICT_NUMBERS // (int(sequences.lengths.max()) * _width_of_states(network))
+    by_length = sequences.by_length
+    longest = int(sequences.lengths[by_length[0]])
+    chunk_size = PREDICT_NUMBERS // (longest * _width_of_states(network))
     chunk_size = min(max(1, chunk_size), PREDICT_SAMPLES)
 
     def run_chunk(chunk: slice) -> None:

@@ -58,6 +58,11 @@ class Sequences:
         return np.arange(len(self.values)) - np.repeat(self.starts, self.lengths)
 
     @property
+    def by_length(self) -> np.ndarray:
+        """Numbers of all samples, sorted from long to short."""
+        return (-self.lengths).argsort(kind="stable")
+
+    @property
     def _present(self) -> np.ndarray:
         """Mask of the steps that are not padding, of shape (n_samples, n_timesteps)."""
         return np.arange(self.n_timesteps) < self.lengths[:, np.newaxis]
