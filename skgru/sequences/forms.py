@@ -135,7 +135,7 @@ class Sequences:
         if self.form == "list":
             return np.split(values, self.starts[1:])
         shape = (len(self), self.n_timesteps, *values.shape[1:])
-        if self.lengths.min() == self.n_timesteps:
+        if len(values) == shape[0] * shape[1]:  # nothing was padded
             return values.reshape(shape)
         dtype, missing = padding_of(values)
         padded = np.full(shape, missing, dtype=dtype)
@@ -296,11 +296,11 @@ def _converted(X: np.ndarray, dtype: DTypeLike | None, caller: str) -> np.ndarra
         check_array(
             X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X", estimator=caller
         )
-    if dtype is None:
-        dtype = X.dtype if X.dtype.kind == "f" else np.float64
+    if dtype is None and X.dtype.kind == "f":
+        return np.ascontiguousarray(X)
     # what is too large for the dtype becomes infinite, and is named by check_finite
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(X, dtype=dtype)
+        return np.ascontiguousarray(X, dtype=np.float64 if dtype is None else dtype)
 
 
 def ragged_items(X: Any, name: str) -> list[np.ndarray] | None:
@@ -319,7 +319,7 @@ def _from_items(
     alike = len({(item.dtype.kind, item.shape[1:]) for item in items}) == 1
     if alike and as_values is numbers and items[0].dtype.kind in "biuf" and items[0].ndim == 2:
         lengths = np.fromiter(map(len, items), dtype=np.intp, count=len(items))
-        if len({item.shape[1:] for item in items}) == 1 and items[0].shape[1] and lengths.all():
+        if items[0].shape[1] and lengths.all():
             return np.concatenate(items), lengths
     for i, item in enumerate(items):
         if item.ndim not in (1, 2):
@@ -372,7 +372,9 @@ def _from_array(X: np.ndarray) -> Sequences:
         raise ValueError(
             f"X has shape {X.shape}; at least one sample, time step and channel are needed."
         )
-    if not missing_values(X[:, -1]).all(axis=1).any():  # the usual case: no padding, no copy
+    ends = missing_values(X[:, -1, 0])
+    # the usual case: no padding, no copy
+    if not (ends.any() and missing_values(X[ends, -1]).all(axis=1).any()):
         lengths = np.full(n_samples, n_timesteps, dtype=np.intp)
         return Sequences(X.reshape(-1, n_channels), lengths, n_timesteps, "array")
     present = ~missing_values(X).all(axis=2)
@@ -392,10 +394,10 @@ def check_finite(
     `channels` are the numbers of the channels in X, if the sequences lack some.
     """
     values = sequences.values
-    bad = np.isinf(values) if allow_nan else ~np.isfinite(values)
-    if not bad.any():
+    finite = np.isfinite(values)
+    if finite.all() or (allow_nan and not np.isinf(values).any()):
         return
-    row, channel = np.argwhere(bad)[0]
+    row, channel = np.argwhere(np.isinf(values) if allow_nan else ~finite)[0]
     isnan = np.isnan(values[row, channel])
     channel = channel if channels is None else channels[channel]
     sample = sequences.samples_of(row)
