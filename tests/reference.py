@@ -3,12 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-
-
-def sigmoid(a):
-    # exp(-|a|) does not overflow
-    e = np.exp(-np.abs(a))
-    return np.where(a >= 0, 1 / (1 + e), e / (1 + e))
+from scipy.special import expit as sigmoid
 
 
 def relu(a):
@@ -174,18 +169,24 @@ CELLS = {
 # ---- the layer -----------------------------------------------------------------------------------
 
 
+def _blocks(a, n):
+    """Return views of n blocks of columns; np.split takes longer than a small product."""
+    width = a.shape[-1] // n
+    return [a[..., k * width : (k + 1) * width] for k in range(n)]
+
+
 def _steps(name, x, h_0, W, U, b, c, mask, codes, E, decay):
     """Return the state after each step, its parts side by side, and the backward functions."""
     cell = CELLS[name]
-    U = np.split(U, cell.n_gates, axis=1)
-    state, states, backwards = np.split(h_0, cell.n_states, axis=-1), [], []
+    U = _blocks(U, cell.n_gates)
+    state, states, backwards = _blocks(h_0, cell.n_states), [], []
     for t, x_t in enumerate(x):
         sums = x_t @ W + b
         if codes is not None:
             sums = sums + E[codes[t]].sum(axis=0)
         if decay is not None:
             state = [decay[t] * part for part in state]
-        sums = np.split(sums, cell.n_gates, axis=-1)
+        sums = _blocks(sums, cell.n_gates)
         state, backward_step = cell.step(sums, mask * state[0], U, c, *state)
         states.append(np.concatenate(state, axis=-1))
         backwards.append(backward_step)
@@ -210,7 +211,7 @@ def backward(name, x, h_0, W, U, b, c, d_states, mask=1.0, codes=None, E=None, d
     states, backwards = _steps(name, x, h_0, W, U, b, c, mask, codes, E, decay)
     d = np.zeros_like(h_0)
     for t in reversed(range(len(x))):
-        a, products, d_past, d_state = backwards[t](*np.split(d + d_states[t], cell.n_states))
+        a, products, d_past, d_state = backwards[t](*_blocks(d + d_states[t], cell.n_states))
         for k, (factor, d_product) in enumerate(products):
             grad["U"][:, k * H : (k + 1) * H] += np.outer(factor, d_product)
         if len(c):

@@ -113,7 +113,7 @@ def test_gradients_match_central_differences(isa, monkeypatch, cell, H, T, B, ma
 
     sums = []
     monkeypatch.setattr(reference, "relu", lambda a: sums.append(a) or np.maximum(a, 0))
-    exact_states(p)
+    exact_states.__wrapped__(p)  # results in the cache have no sums
     assert len(sums) == cell.endswith("relu") * len(p.x)
     assert all((np.abs(a) > 1e-4).all() for a in sums)  # away from the kink
 
