@@ -7,12 +7,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import PerTimestep
 
+FAST = {"max_iter": 40, "learning_rate_init": 0.02}
 ESTIMATORS = [
     GRUClassifier(16, solver="lbfgs", dtype="float64"),
     GRURegressor(16, solver="lbfgs", dtype="float64"),
     GRUClassifier(16, cell="lstm", solver="lbfgs", dtype="float64"),
-    GRUClassifier(),
-    GRURegressor(),
+    GRUClassifier(**FAST),
+    GRURegressor(**FAST),
     PerTimestep(StandardScaler()),
 ]
 
@@ -27,8 +28,20 @@ def expected_failures(estimator):
 
 
 # the checks train for few iterations
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning"),
+]
+
+
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [GRUClassifier(), GRURegressor()], expected_failed_checks=expected_failures
+)
+def test_check_estimator_with_defaults(estimator, check):
     check(estimator)

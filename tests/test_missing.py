@@ -354,8 +354,11 @@ EXPECTED_FAILURES = {
 }
 
 
+FAST = {"max_iter": 40, "learning_rate_init": 0.02}
+
+
 @parametrize_with_checks(
-    [GRUClassifier(16, missing="decay"), GRURegressor(16, missing="decay")],
+    [GRUClassifier(16, missing="decay", **FAST), GRURegressor(16, missing="decay", **FAST)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_check_estimator(estimator, check):
