@@ -121,6 +121,7 @@ NOT_COUNTED = frozenset({VERSION, CHECKSUM, "_sklearn_version", "_metadata_reque
 CALLBACKS = frozenset(
     {"_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"}
 )
+LEFT_OUT = NOT_COUNTED | CALLBACKS
 
 
 def _parts(value: Any, around: tuple[int, ...]) -> Iterator[Any]:
@@ -145,7 +146,7 @@ def _parts(value: Any, around: tuple[int, ...]) -> Iterator[Any]:
     if isinstance(value, dict):
         yield b"{"
         for key in value:
-            if not (isinstance(key, str) and key in NOT_COUNTED | CALLBACKS):
+            if not (isinstance(key, str) and key in LEFT_OUT):
                 yield from _parts(key, around)
                 yield from _parts(value[key], around)
         yield b"}"

@@ -38,6 +38,7 @@ def sine_or_square(form):
 
 
 def pipeline(**parameters):
+    parameters = {"hidden_layer_sizes": 16, **parameters}
     gru = GRUClassifier(n_channels=2, random_state=0, max_iter=30, **parameters)
     return make_pipeline(PerTimestep(StandardScaler(), n_channels=2), gru)
 
@@ -53,11 +54,11 @@ def test_grid_search_over_a_pipeline(form):
     assert search.best_params_["gruclassifier__learning_rate_init"] == 0.03
     assert search.best_score_ > 0.85
     np.testing.assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
-    # processes do not change the results
-    alone = GridSearchCV(pipeline(), grid, cv=3, n_jobs=1).fit(X, y)
-    np.testing.assert_array_equal(
-        alone.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
-    )
+    if form == "ragged list":  # processes do not change the results
+        alone = GridSearchCV(pipeline(), grid, cv=3, n_jobs=1).fit(X, y)
+        np.testing.assert_array_equal(
+            alone.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
+        )
 
 
 @pytest.mark.parametrize("form", ["ragged list", "array", "table"])

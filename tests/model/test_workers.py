@@ -1,9 +1,13 @@
 """Worker threads."""
 
 import threading
+import time
+import weakref
 
+import numpy as np
 import pytest
 from helpers import run_python
+from skgru.kernels._handover import Handover
 
 from skgru.model.workers import Workers
 
@@ -31,6 +35,52 @@ def test_errors_are_passed_on_and_threads_end(n_threads):
                 workers.map(function, range(50))
         assert workers.map(abs, [-1, -2]) == [1, 2]
     assert threading.active_count() == before
+
+
+def test_threads_meet_awake_or_asleep():
+    """Who waits for longer than a moment sleeps, on either side, and is woken."""
+    with Workers(2) as workers:
+        for seconds in (0, 0.02, 0, 0.02, 0.02, 0):
+            time.sleep(seconds)  # the other thread waits for work
+            waits = [(0, seconds), (seconds, 0), (seconds, seconds)]
+            for pair in waits:
+                assert workers.map(lambda s: time.sleep(s) or s, pair) == list(pair)
+        assert workers.map(abs, range(-2000, 0)) == list(range(2000, 0, -1))
+
+
+def test_handover():
+    handover, seen = Handover(), []
+    assert handover.wait() is None  # nothing was given
+    thread = threading.Thread(target=handover.serve)
+    thread.start()
+    error = KeyError("raised")
+    for task, want in (
+        (lambda: seen.append(1), None),
+        (lambda: (_ for _ in ()).throw(error), error),
+        (lambda: seen.append(2), None),
+    ):
+        handover.give(task)
+        assert handover.wait() is want
+        assert handover.wait() is None
+    handover.give(lambda: time.sleep(0.05) or seen.append(3))
+    handover.give(lambda: seen.append(4))  # after the one before
+    handover.give(None)
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert seen == [1, 2, 3, 4]
+
+
+def test_a_task_that_was_given_is_not_kept():
+    """Arrays of a minibatch are free for others as soon as all threads are done with it."""
+    with Workers(2) as workers:
+        data = np.ones(3)
+        workers.map(lambda i, data=data: data.sum() + i, range(2))
+        watched = weakref.ref(data)
+        del data
+        deadline = time.monotonic() + 5
+        while watched() is not None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert watched() is None
 
 
 def test_fewer_threads_where_none_can_be_started(monkeypatch):
