@@ -171,7 +171,8 @@ CELLS = {
 
 def _blocks(a, n):
     """Return views of n blocks of columns; np.split takes longer than a small product."""
-    width = a.shape[-1] // n
+    width, rest = divmod(a.shape[-1], n)
+    assert not rest
     return [a[..., k * width : (k + 1) * width] for k in range(n)]
 
 

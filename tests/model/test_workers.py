@@ -7,9 +7,8 @@ import weakref
 import numpy as np
 import pytest
 from helpers import run_python
-from skgru.kernels._handover import Handover
 
-from skgru.model.workers import Workers
+from skgru.model.workers import Handover, Workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
