@@ -51,9 +51,10 @@ class Workers:
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
-        self._others: list[tuple[Thread, Handover]] = []
+        self._others: list[tuple[Thread, Handover]] | None = None
 
     def __enter__(self) -> Self:
+        self._others = []
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -61,11 +62,12 @@ class Workers:
             handover.give(None)
         for thread, _ in self._others:
             thread.join()
-        self._others = []
+        self._others = None
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Apply the function to each item; results come in the order of the items."""
-        others = self._start_others(min(self.n_threads, len(items)) - 1)
+        n_others = min(self.n_threads, len(items)) - 1
+        others = [] if self._others is None else self._start_others(n_others)
         if not others:
             return [function(item) for item in items]
         results: list[Any] = [None] * len(items)

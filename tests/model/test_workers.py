@@ -36,6 +36,21 @@ def test_errors_are_passed_on_and_threads_end(n_threads):
     assert threading.active_count() == before
 
 
+def test_no_thread_outside_of_the_context():
+    before, workers, names = threading.active_count(), Workers(2), set()
+
+    def name(_):
+        names.add(threading.current_thread().name)
+
+    workers.map(name, range(9))
+    with workers:
+        workers.map(abs, range(9))
+        assert threading.active_count() == before + 1
+    workers.map(name, range(9))
+    assert names == {threading.current_thread().name}
+    assert threading.active_count() == before
+
+
 def test_threads_meet_awake_or_asleep():
     """Who waits for longer than a moment sleeps, on either side, and is woken."""
     with Workers(2) as workers:
