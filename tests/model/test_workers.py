@@ -146,3 +146,22 @@ def test_n_jobs_at_the_end_of_the_interpreter(how):
         start = "atexit.register(again)"
     result = run_python(END.replace("    # wait\n", "" if "atexit" in how else WAIT) + start)
     assert result.stdout == "the same\n", result.stderr
+
+
+DAEMON = """
+import threading, time
+import numpy as np
+from skgru import GRUClassifier
+
+X, y = np.random.default_rng(0).normal(size=(600, 60, 4)), np.arange(600) % 2
+model = GRUClassifier(48, max_iter=10**6, n_jobs=2)
+threading.Thread(target=model.fit, args=(X, y), daemon=True).start()
+while not any(thread.name == "skgru" for thread in threading.enumerate()):
+    time.sleep(0.01)
+print("the end", flush=True)
+"""
+
+
+def test_the_interpreter_does_not_wait_for_a_fit_in_a_daemon_thread():
+    result = run_python(DAEMON)
+    assert (result.returncode, result.stdout) == (0, "the end\n"), result.stderr
