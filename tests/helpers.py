@@ -18,6 +18,9 @@ import skgru
 from skgru import GRUClassifier, GRURegressor
 from skgru.model.architecture import Cell
 
+# parameters with which scikit-learn's checks of estimators train for fewer, larger steps
+QUICK_FIT = {"max_iter": 40, "learning_rate_init": 0.02}
+
 
 def run_python(code, **environment):
     """Run code in a process of its own, with the skgru under test.

@@ -1,19 +1,19 @@
 """scikit-learn's own checks of an estimator."""
 
 import pytest
+from helpers import QUICK_FIT
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import PerTimestep
 
-FAST = {"max_iter": 40, "learning_rate_init": 0.02}
 ESTIMATORS = [
     GRUClassifier(16, solver="lbfgs", dtype="float64"),
     GRURegressor(16, solver="lbfgs", dtype="float64"),
     GRUClassifier(16, cell="lstm", solver="lbfgs", dtype="float64"),
-    GRUClassifier(**FAST),
-    GRURegressor(**FAST),
+    GRUClassifier(**QUICK_FIT),
+    GRURegressor(**QUICK_FIT),
     PerTimestep(StandardScaler()),
 ]
 

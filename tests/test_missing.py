@@ -7,7 +7,7 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import run_snippets, small_classifier, small_regressor
+from helpers import QUICK_FIT, run_snippets, small_classifier, small_regressor
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -354,14 +354,23 @@ EXPECTED_FAILURES = {
 }
 
 
-FAST = {"max_iter": 40, "learning_rate_init": 0.02}
-
-
 @parametrize_with_checks(
-    [GRUClassifier(16, missing="decay", **FAST), GRURegressor(16, missing="decay", **FAST)],
+    [
+        GRUClassifier(16, missing="decay", **QUICK_FIT),
+        GRURegressor(16, missing="decay", **QUICK_FIT),
+    ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [GRUClassifier(16, missing="decay"), GRURegressor(16, missing="decay")],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+)
+def test_check_estimator_with_defaults(estimator, check):
     check(estimator)
 
 
