@@ -1,7 +1,7 @@
 """Hand work over to a thread that waits for it, and wait for its end.
 
-Who waits stays awake for a moment: between two updates of a small network there is less time than
-a system takes to wake a thread. Then it sleeps, without the interpreter lock in both cases.
+A thread that waits stays awake for a moment, as waking it can take as long as a small update. Then
+it sleeps. It does not hold the interpreter lock in either case.
 """
 
 from cpython.pythread cimport (
@@ -42,8 +42,8 @@ cdef extern from *:
     bint replace "skgru_replace"(long* p, long before, long to) noexcept nogil
     void pause "skgru_pause"() noexcept nogil
 
-# Pauses before who waits falls asleep, of 10 to 50 ns: more than reducing the gradients and an
-# update take.
+# So many pauses, of 10 to 50 ns each, take about as long as what one thread does alone between two
+# minibatches: the sum of the gradients and the update. Then the waiting thread falls asleep.
 cdef enum:
     PAUSES = 6000
 

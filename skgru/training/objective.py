@@ -105,9 +105,9 @@ class Objective:
     def minibatch(self, samples: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Compute value, gradient and its norm on some of the samples, in one pass.
 
-        The gradient is that of `segments`, which leave out the rows of categories that the samples
-        lack: what it holds there means nothing, and their weights do not count in the penalty
-        either. The next call overwrites it.
+        The gradient is undefined outside of `segments`, which leave out the rows of categories
+        that the samples lack; their weights do not count in the penalty either. The next call
+        overwrites it.
         """
         if self.sequences.codes is not None:
             self.segments = self._segments_of(self.sequences.rows(samples))
