@@ -107,7 +107,7 @@ def run(
         outputs[numbered[:, -1].astype(int)] = f
         return loss(numbered[:, :-1].copy(), f, weights)
 
-    shards = sequences.deal(samples, n_shards)
+    shards = sequences.span(samples).deal(n_shards)
     buffers = buffers or Buffers(net)
     gradients, views = buffers.gradients(n_shards)
     gradients.fill(0)

@@ -172,7 +172,7 @@ class _Backward:
             )
         if self._total == 0:
             raise ValueError("The weights of all samples are zero; one must be positive.")
-        ((self._samples, self._span),) = inspected.spans(len(inspected.sequences))
+        (self._span,) = inspected.spans(len(inspected.sequences))
 
     def run(self, weights: np.ndarray, keep_gradients: bool) -> tuple[float, list["_Flow"]]:
         """Run a forward and a backward pass; return the loss and the flow through each layer."""
@@ -191,7 +191,7 @@ class _Backward:
         )
         targets = Targets(self._targets.y, weights, self._targets.sequences)
         value = propagation.value_and_gradient(
-            Examples(inspected.sequences, self._samples, targets, self._total),
+            Examples(inspected.sequences, self._span, targets, self._total),
             inspected.estimator._outputs.loss,
             None,
             network.views(np.zeros_like(network.parameters)),

@@ -103,7 +103,7 @@ class InputGradients:
             if packed.codes is not None and start is not None:
                 packed = a_pass.on_category_lines(packed)
             responses[chosen] = a_pass.forward(packed, keep=True)
-            rows = Span(first_rows[chosen], lengths[chosen])
+            rows = Span(chosen, first_rows[chosen], lengths[chosen])
             rows.unpack(a_pass.backward(packed).astype(gradients.dtype), gradients)
 
         self._in_passes(run, samples, backward=True)
@@ -139,9 +139,7 @@ class InputGradients:
                 buffers = self._free.pop()
             except IndexError:  # the other threads have them
                 buffers = Buffers(self._network)
-            run(
-                _Pass(self._network, buffers, self._response, own, self.sequences.span(own)), chosen
-            )
+            run(_Pass(self._network, buffers, self._response, self.sequences.span(own)), chosen)
             self._free.append(buffers)
 
         with Workers(n_threads(self._estimator.n_jobs)) as workers:
@@ -156,10 +154,8 @@ class _Pass:
         network: Network,
         buffers: Buffers,
         response: Response,
-        samples: np.ndarray,
         span: Span,
     ):
-        self.samples = samples
         self.span = span
         self._response = response
         self._network = network
@@ -199,7 +195,7 @@ class _Pass:
             features = self._pooling.pooled()
         else:
             features = self._window.states[self._rows(packed)]
-        values, self._d_outputs = self._response(propagation.outputs(features), self.samples)
+        values, self._d_outputs = self._response(propagation.outputs(features), self.span.samples)
         return values
 
     def backward(self, packed: Packed) -> np.ndarray:
@@ -233,7 +229,8 @@ class _Pass:
     def _rows(self, packed: Packed) -> np.ndarray:
         """Return the packed row of the time step of each response."""
         first_rows = np.cumsum(packed.batch_sizes) - packed.batch_sizes
-        return first_rows[self._response.steps[self.samples]] + np.arange(len(self.samples))
+        samples = self.span.samples
+        return first_rows[self._response.steps[samples]] + np.arange(len(samples))
 
 
 def _of_no_weights(parameters: Parameters) -> Parameters:

@@ -136,15 +136,15 @@ class Inspected:
             values = np.where(values[:, D : 2 * D] > 0, values[:, :D], np.nan)
         return values if codes is None else np.hstack([values, codes])
 
-    def spans(self, chunk_size: int) -> Iterator[tuple[np.ndarray, Span]]:
-        """Yield the indices and the span of `chunk_size` sequences at a time, longest first."""
+    def spans(self, chunk_size: int) -> Iterator[Span]:
+        """Yield `chunk_size` sequences at a time, the longest first."""
         by_length = self.sequences.by_length
         for chunk in gen_batches(len(by_length), chunk_size):
-            yield by_length[chunk], self.sequences.span(by_length[chunk])
+            yield self.sequences.span(by_length[chunk])
 
     def passes(self, chunk_size: int) -> Iterator["ForwardPass"]:
         """Run the network over `chunk_size` sequences at a time."""
-        return (ForwardPass(self, span) for _, span in self.spans(chunk_size))
+        return (ForwardPass(self, span) for span in self.spans(chunk_size))
 
     def unpack(
         self, span: Span, direction: Direction, packed: np.ndarray, values: np.ndarray

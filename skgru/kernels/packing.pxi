@@ -3,17 +3,25 @@
 Uses no other .pxi file. The package's docstring says what a packed minibatch is.
 """
 
+cdef object _dtype = numpy.dtype(f"float{8 * sizeof(real)}")
+
 
 def pack_steps(
     const real[:, ::1] values,               # IN   (M, D)    all steps of all sequences
-    const Py_ssize_t[::1] starts,            # IN   (B,)      row in values of each first step
-    const Py_ssize_t[::1] lengths,           # IN   (B,)      never increasing
-    real[:, ::1] x,                          # OUT  (N, D)    N: the sum of the lengths
-    Py_ssize_t[::1] batch_sizes,             # OUT  (T,)      T: the longest length
+    const Py_ssize_t[:] starts,              # IN   (B,)      row in values of each first step
+    const Py_ssize_t[:] lengths,             # IN   (B,)      never increasing
 ):
-    """Pack sequences: copy step 0 of each, then step 1 of those that have one, and so on."""
-    cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row, n
-    _check_sequences(values.shape, starts, lengths, x.shape, batch_sizes.shape[0])
+    """Pack sequences: copy step 0 of each, then step 1 of those that have one, and so on.
+
+    Returns x (N, D), N being the sum of the lengths, and batch_sizes (T,), T the longest of them.
+    """
+    cdef:
+        Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row, n
+        real[:, ::1] x
+        Py_ssize_t[::1] batch_sizes
+    packed = numpy.empty((_check_sequences(values.shape[0], starts, lengths), D), _dtype)
+    sizes = numpy.empty(lengths[0], numpy.intp)
+    x, batch_sizes = packed, sizes
     with nogil:
         n = B
         for t in range(lengths[0]):
@@ -26,17 +34,20 @@ def pack_steps(
             for t in range(lengths[k]):
                 memcpy(&x[row, 0], &values[starts[k] + t, 0], D * sizeof(real))
                 row += batch_sizes[t]
+    return packed, sizes
 
 
 def unpack_steps(
     const real[:, ::1] x,                    # IN   (N, D)
-    const Py_ssize_t[::1] starts,            # IN   (B,)
-    const Py_ssize_t[::1] lengths,           # IN   (B,)
+    const Py_ssize_t[:] starts,              # IN   (B,)
+    const Py_ssize_t[:] lengths,             # IN   (B,)
     real[:, ::1] values,                     # OUT  (M, D)    other steps are left as they are
 ):
     """Copy packed time steps to where `pack_steps` takes them from."""
     cdef Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row = 0
-    _check_sequences(values.shape, starts, lengths, x.shape, lengths[0] if lengths.shape[0] else 0)
+    if (x.shape[0] != _check_sequences(values.shape[0], starts, lengths)
+            or x.shape[1] != values.shape[1]):
+        raise ValueError("the packed array must be (N, D)")
     with nogil:
         for t in range(lengths[0]):
             for k in range(B):
@@ -83,25 +94,22 @@ def reverse_steps(
                     backward -= batch_sizes[length - 2 - t]
 
 
-cdef int _check_sequences(
-    const Py_ssize_t* values, const Py_ssize_t[::1] starts, const Py_ssize_t[::1] lengths,
-    const Py_ssize_t* x, Py_ssize_t T,
+cdef Py_ssize_t _check_sequences(
+    Py_ssize_t n_rows, const Py_ssize_t[:] starts, const Py_ssize_t[:] lengths
 ) except -1:
-    """Raise ValueError unless the sequences are within values and fill the packed array."""
-    cdef Py_ssize_t rows = 0, k
-    if starts.shape[0] == 0 or lengths.shape[0] != starts.shape[0] or lengths[0] != T:
-        raise ValueError("starts, lengths and batch_sizes must be (B,), (B,) and (T,)")
+    """Return N; raise ValueError unless sequences are within so many rows, from long to short."""
+    cdef Py_ssize_t total = 0, k
+    if starts.shape[0] == 0 or lengths.shape[0] != starts.shape[0]:
+        raise ValueError("starts and lengths must be (B,)")
     for k in range(starts.shape[0]):
-        if not (0 <= starts[k] and 0 < lengths[k] <= values[0] - starts[k]):
+        if not (0 <= starts[k] and 0 < lengths[k] <= n_rows - starts[k]):
             raise ValueError(f"sequence {k} is not within the values")
         if k and lengths[k] > lengths[k - 1]:
             raise ValueError("sequences must be sorted from long to short")
-        if lengths[k] > x[0] - rows:  # before their sum could overflow
-            raise ValueError("the packed array must be (N, D)")
-        rows += lengths[k]
-    if x[0] != rows or x[1] != values[1]:
-        raise ValueError("the packed array must be (N, D)")
-    return 0
+        if lengths[k] > PY_SSIZE_T_MAX - total:
+            raise ValueError("there are too many time steps")
+        total += lengths[k]
+    return total
 
 
 cdef int _check_packed(Py_ssize_t n_rows, const Py_ssize_t[::1] batch_sizes) except -1:

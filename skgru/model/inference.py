@@ -76,12 +76,12 @@ def _by_block(
                 results.setdefault("all", np.empty((n_rows, *values.shape[1:]), values.dtype))
             results["all"][rows[block]] = values
 
-    def of_chunk(propagation: Propagation, samples: np.ndarray, span: Span) -> None:
+    def of_chunk(propagation: Propagation, span: Span) -> None:
         if not by_step:
             pooling, _ = _pool(propagation, sequences, span)
-            return write(propagation, pooling.pooled(), samples)
+            return write(propagation, pooling.pooled(), span.samples)
         h: list[np.ndarray] = []
-        for i, part in enumerate(span.windows(_steps_of_a_pass(network, len(samples)))):
+        for i, part in enumerate(span.windows(_steps_of_a_pass(network, len(span.samples)))):
             packed = sequences.pack(part)
             window = propagation.forward(packed, h, i, keep=False, want_states=True)
             h = window.h_last
@@ -96,9 +96,9 @@ def pool(network: Network, sequences: Sequences, workers: Workers) -> np.ndarray
     """Compute the pooled states of each sequence, (n_samples, width), in the network's dtype."""
     pooled = np.empty((len(sequences), network.architecture.width), network.dtype)
 
-    def of_chunk(propagation: Propagation, samples: np.ndarray, span: Span) -> None:
+    def of_chunk(propagation: Propagation, span: Span) -> None:
         pooling, _ = _pool(propagation, sequences, span)
-        pooled[samples] = pooling.pooled()
+        pooled[span.samples] = pooling.pooled()
 
     _in_chunks(network, sequences, workers, of_chunk)
     return pooled
@@ -108,7 +108,7 @@ def attention_weights(network: Network, sequences: Sequences, workers: Workers) 
     """Compute the weight of every step in the pooling by attention, (sum of lengths,)."""
     weights = np.empty(len(sequences.values))
 
-    def of_chunk(propagation: Propagation, samples: np.ndarray, span: Span) -> None:
+    def of_chunk(propagation: Propagation, span: Span) -> None:
         pooling: Any
         pooling, states = _pool(propagation, sequences, span)
         weights[span.rows] = pooling.weights(states)
@@ -129,7 +129,7 @@ def _in_chunks(
     network: Network,
     sequences: Sequences,
     workers: Workers,
-    of_chunk: Callable[[Propagation, np.ndarray, Span], None],
+    of_chunk: Callable[[Propagation, Span], None],
 ) -> None:
     """Call a function with some sequences at a time, those of similar length together."""
     parameters = network.weights
@@ -139,11 +139,10 @@ def _in_chunks(
     chunk_size = min(max(1, chunk_size), PREDICT_SAMPLES)
 
     def run_chunk(chunk: slice) -> None:
-        samples = by_length[chunk]
         propagation = Propagation(
             network, parameters, lambda _, shape: np.empty(shape, network.dtype)
         )
-        of_chunk(propagation, samples, sequences.span(samples))
+        of_chunk(propagation, sequences.span(by_length[chunk]))
 
     workers.map(run_chunk, blocks_of(len(sequences), chunk_size))
 

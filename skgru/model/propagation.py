@@ -295,8 +295,7 @@ class Propagation:
             next, gradients do not. With two directions None, as the backward one cannot.
         d_parameters : Parameters
         """
-        span = examples.sequences.span(examples.samples)
-        windows = span.windows(bptt_steps)
+        windows = examples.span.windows(bptt_steps)
         if not self.architecture.return_sequences:
             return self._pooled(examples, windows, loss, d_parameters)
         value, h = 0.0, []
@@ -362,7 +361,7 @@ class Propagation:
         The backward pass of the last window follows at once; the windows before it are computed
         once more.
         """
-        pooling = self.pooling(examples.sequences.lengths[examples.samples])
+        pooling = self.pooling(examples.span.lengths)
         h, begin = [], []
         n_steps = int(windows[-1].lengths[0])
         for i, span in enumerate(windows):
@@ -373,7 +372,7 @@ class Propagation:
             )
             h = window.h_last
             self.pool(pooling, window, packed.batch_sizes, i * n_steps)
-        targets = examples.targets.of_samples(examples.samples)
+        targets = examples.targets.of_samples(examples.span.samples)
         value, d_pooled = self._head(
             pooling.pooled(), 0, *targets, total=examples.total, loss=loss,
             d_head=d_parameters.head,

@@ -91,18 +91,16 @@ class Sequences:
         """Return sequences of the same lengths with other values, one row for each time step."""
         return Sequences(values, self.lengths, self.n_timesteps, self.form)
 
-    def deal(self, samples: np.ndarray, n_shards: int) -> list[np.ndarray]:
-        """Distribute samples over shards of similar length, each sorted from long to short."""
-        samples = samples[(-self.lengths[samples]).argsort(kind="stable")]
-        return [samples[i::n_shards] for i in range(n_shards)]
-
     def pack(self, span: Span) -> Packed:
         """Pack the steps of a span."""
         return span.pack(self.values, self.codes)
 
     def span(self, samples: np.ndarray) -> Span:
-        """Locate samples that `deal` has sorted."""
-        return Span(self.starts[samples], self.lengths[samples])
+        """Locate samples; those of equal lengths stay in their order."""
+        lengths = self.lengths[samples]
+        order = (-lengths).argsort(kind="stable")
+        samples = samples[order]
+        return Span(samples, self.starts[samples], lengths[order])
 
     def in_form_of_x(self, values: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Return new values of the same time steps in the form of X.

@@ -42,13 +42,21 @@ class Span(NamedTuple):
 
     Attributes
     ----------
+    samples : ndarray of int, shape (n_samples,)
+        Their numbers.
     starts : ndarray of int, shape (n_samples,)
         Row of the first step of each.
     lengths : ndarray of int, shape (n_samples,)
     """
 
+    samples: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
+
+    @property
+    def n_steps(self) -> int:
+        """Time steps of all sequences."""
+        return int(self.lengths.sum())
 
     @property
     def batch_sizes(self) -> np.ndarray:
@@ -60,6 +68,12 @@ class Span(NamedTuple):
         """Time step and number of the sequence of each packed row."""
         running = np.arange(self.lengths[0])[:, np.newaxis] < self.lengths
         return running.nonzero()
+
+    def deal(self, n_shards: int) -> list["Span"]:
+        """Distribute the sequences over shards of similar length."""
+        if n_shards == 1:
+            return [self]
+        return [Span(*(part[i::n_shards] for part in self)) for i in range(n_shards)]
 
     def windows(self, n_steps: int | None) -> list["Span"]:
         """Cut the sequences into windows of so many steps, counted from their ends.
@@ -74,7 +88,8 @@ class Span(NamedTuple):
             stops = self.lengths - after
             stops = stops[stops > 0]
             begins = np.maximum(stops - n_steps, 0)
-            windows.append(Span(self.starts[: len(stops)] + begins, stops - begins))
+            n = len(stops)
+            windows.append(Span(self.samples[:n], self.starts[:n] + begins, stops - begins))
         return windows
 
     @property
@@ -85,12 +100,7 @@ class Span(NamedTuple):
 
     def pack(self, values: np.ndarray, codes: np.ndarray | None = None) -> Packed:
         """Pack these steps of arrays that have a row for each time step of all sequences."""
-        if not values.shape[1]:  # all channels are categorical
-            x = np.empty((self.lengths.sum(), 0), dtype=values.dtype)
-            return Packed(x, self.batch_sizes.astype(np.intp), codes.take(self.rows, axis=0))
-        x = np.empty((self.lengths.sum(), values.shape[1]), dtype=values.dtype)
-        batch_sizes = np.empty(self.lengths[0], dtype=np.intp)
-        kernels_for(x.dtype).pack_steps(values, self.starts, self.lengths, x, batch_sizes)
+        x, batch_sizes = kernels_for(values.dtype).pack_steps(values, self.starts, self.lengths)
         return Packed(x, batch_sizes, None if codes is None else codes.take(self.rows, axis=0))
 
     def unpack(self, x: np.ndarray, values: np.ndarray) -> None:

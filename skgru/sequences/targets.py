@@ -61,20 +61,21 @@ class Targets:
 
 
 class Examples(NamedTuple):
-    """Samples of a shard with their targets.
+    """Sequences of a shard with their targets.
 
     Attributes
     ----------
     sequences : Sequences
-    samples : ndarray of int
-        Those of the shard, the longest first.
+        All that there are.
+    span : Span
+        Those of the shard.
     targets : Targets
     total : float
         Divisor of the weighted sum of losses.
     """
 
     sequences: Sequences
-    samples: np.ndarray
+    span: Span
     targets: Targets
     total: float
 

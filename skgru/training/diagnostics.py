@@ -63,7 +63,7 @@ def warn_if_vanished(objective: Objective) -> None:
         return  # truncated on purpose
     network, sequences = objective.network, objective.sequences
     counted = objective.targets.sample_weights()[objective.samples] > 0
-    (samples,) = sequences.deal(objective.samples[counted][:VANISHING_SAMPLES], 1)
+    span = sequences.span(objective.samples[counted][:VANISHING_SAMPLES])
     gradients, (views,) = objective.buffers.gradients(1)
     gradients.fill(0)
     entered, left = [], []
@@ -73,9 +73,9 @@ def warn_if_vanished(objective: Objective) -> None:
         backpropagate_layer(saved=saved, d_states=d_states, d_h=d_h, **arrays)
         left.append(_largest_norm(d_h) / entered[-1] if entered[-1] else 0.0)
 
-    total = len(samples) * objective.mean_weight
+    total = len(span.samples) * objective.mean_weight
     objective.propagation(0, Dropout(), measure).value_and_gradient(
-        objective.examples(samples, total), objective.loss, None, views
+        objective.examples(span, total), objective.loss, None, views
     )
     if not any(entered):
         return  # of a loss without gradient, nothing can vanish

@@ -126,11 +126,11 @@ class Objective:
             Of all sequences, in this window.
         value, gradient, norm
         """
-        n_samples, longest = len(samples), int(self.sequences.lengths[samples].max())
-        n_steps = n_samples * min(longest, self.bptt_steps)
+        n_samples, span = len(samples), self.sequences.span(samples)
+        n_steps = n_samples * min(int(span.lengths[0]), self.bptt_steps)
         n_shards = self.network.n_shards(n_samples, n_steps, at_least_two=True)
-        shards = self.sequences.deal(samples, n_shards)
-        windows = [self.sequences.span(shard).windows(self.bptt_steps) for shard in shards]
+        shards = span.deal(n_shards)
+        windows = [shard.windows(self.bptt_steps) for shard in shards]
         n_windows = max(map(len, windows))
         # windows end together: shards of shorter sequences begin later
         windows = [[None] * (n_windows - len(spans)) + spans for spans in windows]
@@ -153,20 +153,19 @@ class Objective:
 
     def _window_of_shard(
         self,
-        shard: tuple[int, np.ndarray, Span | None, list[np.ndarray], np.ndarray, Parameters],
+        shard: tuple[int, Span, Span | None, list[np.ndarray], np.ndarray, Parameters],
         *,
         dropout: Dropout,
         window: int,
         total: float,
     ) -> tuple[float, list[np.ndarray]]:
         """Compute the loss of a window, its last states, and its gradient with these views."""
-        number, samples, span, h, gradient, views = shard
+        number, sequences, span, h, gradient, views = shard
         self._clear(gradient)
         if span is None:
             return 0.0, []
-        examples = self.examples(samples, total)
         return self._passes_over(number, dropout).window_value_and_gradient(
-            examples, self.loss, views, span=span, h=h, window=window
+            self.examples(sequences, total), self.loss, views, span=span, h=h, window=window
         )
 
     def full_batch(self) -> tuple[float, np.ndarray, float]:
@@ -192,8 +191,8 @@ class Objective:
     def _data_term(self, samples: np.ndarray, total: float) -> tuple[float, np.ndarray]:
         """Compute the value of the loss, and the share of each shard in its gradient."""
         # shards depend on the samples alone, and not on the threads: so do the bits of their sum
-        n_steps = int(self.sequences.lengths[samples].sum())
-        shards = self.sequences.deal(samples, self.network.n_shards(len(samples), n_steps))
+        span = self.sequences.span(samples)
+        shards = span.deal(self.network.n_shards(len(samples), span.n_steps))
         gradients, views = self.buffers.gradients(len(shards))
         dropout = self._draw_dropout()
 
@@ -223,9 +222,9 @@ class Objective:
         seed = int(self.random_state.randint(2**63, dtype=np.int64))
         return Dropout(self.dropout, self.recurrent_dropout, seed)
 
-    def examples(self, samples: np.ndarray, total: float) -> Examples:
-        """Describe samples, the longest first, whose losses are divided by `total`."""
-        return Examples(self.sequences, samples, self.targets, total)
+    def examples(self, span: Span, total: float) -> Examples:
+        """Describe sequences whose losses are divided by `total`."""
+        return Examples(self.sequences, span, self.targets, total)
 
     def _passes_over(self, shard: int, dropout: Dropout) -> Propagation:
         """Return the passes over the shards of this number, with the masks of this minibatch."""

@@ -389,7 +389,7 @@ def test_memory_is_bounded_by_passes(monkeypatch):
     monkeypatch.setattr(
         input_gradients._Pass,
         "__init__",
-        lambda self, *args: seen.append(len(args[3])) or chunk(self, *args),
+        lambda self, *args: seen.append(len(args[3].samples)) or chunk(self, *args),
     )
     for method, want in zip(("gradient", "integrated_gradients"), whole, strict=True):
         one_by_one = input_attributions(model, X, method=method)

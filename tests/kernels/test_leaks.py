@@ -99,7 +99,7 @@ def test_no_call_leaks_memory(isa, dtype):
                 kernels.Stepper(*arguments[:4], (U, b[:1]), *arguments[5:])
         kernels.linear_forward(h, U, b, gates)
         kernels.linear_backward(h, U, gates, h.copy(), U.copy(), b.copy())
-        kernels.pack_steps(U.copy(), starts, lengths, U.copy(), sizes.copy())
+        kernels.pack_steps(U.copy(), starts, lengths)
         kernels.unpack_steps(U.copy(), starts, lengths, U.copy())
         kernels.reverse_steps(U.copy(), sizes, U.copy(), True)
         kernels.dropout(U.copy(), 0, 0.5, U.copy())

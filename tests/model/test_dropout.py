@@ -55,7 +55,7 @@ def test_dropout_matches_reference_with_the_same_masks(masks, top, bidirectional
     assert sum(set(np.unique(mask)) <= {0, 1 / 0.8} for mask in forward_masks) == n_recurrent
     assert sum(set(np.unique(mask)) <= {0, 1 / 0.6} for mask in forward_masks) == n_between + 1
 
-    (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
+    by_length = sequences.by_length
     owners = np.repeat(np.arange(len(LENGTHS), dtype=float), LENGTHS)[:, np.newaxis]
     owners = sequences.span(by_length).pack(owners).x[:, 0]
     expected = []

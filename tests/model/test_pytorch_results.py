@@ -47,8 +47,8 @@ def test_outputs_and_gradients_match_torch(module, bidirectional, top, dtype, to
     np.testing.assert_allclose(value * TOTAL, (golden[top] * target).sum(), rtol=tolerance)
 
     # last hidden and cell states of every layer and direction
-    (by_length,) = sequences.deal(np.arange(len(sequences)), 1)
-    packed, buffers = sequences.span(by_length).pack(sequences.values), Buffers(net)
+    by_length, buffers = sequences.by_length, Buffers(net)
+    packed = sequences.span(by_length).pack(sequences.values)
     passes = Propagation(net, buffers.parameters, buffers.empty)
     ends = passes.forward(packed, [], 0, keep=False, want_states=False).h_last
     wanted = golden["ends"][:, by_length]

@@ -14,14 +14,14 @@ def test_minibatches_are_packed(seed, n_shards, dtype):
     items = [rng.normal(size=(n, 2)).astype(dtype) for n in rng.integers(1, 9, size=12)]
     samples = rng.permutation(12)[:7]
     sequences = check_sequences(items)
-    shards = sequences.deal(samples, n_shards)
-    assert sorted(np.concatenate(shards)) == sorted(samples)
+    shards = sequences.span(samples).deal(n_shards)
+    assert sorted(np.concatenate([shard.samples for shard in shards])) == sorted(samples)
     assert len(shards) == n_shards
     for shard in shards:
-        chosen = [items[i] for i in shard]
+        chosen = [items[i] for i in shard.samples]
         lengths = [len(item) for item in chosen]
         assert lengths == sorted(lengths, reverse=True)
-        x, batch_sizes, _ = sequences.span(shard).pack(sequences.values)
+        x, batch_sizes, _ = shard.pack(sequences.values)
         expected = [x[t] for t in range(lengths[0]) for x in chosen if t < len(x)]
         np.testing.assert_array_equal(x, expected)
         running = [sum(t < n for n in lengths) for t in range(lengths[0])]
@@ -31,8 +31,9 @@ def test_minibatches_are_packed(seed, n_shards, dtype):
 def test_shards_have_similar_lengths():
     """Threads that take one shard each have the same amount of work."""
     items = [np.zeros((n, 1)) for n in range(1, 65)]
-    shards = check_sequences(items).deal(np.arange(64), 4)
-    rows = [sum(len(items[i]) for i in shard) for shard in shards]
+    shards = check_sequences(items).span(np.arange(64)).deal(4)
+    rows = [sum(len(items[i]) for i in shard.samples) for shard in shards]
+    assert rows == [shard.n_steps for shard in shards]
     assert max(rows) < 1.1 * min(rows)
 
 
@@ -57,7 +58,8 @@ def test_windows_are_counted_from_the_end(n_steps):
         # a sequence fills all of its windows but the first
         after = (n_steps or 0) * (len(windows) - 1 - k)
         assert len(window.lengths) == (lengths > after).sum()
-        for i, (start, length) in enumerate(zip(*window, strict=True)):
+        np.testing.assert_array_equal(window.samples, np.arange(len(window.lengths)))
+        for i, start, length in zip(*window, strict=True):
             parts[i].append(sequences.values[start : start + length])
     for part, item in zip(parts, items, strict=True):
         np.testing.assert_array_equal(np.concatenate(part), item)
@@ -67,8 +69,7 @@ def test_unpacking_inverts_packing():
     sequences = check_sequences(
         [np.random.default_rng(i).normal(size=(n, 2)) for i, n in enumerate([3, 1, 4, 2])]
     )
-    (samples,) = sequences.deal(np.array([3, 0, 2]), 1)
-    span = sequences.span(samples)
+    span = sequences.span(np.array([3, 0, 2]))
     values = np.zeros_like(sequences.values)
     span.unpack(span.pack(sequences.values).x, values)
     rows = sequences.rows(np.array([0, 2, 3]))
