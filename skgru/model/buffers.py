@@ -32,17 +32,22 @@ class Buffers:
         self._network = network
         self._dtype = network.dtype
         self._memory: dict[Hashable, np.ndarray] = {}
+        self._arrays: dict[Hashable, np.ndarray] = {}
         self._gradients: dict[int, tuple[np.ndarray, list[Parameters]]] = {}
 
     def empty(self, name: Hashable, shape: tuple[int, ...]) -> np.ndarray:
-        """Return an uninitialized array in the memory of the last array of this name."""
+        """Return the last array of this name, or an uninitialized one in its memory."""
+        array = self._arrays.get(name)
+        if array is not None and array.shape == shape:
+            return array
         size = prod(shape) * self._dtype.itemsize
         memory = self._memory.get(name)
         if memory is None or memory.size < size:
             memory = np.empty(size + CACHE_LINE, np.uint8)
             # aligned to a cache line, so that few vectors span two
             self._memory[name] = memory = memory[-memory.ctypes.data % CACHE_LINE :]
-        return np.ndarray(shape, self._dtype, memory)
+        self._arrays[name] = array = np.ndarray(shape, self._dtype, memory)
+        return array
 
     def gradients(self, n_shards: int) -> tuple[np.ndarray, list[Parameters]]:
         """Return an array of shape (n_shards, n_parameters) of any numbers, and views of each row.
