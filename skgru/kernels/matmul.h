@@ -20,23 +20,40 @@ typedef struct {
 #define HALVES 0
 #endif
 
-/* total + a * b, of which only the first LANES / 2 numbers matter if is_half */
+/* total + a * b, of which only the first LANES / 2 numbers matter if is_half. Where there is an
+ * instruction for it, which rounds once, it is named: left to a compiler, one block might use it and
+ * another not, and a row would have other bits among other rows. */
 INLINE vec multiply_add(vec total, real a, vec b, const int is_half)
 {
 #if HALVES
-    typedef real half __attribute__((vector_size(32)));
-    if (is_half) {
-        half sum = SKGRU_IS_DOUBLE ? (half)_mm512_castpd512_pd256((__m512d)total)
-                                   : (half)_mm512_castps512_ps256((__m512)total);
-        sum += a * (SKGRU_IS_DOUBLE ? (half)_mm512_castpd512_pd256((__m512d)b)
-                                    : (half)_mm512_castps512_ps256((__m512)b));
-        return SKGRU_IS_DOUBLE ? (vec)_mm512_castpd256_pd512((__m256d)sum)
-                               : (vec)_mm512_castps256_ps512((__m256)sum);
-    }
+    if (is_half)
+        return SKGRU_IS_DOUBLE
+                   ? (vec)_mm512_castpd256_pd512(_mm256_fmadd_pd(
+                         _mm256_set1_pd(a), _mm512_castpd512_pd256((__m512d)b),
+                         _mm512_castpd512_pd256((__m512d)total)))
+                   : (vec)_mm512_castps256_ps512(_mm256_fmadd_ps(
+                         _mm256_set1_ps((float)a), _mm512_castps512_ps256((__m512)b),
+                         _mm512_castps512_ps256((__m512)total)));
 #else
     (void)is_half;
 #endif
+#if defined(SKGRU_VECTORS) && SKGRU_VECTOR_BYTES == 64 && defined(__AVX512F__)
+    return SKGRU_IS_DOUBLE
+               ? (vec)_mm512_fmadd_pd(_mm512_set1_pd(a), (__m512d)b, (__m512d)total)
+               : (vec)_mm512_fmadd_ps(_mm512_set1_ps((float)a), (__m512)b, (__m512)total);
+#elif defined(SKGRU_VECTORS) && SKGRU_VECTOR_BYTES == 32 && defined(__FMA__)
+    return SKGRU_IS_DOUBLE
+               ? (vec)_mm256_fmadd_pd(_mm256_set1_pd(a), (__m256d)b, (__m256d)total)
+               : (vec)_mm256_fmadd_ps(_mm256_set1_ps((float)a), (__m256)b, (__m256)total);
+#elif defined(SKGRU_VECTORS) && SKGRU_VECTOR_BYTES == 16 && defined(__aarch64__)
+    return SKGRU_IS_DOUBLE
+               ? (vec)vfmaq_f64((float64x2_t)total, vdupq_n_f64(a), (float64x2_t)b)
+               : (vec)vfmaq_f32((float32x4_t)total, vdupq_n_f32((float)a), (float32x4_t)b);
+#elif !defined(SKGRU_VECTORS) && defined(__FP_FAST_FMA) && defined(__FP_FAST_FMAF)
+    return SKGRU_IS_DOUBLE ? (real)fma(a, b, total) : (real)fmaf((float)a, (float)b, (float)total);
+#else
     return total + a * b;
+#endif
 }
 
 /* c (rows, columns) = c0 (NULL: 0) + the sum of the products; columns <= width, which is PANEL,
@@ -115,7 +132,8 @@ INLINE void matmul_panels(const int n_panels, const Product *products, const int
         for (ptrdiff_t k = depth; k > 0; k--) {
             UNROLL for (int p = 0; p < n_panels; p++)
                 UNROLL for (int v = 0; v < 2; v++)
-                    total[p][v] += *a * load_vector(panel + p * depth * PANEL + v * LANES);
+                    total[p][v] = multiply_add(
+                        total[p][v], *a, load_vector(panel + p * depth * PANEL + v * LANES), 0);
             a += k_stride;
             panel += PANEL;
         }

@@ -40,7 +40,8 @@ def missing_values(y: np.ndarray) -> np.ndarray:
     """Return a mask of the values that are NaN, NaT, NA or None."""
     match y.dtype.kind:
         case "O":
-            return np.frompyfunc(_is_missing, 1, 1)(y).astype(bool)
+            # no ufunc, which would warn of NaN on some platforms
+            return np.fromiter(map(_is_missing, y.flat), bool, y.size).reshape(y.shape)
         case "f" | "c":
             return np.isnan(y)
         case "m" | "M":
