@@ -91,11 +91,14 @@ def problem(net, lengths=LENGTHS, loss="squared_error", seed=0):
     return {"sequences": sequences, "y": targets(rng, n_rows), "weights": weights, "loss": loss}
 
 
-def run(
+def runner(
     net, sequences, y, weights, loss, *, samples=None, n_shards=1, bptt_steps=None,
     dropout=NO_DROPOUT, workers=ALONE, propagation=Propagation, buffers=None,
 ):  # fmt: skip
-    """Return outputs in the order of y, the loss and the gradient, computed as by `Objective`."""
+    """Return a function that runs the network as `Objective` does.
+
+    It returns outputs in the order of y, the loss and the gradient.
+    """
     samples = np.arange(len(sequences)) if samples is None else samples
     by_step, n_outputs = net.architecture.return_sequences, net.architecture.n_outputs
     # the last column of the targets is the number of the row
@@ -110,7 +113,6 @@ def run(
     shards = sequences.span(samples).deal(n_shards)
     buffers = buffers or Buffers(net)
     gradients, views = buffers.gradients(n_shards)
-    gradients.fill(0)
 
     def run_shard(i):
         def empty(name, shape):
@@ -120,8 +122,18 @@ def run(
         examples = Examples(sequences, shards[i], targets, TOTAL)
         return passes.value_and_gradient(examples, recording_loss, bptt_steps, views[i])
 
-    value = sum(workers.map(run_shard, range(n_shards)))
-    return outputs, value, gradients.sum(axis=0)
+    def run_shards():
+        outputs.fill(np.nan)
+        gradients.fill(0)
+        value = sum(workers.map(run_shard, range(n_shards)))
+        return outputs.copy(), value, gradients.sum(axis=0)
+
+    return run_shards
+
+
+def run(net, sequences, y, weights, loss, **options):
+    """Run the network once; see `runner`."""
+    return runner(net, sequences, y, weights, loss, **options)()
 
 
 def loss_of(net, data, *, propagation=Propagation, **options):
@@ -131,8 +143,8 @@ def loss_of(net, data, *, propagation=Propagation, **options):
         def backward(self, *args, **kwargs):
             """Leave the gradient out: nobody reads it, and it takes half of the time."""
 
-    buffers = Buffers(net)
-    return lambda: run(net, **data, **options, propagation=Forward, buffers=buffers)[1]
+    forward = runner(net, **data, **options, propagation=Forward)
+    return lambda: forward()[1]
 
 
 def assert_close(net, got, want, tolerance):
