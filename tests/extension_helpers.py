@@ -10,7 +10,8 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import NamedTuple
 
-from helpers import DOCS, run_python
+from helpers import DOCS
+from process_helpers import run_forked
 
 import skgru
 
@@ -153,8 +154,8 @@ def build(root, platform="unknown"):
 def run_in_copy(root, code, **environment):
     """Run code that may import what is in tests/, with the package of a copy; return its output."""
     path = os.pathsep.join([str(root), str(ROOT / "tests")])
-    environment = {"PYTHONWARNINGS": "ignore", **environment}
-    result = run_python(code, PYTHONPATH=path, **environment)
+    quiet = "import warnings; warnings.simplefilter('ignore')\n"
+    result = run_forked(quiet + code, PYTHONPATH=path, **environment)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return result.stdout.split()
 

@@ -22,17 +22,22 @@ from skgru.model.architecture import Cell
 QUICK_FIT = {"max_iter": 40, "learning_rate_init": 0.02}
 
 
-def run_python(code, **environment):
-    """Run code in a process of its own, with the skgru under test.
+def environment_with(**variables):
+    """Return the environment of a process with the skgru under test, and with these variables.
 
-    Environment variables that are given as None are removed.
+    Those that are given as None are removed.
     """
-    # -P: a source tree in the working directory may lack the compiled modules
     path = str(Path(skgru.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": path, **environment}
+    environment = {**os.environ, "PYTHONPATH": path, **variables}
+    return {name: value for name, value in environment.items() if value is not None}
+
+
+def run_python(code, **environment):
+    """Run code in an interpreter of its own; see `environment_with`."""
+    # -P: a source tree in the working directory may lack the compiled modules
     return subprocess.run(
         [sys.executable, "-P", "-c", code],
-        env={name: value for name, value in environment.items() if value is not None},
+        env=environment_with(**environment),
         capture_output=True,
         text=True,
         timeout=120,

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
-from helpers import run_python
 from joblib.parallel import ParallelBackendBase
+from process_helpers import run_forked
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -134,7 +134,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_fork_after_a_fit_with_threads():
-    result = run_python(FORK)
+    result = run_forked(FORK)
     assert result.returncode == 0, result.stderr
 
 

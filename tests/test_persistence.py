@@ -11,7 +11,8 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
-from helpers import every_variant, run_python, small_classifier
+from helpers import every_variant, small_classifier
+from process_helpers import run_forked
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
@@ -87,7 +88,7 @@ def test_another_process_continues_training(windows, tmp_path):
     ]
     path = tmp_path / "models.pkl"
     path.write_bytes(pickle.dumps((models, X, Y)))
-    result = run_python(f"import sys; sys.argv = ['', {str(path)!r}]\n{CHILD}")
+    result = run_forked(f"import sys; sys.argv = ['', {str(path)!r}]\n{CHILD}")
     assert result.returncode == 0, result.stderr
     expected = []
     for model, y in zip(models, Y, strict=True):
@@ -452,7 +453,7 @@ def test_damaged_files_raise_or_load_correctly():
 
     Nothing crashes, and a file that loads has the saved values to the last bit.
     """
-    result = run_python(FUZZ)
+    result = run_forked(FUZZ)
     assert result.returncode == 0, result.stderr[-2000:]
     raised, same = map(int, result.stdout.split())
     assert raised > 200

@@ -9,7 +9,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import run_python, run_snippets
+from helpers import run_snippets
+from process_helpers import run_forked
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
@@ -296,7 +297,7 @@ print(stream.step(x))
 """
     p, label = stream.step_proba(X[0, -1]), model.predict(X[:1])[0]
     for isa, tolerance in ((None, 0), ("portable", 1e-5)):
-        result = run_python(code, SKGRU_ISA=isa)
+        result = run_forked(code, SKGRU_ISA=isa)
         assert not result.stderr
         probabilities, name = result.stdout.splitlines()
         np.testing.assert_allclose(list(map(float, probabilities.split())), p, rtol=tolerance)

@@ -3,14 +3,15 @@
 from importlib.util import find_spec
 
 import numpy as np
-from helpers import DOCS, run_python
+from helpers import DOCS
+from process_helpers import run_forked
 
 import skgru
 from skgru.kernels import instruction_sets
 
 
 def test_show_versions(isa):
-    out = run_python("import skgru; skgru.show_versions()", SKGRU_ISA=isa)
+    out = run_forked("import skgru; skgru.show_versions()", SKGRU_ISA=isa)
     lines = dict(line.split(": ", 1) for line in out.stdout.splitlines())
     assert lines["instruction set"] == f"{isa} (of {', '.join(instruction_sets())})"
     assert lines["numpy"] == np.__version__

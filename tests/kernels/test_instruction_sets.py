@@ -1,7 +1,7 @@
 """The choice of an instruction set."""
 
 import pytest
-from helpers import run_python
+from process_helpers import run_forked
 
 from skgru.kernels import active_instruction_set, instruction_sets
 
@@ -9,7 +9,7 @@ SHOW = "from skgru.kernels import active_instruction_set as f; print(f())"
 
 
 def test_the_fastest_is_the_default():
-    assert run_python(SHOW, SKGRU_ISA=None).stdout.strip() == instruction_sets()[-1]
+    assert run_forked(SHOW, SKGRU_ISA=None).stdout.strip() == instruction_sets()[-1]
 
 
 def test_skgru_isa_forces_one(isa):
@@ -22,7 +22,7 @@ GRURegressor(max_iter=1, early_stopping=False).fit(np.eye(9), np.arange(9.0)).pr
 print(*[name for name in sys.modules if name.startswith("skgru.kernels.float")])
 """
     )
-    out = run_python(code, SKGRU_ISA=isa, PYTHONWARNINGS="ignore")
+    out = run_forked(code, SKGRU_ISA=isa)
     assert out.stdout.split() == [isa, f"skgru.kernels.float32_{isa.replace('-', '_')}"]
 
 

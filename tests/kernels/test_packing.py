@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import accepted_shapes, pack, ragged_lengths, run_python
+from helpers import accepted_shapes, pack, ragged_lengths
+from process_helpers import run_forked
 
 from skgru.kernels import kernels_for
 
@@ -150,4 +151,4 @@ try:
 except ValueError:
     print("refused")
 """
-    assert run_python(code).stdout == "refused\n"
+    assert run_forked(code).stdout == "refused\n"

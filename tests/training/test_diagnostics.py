@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import run_python
+from process_helpers import run_forked
 from sklearn.datasets import make_regression
 
 from skgru import GRURegressor
@@ -95,6 +95,6 @@ X, y = np.random.default_rng(0).normal(size=(30, 80, 1)), np.arange(30) % 2
 rnn = GRUClassifier(4, cell="rnn", max_iter=2, pooling="last", bidirectional=False)
 GridSearchCV(rnn, {"alpha": [1e-4, 1e-3, 1e-2]}, cv=3).fit(X, y)
 """
-    result = run_python(script)
+    result = run_forked(script)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("GradientWarning") == 1
