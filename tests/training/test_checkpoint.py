@@ -2,20 +2,15 @@
 
 import errno
 import os
-import signal
-import subprocess
-import sys
-import time
 import warnings
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
-from helpers import run_python
+from process_helpers import run_forked
 from sklearn.preprocessing import StandardScaler
 
-import skgru
 from skgru import GRUClassifier, GRURegressor
 from skgru.callbacks import Checkpoint
 from skgru.preprocessing import PerTimestep
@@ -212,60 +207,71 @@ def test_a_full_disk_warns_and_keeps_the_file_before(tmp_path, monkeypatch):
     assert result(gru(max_iter=3).fit(X, Y, resume_from=path)) == result(gru(max_iter=3).fit(X, Y))
 
 
-FIT = """
-import os, sys, warnings
+# The fits that are killed are forked from a process that has fitted, and so imported everything.
+KILLS = """
+import os, signal, time, warnings
+import joblib
 import numpy as np
 from skgru import GRUClassifier
 from skgru.callbacks import Checkpoint
 
 warnings.simplefilter("ignore")
-path = sys.argv[1]
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 10, 2))
 y = X[:, -1, 0] > 0
-model = GRUClassifier(16, max_iter=60, dropout=0.1, early_stopping=True, n_iter_no_change=60,
-                      random_state=0)
-model.set_callbacks(Checkpoint(path, every=2))
-print("begin", flush=True)
-model.fit(X, y, resume_from=path if os.path.exists(path) else None)
-print(model.n_iter_, model.predict_proba(X).tobytes().hex(), flush=True)
+
+def fit(path):
+    model = GRUClassifier(16, max_iter=60, dropout=0.1, early_stopping=True, n_iter_no_change=60,
+                          random_state=0)
+    model.set_callbacks(Checkpoint(path, every=2))
+    model.fit(X, y, resume_from=path if os.path.exists(path) else None)
+    print(model.n_iter_, model.predict_proba(X).tobytes().hex(), flush=True)
+
+fit(WHOLE)
+kills, last = 0, 0
+while kills < N_KILLS:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        fit(PATH)
+        os._exit(0)
+    time.sleep(rng.uniform(0, 0.15))
+    os.kill(child, signal.SIGKILL)  # it exists until it is waited for
+    status = os.waitpid(child, 0)[1]
+    if status == 0:
+        os.remove(PATH)  # it came to its end; kill another one
+        last = 0
+        continue
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    if os.path.exists(PATH):  # or it was killed before its first checkpoint
+        kills += 1
+        training = joblib.load(PATH)._training  # a whole file
+        done = training["epochs"]["n_epochs"] + 1000 * bool(training["n_epochs_on_all"])
+        assert done >= last, (done, last)
+        last = done
+fit(PATH)
 """
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs fork and SIGKILL")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@needs_posix
 def test_kills_at_random_moments(tmp_path):
     kill_at_random_moments(tmp_path, 50)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@needs_posix
 def test_a_few_kills(tmp_path):
     kill_at_random_moments(tmp_path, 3)
 
 
 def kill_at_random_moments(tmp_path, n_kills):
-    expected = run_python(f"import sys; sys.argv = ['', {str(tmp_path / 'whole')!r}]\n{FIT}")
-    path, rng = tmp_path / "gru.joblib", np.random.default_rng(0)
-    environment = {**os.environ, "PYTHONPATH": str(Path(skgru.__file__).parents[1])}
-    command = [sys.executable, "-P", "-c", FIT, str(path)]
-    kills, last = 0, 0
-    while kills < n_kills:
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as fit:
-            fit.stdout.readline()
-            time.sleep(rng.uniform(0, 0.15))
-            if fit.poll() is not None:
-                path.unlink()  # it came to its end; kill another one
-                last = 0
-                continue
-            fit.send_signal(signal.SIGKILL)
-            kills += 1
-        if path.exists():
-            training = joblib.load(path)._training  # a whole file
-            done = training["epochs"]["n_epochs"] + 1000 * bool(training["n_epochs_on_all"])
-            assert done >= last
-            last = done
-    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert out.stdout == expected.stdout
+    """A fit that is killed again and again, and continued, is the fit that is not."""
+    whole, path = str(tmp_path / "whole.joblib"), str(tmp_path / "gru.joblib")
+    result = run_forked(f"WHOLE, PATH, N_KILLS = {whole!r}, {path!r}, {n_kills}\n{KILLS}")
+    assert result.returncode == 0, result.stderr
+    expected, continued = result.stdout.splitlines()
+    assert continued == expected
 
 
 def test_without_callbacks_of_scikit_learn_there_is_a_clear_error(monkeypatch):
