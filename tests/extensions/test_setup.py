@@ -15,9 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 def variants(listed, code="print([isa.name for isa in instruction_sets()])"):
     """Run code that calls setup.py's `instruction_sets`, with this value of SKGRU_VARIANTS."""
-    load = (
-        "from runpy import run_path\ninstruction_sets = run_path('setup.py')['instruction_sets']\n"
-    )
+    load = "import runpy\ninstruction_sets = runpy.run_path('setup.py')['instruction_sets']\n"
     environment = {**os.environ, "SKGRU_VARIANTS": listed}
     return subprocess.run(
         [sys.executable, "-c", load + code],
