@@ -8,13 +8,23 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skgru import GRUClassifier, GRURegressor
 from skgru.preprocessing import PerTimestep
 
+FEW = {"solver": "lbfgs", "dtype": "float64", "max_iter": 40}
 ESTIMATORS = [
+    GRUClassifier(8, **FEW),
+    GRURegressor(8, **FEW),
+    GRUClassifier(8, cell="lstm", **FEW),
+    GRUClassifier(16, **QUICK_FIT),
+    GRURegressor(16, **QUICK_FIT),
+    PerTimestep(StandardScaler()),
+]
+LARGER = [
     GRUClassifier(16, solver="lbfgs", dtype="float64"),
     GRURegressor(16, solver="lbfgs", dtype="float64"),
     GRUClassifier(16, cell="lstm", solver="lbfgs", dtype="float64"),
     GRUClassifier(**QUICK_FIT),
     GRURegressor(**QUICK_FIT),
-    PerTimestep(StandardScaler()),
+    GRUClassifier(),
+    GRURegressor(),
 ]
 
 
@@ -40,8 +50,6 @@ def test_check_estimator(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
-    [GRUClassifier(), GRURegressor()], expected_failed_checks=expected_failures
-)
-def test_check_estimator_with_defaults(estimator, check):
+@parametrize_with_checks(LARGER, expected_failed_checks=expected_failures)
+def test_check_estimator_that_trains_for_longer(estimator, check):
     check(estimator)
