@@ -110,6 +110,12 @@ def test_every_parameter_is_a_case_and_documented():
     assert set(re.findall(r"`(\w+)`", table)) >= set(CHANGES)
 
 
+@pytest.fixture
+def _early_plateaus(monkeypatch):
+    """A plateau of the loss counts after 50 updates already."""
+    monkeypatch.setattr("skgru.training.history.MIN_UPDATES", 50)
+
+
 def started(estimator, name, method):
     """Return a model that has trained before the change, and y."""
     y = LABELS if estimator is GRUClassifier else NUMBERS
@@ -127,7 +133,7 @@ def started(estimator, name, method):
             model._solver.schedule.n_updates = 1000  # no fit is stopped before
     else:
         if name in ("tol", "n_iter_no_change"):
-            parameters.update(batch_size=1, max_iter=30)  # 1,200 updates
+            parameters["max_iter"] = 20  # 80 updates
         model = estimator(**parameters, warm_start=True).fit(X, y)
     return model, y
 
@@ -141,6 +147,7 @@ def train(model, y, method):
         model.partial_fit(X, y)
 
 
+@pytest.mark.usefixtures("_early_plateaus")
 @every_parameter
 @pytest.mark.parametrize("method", ["partial_fit", "fit"])
 def test_a_change_is_obeyed_refused_or_has_no_meaning(estimator, name, method):
@@ -172,6 +179,7 @@ def test_a_change_is_obeyed_refused_or_has_no_meaning(estimator, name, method):
     assert same == (outcome == UNUSED)
 
 
+@pytest.mark.usefixtures("_early_plateaus")
 @pytest.mark.parametrize(
     "name", [name for name, (*_, warm) in CHANGES.items() if warm == OBEYED and name != "max_fun"]
 )
