@@ -4,6 +4,10 @@ import os
 import re
 import subprocess
 import sys
+import warnings
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
+from io import StringIO
 from itertools import repeat
 from pathlib import Path
 from textwrap import dedent
@@ -16,6 +20,7 @@ from scipy.special import softmax
 
 import skgru
 from skgru import GRUClassifier, GRURegressor
+from skgru.exceptions import GradientWarning
 from skgru.model.architecture import Cell
 
 # parameters with which scikit-learn's checks of estimators train for fewer, larger steps
@@ -53,6 +58,7 @@ BLOCK = re.compile(
     r"(?P<body>(?:(?P=indent) {3,}.*\n|[ ]*\n)+)",
     re.MULTILINE,
 )
+TITLE = re.compile(r"^(.+)\n-+$", re.MULTILINE)
 OPTION = re.compile(r"^ +:(?P<name>[\w-]+):(?P<value>.*)\n", re.MULTILINE)
 
 
@@ -63,6 +69,8 @@ class Snippet(NamedTuple):
     ----------
     line : int
         Of the page, from 1 on.
+    title : str
+        Of its section; empty above the first one.
     is_setup : bool
         Whether it is a `testsetup` block, which readers do not see.
     caption : str
@@ -71,9 +79,14 @@ class Snippet(NamedTuple):
     """
 
     line: int
+    title: str
     is_setup: bool
     caption: str
     code: str
+
+    @property
+    def is_script(self) -> bool:
+        return self.caption.endswith(".py")
 
 
 def snippets(text: str) -> list[Snippet]:
@@ -84,6 +97,7 @@ def snippets(text: str) -> list[Snippet]:
         found.append(
             Snippet(
                 line=text.count("\n", 0, block.start()) + 1,
+                title=["", *TITLE.findall(text, 0, block.start())][-1],
                 is_setup=block["kind"].startswith("testsetup"),
                 caption=options.get("caption", ""),
                 code=dedent(OPTION.sub("", block["body"])),
@@ -92,15 +106,44 @@ def snippets(text: str) -> list[Snippet]:
     return found
 
 
+@contextmanager
+def warnings_are_errors():
+    """All but those of gradients: made-up data need not hold anything that far back."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", GradientWarning)
+        yield
+
+
+def run_script(script: Snippet) -> dict[str, Any]:
+    """Run a script of a docs page, which needs nothing above it; return its names.
+
+    It prints, unless another one reads the file that it saves.
+    """
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with warnings_are_errors(), redirect_stdout(StringIO()) as printed:
+        exec(compile(script.code, script.caption, "exec"), names)
+    assert printed.getvalue() or script.caption == "train.py", script.caption
+    return names
+
+
+@cache
 def run_snippets(page: str, title: str) -> dict[str, Any]:
-    """Run the code blocks under a title of a docs page and return the names that they define."""
+    """Run the code blocks under a title of a docs page and return the names that they define.
+
+    They run once for all tests, which leave their results as they are. Their `testsetup` makes
+    files at most: the blocks do not see its names.
+    """
     text = (DOCS / page).read_text(encoding="utf-8")
-    start = re.search(rf"^{re.escape(title)}\n-+\n", text, re.MULTILINE).end()
-    following = re.search(r"^.+\n-+\n", text[start:], re.MULTILINE)
-    section = text[start : start + following.start()] if following else text[start:]
-    code = "\n".join(snippet.code for snippet in snippets(section) if not snippet.is_setup)
+    section = [snippet for snippet in snippets(text) if snippet.title == title]
+    assert section, title
     names: dict[str, Any] = {}
-    exec(compile(code, f"{page}: {title}", "exec"), names)
+    for snippet in section:
+        if snippet.is_script:
+            names.update(run_script(snippet))
+        else:
+            code = compile(snippet.code, f"{page}: {title}", "exec")
+            exec(code, {} if snippet.is_setup else names)
     return names
 
 

@@ -1,4 +1,4 @@
-"""What the docs claim: names of skgru in tables, messages of warnings, scripts that are whole."""
+"""What the docs claim: names of skgru in tables, and messages of warnings."""
 
 import ast
 import inspect
@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import DOCS, snippets
+from helpers import DOCS
 
 import skgru
 from skgru import GRUClassifier, GRURegressor, forecasting
@@ -167,28 +167,3 @@ def test_message_is_given(message):
     pattern = re.escape(message).replace(r"\.\.\.", ".+")
     (found,) = {type(said).__name__ for said in given if re.search(pattern, str(said))}
     assert found == (PAGE[message] or found)
-
-
-# ---- scripts that are whole ----------------------------------------------------------------------
-
-
-# as in test_docs_code.py: made-up data need not hold anything that far back
-@pytest.mark.filterwarnings("ignore::skgru.exceptions.GradientWarning")
-@pytest.mark.parametrize(
-    ("page", "names"),
-    [
-        ("classification", ["classify.py"]),
-        ("forecasting", ["forecast.py"]),
-        ("streaming", ["train.py", "serve.py"]),
-    ],
-)
-def test_scripts_need_nothing_above_them(page, names, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    blocks = snippets((DOCS / f"{page}.rst").read_text(encoding="utf-8"))
-    # makes the file that a script reads
-    exec(next(block.code for block in blocks if block.is_setup), {})
-    scripts = [block for block in blocks if block.caption.endswith(".py")]
-    assert [script.caption for script in scripts] == names
-    for script in scripts:
-        exec(compile(script.code, script.caption, "exec"), {"__name__": "__main__"})
-    assert capsys.readouterr().out

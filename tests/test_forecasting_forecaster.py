@@ -784,12 +784,10 @@ def test_flattened_windows_are_tables_of_all_channels():
 
 def test_the_page_from_a_file_to_a_forecast(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    series = monthly(waves(144, noise=0.5))
-    series.to_csv("sales.csv")
     docs = run_snippets("forecasting.rst", "From a CSV file to a forecast")
     assert docs["error"] < 0.5 * docs["naive"]
     assert 0.5 <= docs["covered"] <= 1
-    assert docs["forecast"].index[0] == series.index[-1] + pd.offsets.MonthBegin()
+    assert docs["forecast"].index[0] == docs["sales"].index[-1] + pd.offsets.MonthBegin()
     assert len(docs["forecast"]) == 12
     mase = docs["results"].errors().set_index("model")["MASE"]
     assert mase["WindowForecaster"] < 0.5 * mase["seasonal naive"]
