@@ -12,7 +12,7 @@ import pytest
 from helpers import run_snippets
 from process_helpers import run_forked
 from sklearn.base import clone
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.impute import SimpleImputer
@@ -757,5 +757,50 @@ def test_a_step_has_no_names(steps):
     one = stream_of(model)
     with pytest.raises(ValueError, match=r"columns \['b', 'a'\], and a stream reads channels by"):
         one.step(pd.DataFrame(X[0, :1], columns=["a", "b"])[["b", "a"]])
+    with pytest.raises(ValueError, match=r"labels \['b', 'a'\], and a stream reads channels by"):
+        one.step(pd.Series(X[0, 0], index=["b", "a"]))
     expected = stream_of(model).step(X[0, :1])
     np.testing.assert_array_equal(one.step(pd.DataFrame(X[0, :1])), expected)
+
+
+def test_the_labels_of_a_step_with_strings_are_those_of_fit():
+    rng = np.random.default_rng(0)
+    X = [pd.DataFrame({"a": rng.normal(size=4), "k": list("uvuv")}) for _ in range(6)]
+    encoder = make_column_transformer((OneHotEncoder(), ["k"]), remainder="passthrough")
+    model = make_pipeline(PerTimestep(encoder), GRURegressor(3, bidirectional=False, max_iter=1))
+    quietly_fitted(model, X, np.arange(6.0))
+    row, stream = X[0].iloc[0], stream_of(model)
+    assert_same(stream.step(row), model.predict([X[0][:1]])[0])
+    with pytest.raises(ValueError, match=r"x_t has the columns \['k', 'a'\]; expected"):
+        stream.step(row[["k", "a"]])
+
+
+# ---- what predict refuses ------------------------------------------------------------------------
+
+GAPS = (FillGaps("forward"),)
+
+
+@pytest.mark.parametrize("steps", [(), (PerTimestep(StandardScaler()),), (Patches(2, 1),), GAPS])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+def test_masked_values_are_refused(steps, dtype):
+    """Or they would be read as if they were not masked."""
+    X = np.arange(80).reshape(8, 5, 2).astype(dtype)
+    model = make_pipeline(*steps, GRUClassifier(3, bidirectional=False, max_iter=1))
+    stream = stream_of(quietly_fitted(model, X, np.arange(8) % 2))
+    x_t = np.ma.array(X[0, 0], mask=[True, False])
+    for call in (stream.step, stream.step_proba):
+        for wrong in (x_t, x_t[np.newaxis], [x_t]):
+            with pytest.raises(ValueError, match="x_t is a masked array with 1 masked values"):
+                call(wrong)
+    with pytest.raises(ValueError, match="masked array with 1 masked values"):
+        model.predict([x_t[np.newaxis]])
+    assert not stream.state.any()
+    assert_same(stream.step(np.ma.array(X[0, 0])), model.predict(X[:1, :1])[0])
+
+
+def test_dates_are_refused():
+    days = np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype="datetime64[D]")
+    model = fitted("number", hidden_layer_sizes=2)
+    for call, x in ((model.stream().step, days), (model.predict, days[np.newaxis, np.newaxis])):
+        with pytest.raises(TypeError, match="dates and durations are not numbers"):
+            call(x)

@@ -20,6 +20,17 @@ def columns_of(data: Any) -> list[Any] | None:
     return list(names) if hasattr(data, "shape") and names is not None else None
 
 
+def labels_of_row(x_t: Any) -> list[Any] | None:
+    """Return the labels of the channels of a time step: of a data frame, or of a Series if named.
+
+    The labels of a Series without names are numbers, which say nothing.
+    """
+    if hasattr(x_t, "iloc") and x_t.ndim == 1:
+        labels = list(x_t.index)
+        return labels if any(isinstance(label, str) for label in labels) else None
+    return columns_of(x_t)
+
+
 def check_columns(items: Any) -> None:
     """Raise ValueError if the data frames of a list have different columns.
 

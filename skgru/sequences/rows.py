@@ -12,7 +12,7 @@ import numpy as np
 
 from skgru.sequences.containers import read
 from skgru.sequences.forms import Sequences, check_finite, sequences_of
-from skgru.sequences.names import check_columns, columns_of
+from skgru.sequences.names import check_columns, columns_of, labels_of_row
 from skgru.sequences.values import numbers, short
 
 # library, labels and kinds of the columns of rows; see `columns_of_rows`
@@ -135,9 +135,9 @@ def as_row(x_t: Any, fitted: Columns) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is a data frame of other columns than `fitted`.
+        If it is a data frame of other columns than `fitted`, or a Series of other labels.
     """
-    labels = columns_of(x_t)
+    labels = labels_of_row(x_t)
     if labels is not None and fitted[1] is not None and labels != fitted[1]:
         raise ValueError(f"x_t has the columns {short(labels)}; expected {short(fitted[1])}.")
     return read(x_t, "x_t").astype(object)

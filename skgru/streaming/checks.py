@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils import check_array
 
-from skgru.sequences import short
-from skgru.sequences.names import columns_of
+from skgru.sequences import numbers, read, short
+from skgru.sequences.names import labels_of_row
+
+MaskedArray = np.ma.MaskedArray  # each step asks for it
 
 
 def check_n_streams(n_streams: int) -> int:
@@ -82,23 +84,28 @@ def indices(streams: int | Iterable[int] | None) -> Any:
     return streams if isinstance(streams, Integral) else list(streams)
 
 
+def unmasked(x_t: ArrayLike) -> ArrayLike:
+    """Return a time step; raise ValueError, as `predict` does, if it has masked values."""
+    return read(x_t, "x_t") if isinstance(x_t, MaskedArray) else x_t
+
+
 def refuse_names(x_t: ArrayLike) -> None:
     """Raise ValueError if a time step has names: a stream knows channels by their position."""
-    names = columns_of(x_t)
+    names = labels_of_row(x_t)
     if names is not None and any(isinstance(name, str) for name in names):
+        what = "a data frame with the columns" if np.ndim(x_t) == 2 else "a Series with the labels"
         raise ValueError(
-            f"x_t is a data frame with the columns {short(names)}, and a stream reads channels by "
-            "their position. Pass them in the order of fit: x_t[columns].to_numpy()."
+            f"x_t is {what} {short(names)}, and a stream reads channels by their position. Pass "
+            "them in the order of fit: x_t[columns].to_numpy()."
         )
 
 
 def to_floats(x_t: ArrayLike) -> np.ndarray:
     """Convert numbers of another type to float64, as `predict` does."""
-    refuse_names(x_t)
     x = np.asarray(x_t)
-    if x.dtype.kind not in "biuf":
-        x = check_array(
-            x_t, dtype="numeric", ensure_2d=False, allow_nd=True, ensure_all_finite=False,
-            ensure_min_samples=0, ensure_min_features=0, input_name="x_t",
-        )  # fmt: skip
-    return x.astype(np.float64)
+    if not isinstance(x_t, list | tuple):
+        refuse_names(x_t)
+    elif x.ndim == 2:
+        for row in x_t:
+            unmasked(row)
+    return numbers(x, "x_t").astype(np.float64)

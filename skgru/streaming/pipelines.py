@@ -10,7 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru._sklearn import available_if
 from skgru.sequences.rows import STRINGS, as_row
-from skgru.streaming.checks import check_finite, check_state, in_shape, memory_for, to_floats
+from skgru.streaming.checks import (
+    check_finite,
+    check_state,
+    in_shape,
+    memory_for,
+    to_floats,
+    unmasked,
+)
 from skgru.streaming.streams import Stream
 
 if TYPE_CHECKING:
@@ -211,6 +218,7 @@ class PipelineStream:
 
     def _rows(self, x_t: ArrayLike) -> np.ndarray:
         """Return x_t as numbers of shape (n_streams, n_channels), none of them infinite."""
+        x_t = unmasked(x_t)
         as_it_is = isinstance(x_t, np.ndarray) and x_t.dtype.kind == "f"
         x = in_shape(x_t if as_it_is else to_floats(x_t), self._shape)
         check_finite(x, allow_nan=True)
