@@ -10,7 +10,7 @@ import pytest
 from helpers import run_snippets
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skgru import GRUClassifier, GRURegressor
 from skgru.kernels import kernels_for
@@ -299,6 +299,27 @@ def test_wrong_shapes(shape):
     stream = fitted(X, **parameters).stream(N)
     with pytest.raises((ValueError, TypeError), match="x_t"):
         stream.step(np.zeros(shape))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_list_of_the_steps_of_streams(form):
+    X, parameters = FORMS[form]
+    model = fitted(X, **parameters)
+    want = model.stream(N).step(X[:, 0])
+    for x_t in (X[:, 0].tolist(), list(X[:, 0]), [x.astype(object) for x in X[:, 0]]):
+        np.testing.assert_array_equal(model.stream(N).step(x_t), want)
+    with pytest.raises(ValueError, match="x_t is ragged"):
+        model.stream(N).step([*X[:-1, 0], np.ones(9)])
+
+
+def test_a_list_of_the_steps_of_streams_with_strings():
+    rng = np.random.default_rng(0)
+    X = np.dstack([rng.choice(["u", "v"], size=(N, T)).astype(object), rng.normal(size=(N, T))])
+    encoder = make_column_transformer((OneHotEncoder(), [0]), remainder="passthrough")
+    model = make_pipeline(PerTimestep(encoder), GRURegressor(3, bidirectional=False, max_iter=1))
+    model.fit(X, Y)
+    for x_t in (X[:, 0], list(X[:, 0])):
+        np.testing.assert_allclose(stream_of(model, N).step(x_t), model.predict(X[:, :1]))
 
 
 def test_data_frames_are_refused():

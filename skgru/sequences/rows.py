@@ -140,7 +140,17 @@ def as_row(x_t: Any, fitted: Columns) -> np.ndarray:
     labels = labels_of_row(x_t)
     if labels is not None and fitted[1] is not None and labels != fitted[1]:
         raise ValueError(f"x_t has the columns {short(labels)}; expected {short(fitted[1])}.")
-    return read(x_t, "x_t").astype(object)
+    return read_row(x_t).astype(object)
+
+
+def read_row(x_t: Any) -> np.ndarray:
+    """Return a time step as an array: of a list of arrays, one for each stream, of objects."""
+    data = read(x_t, "x_t")
+    if not isinstance(data, list):
+        return data
+    if len({item.shape for item in data}) > 1:
+        raise ValueError("x_t is ragged; expected one value for each stream and channel.")
+    return np.stack([item.astype(object) for item in data])
 
 
 def first_like_numbers(values: Any) -> str | None:

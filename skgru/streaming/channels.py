@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from skgru.sequences import Channels, read
+from skgru.sequences import Channels
 from skgru.sequences.channels import codes_of_column
+from skgru.sequences.rows import read_row
 from skgru.sequences.values import numbers
 from skgru.streaming.checks import check_finite, in_shape, refuse_names
 
@@ -62,7 +63,7 @@ class ChannelStepper:
         """Take a step; what is remembered of it changes once the stepper has taken it."""
         if not isinstance(x_t, np.ndarray):
             refuse_names(x_t)
-            x_t = read(x_t, "x_t")
+            x_t = read_row(x_t)
         if x_t.dtype.kind == "U":
             x_t = x_t.astype(object)  # strings, as X has them
         x = in_shape(x_t, self._shape)
