@@ -95,7 +95,7 @@ def test_defaults_come_from_the_frequency():
     [("h", 24), ("2h", 12), ("5h", 1), ("30min", 48), ("D", 7), ("B", 5), ("W", 52), ("W-WED", 52),
      ("MS", 12), ("ME", 12), ("2MS", 6), ("QS", 4), ("QE-FEB", 4), ("BQE", 4), ("BQS-FEB", 4),
      ("2BQE", 2), ("BME", 12), ("CBMS", 12), ("WOM-1MON", 12), ("min", 1440), ("C", 5), ("2D", 1),
-     ("14D", 1), ("YS", 1), ("s", 1)],
+     ("14D", 1), ("YS", 1), ("s", 1), ("3600s", 24), ("1800s", 48), ("24h", 7), ("90min", 16)],
 )  # fmt: skip
 def test_usual_seasons(freq, season):
     assert usual_season(pd.tseries.frequencies.to_offset(freq)) == season
@@ -733,6 +733,30 @@ def test_exog_with_dates_after_an_array():
         pd.testing.assert_series_equal(forecaster.predict(2, exog=ahead), expected)
     with pytest.raises(ValueError, match="exog has no row for 2024-04-10"):
         forecaster.predict(2, exog=dated[101:103])
+
+
+def test_exog_with_dates_beside_an_array():
+    """Alone or behind those of the history, of which a forecaster keeps the end."""
+    series, exog = daily().to_numpy(), np.random.default_rng(0).normal(size=110)
+    dated = pd.Series(exog, pd.date_range("2024-01-01", periods=110))
+    forecaster = small().fit(series, exog=dated[:100])
+    expected = small().fit(series, exog=exog[:100]).predict(2, exog=exog[100:102])
+    for ahead in (dated[:102], dated[20:102], dated[90:102], dated[100:102], exog[:102]):
+        np.testing.assert_array_equal(forecaster.predict(2, exog=ahead), expected)
+    for wrong in (dated, dated[99:101], dated[101:103]):
+        with pytest.raises(ValueError, match="exog has"):
+            forecaster.predict(2, exog=wrong)
+
+
+@pytest.mark.parametrize("dated_in_fit", [True, False])
+def test_a_history_with_and_without_dates(dated_in_fit):
+    series = daily()
+    forecaster = small().fit(series if dated_in_fit else series.to_numpy())
+    expected = forecaster.predict()
+    for history in ([series, series.to_numpy()], [series.to_numpy(), series]):
+        for forecast, given in zip(forecaster.predict(history=history), history, strict=True):
+            assert type(forecast) is type(given)
+            np.testing.assert_array_equal(forecast, expected)
 
 
 def test_no_time_features():

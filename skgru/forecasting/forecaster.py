@@ -400,6 +400,7 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
 
     def _forecast(self, steps: int, exog: Any, history: Any, **kwargs: Any) -> Any:
         past, several, form, _, known = self._inputs(steps, exog, history)
+        dated = all(one.index is not None for one in several)
         return recursive_forecast(
             self.regressor_,
             past,
@@ -407,6 +408,6 @@ class WindowForecaster(IntervalsMixin, Saved, BaseEstimator):
             window=self.window_,
             horizon=self._fitted_horizon,
             exog=None if known is None else known.as_exog(form),
-            freq=self._step_of(several[0]),
+            freq=self._step if dated else None,
             **kwargs,
         )

@@ -136,8 +136,10 @@ def after_training(given: TimeSeries, tail: TimeSeries, n_train: int, n_future: 
         if kinds != (type(tail.index), getattr(tail.index, "tz", None) is None):
             return given  # a message names the kinds where rows are looked up
         before = np.asarray(tail.index < given.index[0])
-        index = tail.index[before].append(given.index)
-        return TimeSeries(given.name, np.vstack([values[0][before], values[1]]), None, index)
+        behind = np.asarray(given.index >= tail.index[0])
+        index = tail.index[before].append(given.index[behind])
+        values = np.vstack([values[0][before], values[1][behind]])
+        return TimeSeries(given.name, values, None, index)
     if len(given) == n_future:
         return TimeSeries(given.name, np.vstack(values))
     if len(given) == n_train + n_future:

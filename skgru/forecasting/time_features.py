@@ -76,6 +76,8 @@ def usual_season(step: Any) -> int:
     step : offset, timedelta, int or None
         Interval between time stamps.
     """
+    if hasattr(step, "freqstr") and isinstance(step, pandas().offsets.Tick):
+        step = pandas().Timedelta(step)  # 3600 seconds are an hour
     if isinstance(step, timedelta):
         days, rest = divmod(step, timedelta(days=1))  # pandas has no days, but 24 hours
         step = pandas().tseries.frequencies.to_offset(step if rest else f"{days}D")
