@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
-from skgru.inspection.baselines import baseline_like, baseline_of_channels, differences
+from skgru.inspection.baselines import (
+    baseline_like,
+    baseline_of_channels,
+    check_names,
+    differences,
+)
 from skgru.inspection.categories import category_lines
 from skgru.inspection.input_gradients import InputGradients
 from skgru.inspection.integrals import integrate
@@ -197,6 +202,7 @@ def input_attributions(
     route = Route.of(estimator)
     if at == "last_step":
         X, route = route.transform(X), route._replace(steps=[])
+    check_names(baseline, X)
     sequences = route.read(X)
     occluded = method == "occlusion"
     channels = route.channels(sequences.n_channels)

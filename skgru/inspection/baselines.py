@@ -8,6 +8,32 @@ from typing import Any
 import numpy as np
 
 from skgru.sequences import Channels, Sequences, check_sequences, numbers, read, read_raw, short
+from skgru.sequences.names import labels_of_row
+
+
+def check_names(baseline: Any, X: Any) -> None:
+    """Raise ValueError if a baseline has the names of its channels in another order than X.
+
+    Parameters
+    ----------
+    baseline : "mean", float or array-like
+        See `input_attributions`.
+    X : array-like
+    """
+    own, of_x = _names_of(baseline), _names_of(X)
+    if None not in (own, of_x) and len(own) == len(of_x) and own != of_x:
+        raise ValueError(
+            f"baseline has the columns {short(own)}, X has {short(of_x)}; expected the same, in "
+            "order."
+        )
+
+
+def _names_of(data: Any) -> list[Any] | None:
+    """Return the names of channels that data, or their first sequence, have."""
+    of_objects = isinstance(data, np.ndarray) and data.dtype == object
+    is_list = isinstance(data, list | tuple) or of_objects
+    names = labels_of_row(data[0] if is_list and len(data) else data)
+    return names if names is not None and all(isinstance(name, str) for name in names) else None
 
 
 def baseline_like(baseline: Any, sequences: Sequences) -> np.ndarray:

@@ -272,6 +272,24 @@ def test_baselines_of_arrays_and_tables():
     np.testing.assert_array_equal(of_rows.attributions, of_table.attributions)
 
 
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_the_names_of_a_baseline_are_those_of_x(method):
+    """In another order, its values would be those of other channels."""
+    pandas = pytest.importorskip("pandas")
+    rng, names = np.random.default_rng(0), ["a", "b"]
+    frames = [pandas.DataFrame(rng.normal(size=(4, 2)), columns=names) for _ in range(5)]
+    model = fitted(X=frames, y=np.arange(5.0))
+    want = input_attributions(model, frames, method=method, baseline=[0.5, -1.0])
+    one = pandas.Series([0.5, -1.0], index=names)
+    for baseline in (one, pandas.DataFrame([one] * 4), [pandas.DataFrame([one] * 4)] * 5):
+        got = input_attributions(model, frames, method=method, baseline=baseline)
+        np.testing.assert_array_equal(got.attributions, want.attributions)
+    other = one[["b", "a"]]
+    for baseline in (other, pandas.DataFrame([other] * 4), [pandas.DataFrame([other] * 4)] * 5):
+        with pytest.raises(ValueError, match=r"baseline has the columns \['b', 'a'\], X has"):
+            input_attributions(model, frames, method=method, baseline=baseline)
+
+
 # ---- occlusion -----------------------------------------------------------------------------------
 
 
