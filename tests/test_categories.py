@@ -319,6 +319,16 @@ def test_a_weight_of_two_is_a_sample_twice(embedding_dim):
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-6)
 
 
+@direct_or_embedded
+def test_lbfgs_merges_samples_of_the_same_categories_only(embedding_dim):
+    # no channel is a number, so that nothing but the categories tells the samples apart
+    tokens = [list("AAAA"), list("CCC"), list("GGGG"), list("TTTTT")]
+    model = classifier(solver="lbfgs", embedding_dim=embedding_dim, max_iter=50)
+    model.fit(2 * tokens, 2 * [0, 0, 1, 1])
+    assert model.t_ == 4 * model.n_iter_
+    np.testing.assert_allclose(model.predict_proba(tokens)[:, 1], [0, 0, 1, 1], atol=0.01)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -29,13 +29,15 @@ def merge_equal(sequences: Sequences, targets: Targets) -> tuple[np.ndarray, Tar
     targets : Targets
         For each of these samples, with the weights of all its equals added up.
     """
-    first: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
+    first: dict[tuple[bytes, ...], tuple[np.ndarray, np.ndarray]] = {}
     weights = np.zeros_like(targets.weights)
     for i in np.flatnonzero(targets.sample_weights()):
         sample = np.array([i])
         rows = targets.rows(sample)
-        x, y = sequences.values[sequences.rows(sample)], targets.y[rows]
-        sample, own = first.setdefault((x.tobytes(), y.tobytes()), (sample, rows))
+        x = sequences.take(sample)
+        codes = b"" if x.codes is None else x.codes.tobytes()
+        key = x.values.tobytes(), codes, targets.y[rows].tobytes()
+        sample, own = first.setdefault(key, (sample, rows))
         weights[own] += targets.weights[rows]
     samples = [first[key][0] for key in sorted(first)]
     return np.concatenate([np.empty(0, np.intp), *samples]), replace(targets, weights=weights)
