@@ -147,7 +147,8 @@ def validation_score(
     X = raw.in_form_of_x(raw.values)
     weights = {}
     if np.ptp(targets.weights[known]):
-        weights["sample_weight"] = given
+        by_step = targets.sequences
+        weights["sample_weight"] = given if by_step is None else by_step.by_step(given)
     y = _in_form_of_y(y, known, targets)
 
     def score(network: Network) -> float:

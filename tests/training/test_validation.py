@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss, make_scorer
 from sklearn.model_selection import GroupShuffleSplit, LeaveOneGroupOut
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.metrics import step_scorer
+from skgru.metrics import neg_bits_per_step, step_scorer
 from skgru.sequences import Targets
 from skgru.training.objective import Objective
 from skgru.training.validation import Validation, hold_out
@@ -69,6 +69,27 @@ def test_scores_of_steps(ragged):
             early_stopping=True, scoring=scoring, return_sequences=True, **SHORT
         ).fit(X, y)
         assert np.isfinite(model.validation_scores_).all()
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("scoring", [step_scorer("accuracy"), neg_bits_per_step])
+def test_weights_of_steps_reach_scorers(ragged, scoring, padded):
+    X, _ = ragged
+    y = [np.where(x[:, 0].cumsum() > 0, 1.0, 0.0) for x in X]
+    y[3][-1] = np.nan
+    weights = np.arange(len(X)) % 3
+    if padded:
+        longest = max(map(len, X))
+        X = np.stack(
+            [np.pad(x, ((0, longest - len(x)), (0, 0)), constant_values=np.nan) for x in X]
+        )
+    model = GRUClassifier(return_sequences=True, scoring=scoring, **SHORT)
+    validation = {"X_val": X[-9:], "y_val": y[-9:], "sample_weight_val": weights[-9:]}
+    scores = model.fit(X, y, **validation).validation_scores_
+    last = scoring(model, X[-9:], y[-9:], sample_weight=weights[-9:])
+    assert scores[-1] == pytest.approx(last, rel=1e-6)
+    model.set_params(early_stopping=True).fit(X, y, sample_weight=weights)
+    assert np.isfinite(model.validation_scores_).all()
 
 
 def test_a_score_that_is_not_a_number_is_an_error(ragged):
