@@ -236,6 +236,18 @@ def test_padded_predictions_keep_the_values_of_labels(labels, dtype, missing):
     np.testing.assert_array_equal(again.classes_, labels)
 
 
+def test_half_precision_is_read_without_a_warning():
+    bits = np.tile([0, 1], 6).astype("float16")
+    sequences = list(bits.reshape(4, 3, 1))
+    for y in (pd.Series(bits[:4]), list(bits[:4])):
+        regressor().fit(X3, y)
+    plain = classifier(categorical_channels=[0]).fit(sequences, list("abab"))
+    frames = [pd.DataFrame({"code": x[:, 0], "load": 1.0}) for x in sequences]
+    framed = classifier(categorical_channels=["code"]).fit(frames, list("abab"))
+    for model in (plain, framed):
+        np.testing.assert_array_equal(model._channels.categories[0], [0, 1])
+
+
 def test_return_sequences_forgotten():
     y = [np.array([0, 1, 0]), np.array([1, 0]), np.array([1]), np.array([0, 0, 1])]
     for model in (classifier(), regressor()):

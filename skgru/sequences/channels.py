@@ -325,7 +325,7 @@ def _known_categories(column: np.ndarray, channel: int) -> np.ndarray:
             f"Categorical channel {channel} must hold strings, or numbers, but holds {examples}; "
             "convert all values to strings."
         )
-    if values.dtype.kind == "f" and (np.abs(values) > LARGEST_EXACT).any():
+    if values.dtype.kind == "f" and (np.abs(values) > np.float64(LARGEST_EXACT)).any():
         raise ValueError(
             f"Categorical channel {channel} holds floating-point numbers above 2**53, which are "
             "infinite or may stand for several integers; convert all values to integers or strings."

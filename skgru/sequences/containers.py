@@ -104,7 +104,7 @@ def _array(data: Any, name: str, masked_as_missing: bool) -> np.ndarray:
 
 def _exact(data: Any, array: np.ndarray) -> np.ndarray:
     """Undo a conversion of large integers to floats, which columns with missing values undergo."""
-    if array.ndim != 1 or not (np.abs(array) > LARGEST_EXACT).any():
+    if array.ndim != 1 or not (np.abs(array) > np.float64(LARGEST_EXACT)).any():
         return array
     for method in ("to_list", "to_pylist", "tolist"):
         if hasattr(data, method):

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# float64 holds all integers up to this one
+# float64 holds all integers up to this one; arrays are compared with it as np.float64, because a
+# comparison in float16 overflows
 LARGEST_EXACT = 2**53
 
 OF_TEXTS = " skgru.preprocessing.TokenEncoder makes codes of texts and of lists of tokens."
@@ -119,7 +120,7 @@ def rounded(array: np.ndarray, values: Iterable[Any]) -> bool:
     """Return whether NumPy has made floats of integers that no float equals."""
     return (
         array.dtype.kind == "f"
-        and bool((abs(array) > LARGEST_EXACT).any())
+        and bool((abs(array) > np.float64(LARGEST_EXACT)).any())
         and any(isinstance(v, int | np.integer) and abs(int(v)) > LARGEST_EXACT for v in values)
     )
 
