@@ -202,6 +202,29 @@ def test_weights_and_repetitions_give_the_same_bits_with_lbfgs(make, ragged):
     assert a.loss_ == b.loss_
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"class_weight": "balanced"}, {"missing": "decay", "time_channel": 1}],
+    ids=lambda parameters: next(iter(parameters), "plain"),
+)
+def test_the_order_of_samples_changes_no_bit_with_lbfgs(parameters):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4, 2))
+    X[:, :, 1] = (X[:, :, 1] ** 2).cumsum(axis=1)
+    y = X[:, 0, 0] > 0
+    if "missing" in parameters:
+        X[::3, 1:, 0] = np.nan
+    X[20:40] = X[:20]  # equal samples, of other weights
+    X[40:] = X[:20]
+    weights = rng.uniform(size=60)
+    model = classifier(solver="lbfgs", dtype="float64", max_iter=5, **parameters)
+    expected = model.fit(X, y, sample_weight=weights).predict_proba(X)
+    for _ in range(5):
+        order = rng.permutation(60)
+        again = model.fit(X[order], y[order], sample_weight=weights[order])
+        np.testing.assert_array_equal(again.predict_proba(X), expected)
+
+
 def test_class_weight_equals_a_sample_weight(ragged):
     X, y = ragged
     weights = np.where(y == "up", 3.0, 1.0)

@@ -44,7 +44,8 @@ def learn_class_weights(
         )
     if isinstance(class_weight, dict):
         return _given(class_weight, outputs.classes)
-    counts = np.bincount(codes, weights, minlength=len(outputs.classes))
+    order = weights.argsort()  # sums have the same bits for any order of the rows
+    counts = np.bincount(codes[order], weights[order], minlength=len(outputs.classes))
     n_present = np.count_nonzero(counts)
     counts[counts == 0] = np.nan
     return np.nansum(counts) / max(n_present, 1) / counts

@@ -133,10 +133,11 @@ class Channels:
                 raise ValueError(
                     f"Channel {_name(i, names)} has no observed value; leave it out of X."
                 )
-            self.means = np.nanmean(values, axis=0)
+            # sums of what is sorted have the same bits for any order of the samples
+            self.means = np.nanmean(np.sort(values, axis=0), axis=0)
             times, self.times_are_dates = self._times(raw)
             between = np.delete(np.diff(times), raw.starts[1:] - 1)
-            self.time_unit = float(between.mean()) if len(between) else 1.0
+            self.time_unit = float(np.sort(between).mean()) if len(between) else 1.0
             if not self.time_unit > 0:
                 raise ValueError(
                     f"time_channel={self.time!r} never advances: all steps of each sequence have "

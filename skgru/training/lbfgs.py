@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from math import fsum
 
 import numpy as np
 from scipy.optimize import minimize
@@ -29,18 +30,20 @@ def merge_equal(sequences: Sequences, targets: Targets) -> tuple[np.ndarray, Tar
     targets : Targets
         For each of these samples, with the weights of all its equals added up.
     """
-    first: dict[tuple[bytes, ...], tuple[np.ndarray, np.ndarray]] = {}
-    weights = np.zeros_like(targets.weights)
+    equals: dict[tuple[bytes, ...], list[int]] = {}
     for i in np.flatnonzero(targets.sample_weights()):
         sample = np.array([i])
-        rows = targets.rows(sample)
         x = sequences.take(sample)
         codes = b"" if x.codes is None else x.codes.tobytes()
-        key = x.values.tobytes(), codes, targets.y[rows].tobytes()
-        sample, own = first.setdefault(key, (sample, rows))
-        weights[own] += targets.weights[rows]
-    samples = [first[key][0] for key in sorted(first)]
-    return np.concatenate([np.empty(0, np.intp), *samples]), replace(targets, weights=weights)
+        key = x.values.tobytes(), codes, targets.y[targets.rows(sample)].tobytes()
+        equals.setdefault(key, []).append(i)
+    samples = np.array([equals[key][0] for key in sorted(equals)], dtype=np.intp)
+    weights = np.zeros_like(targets.weights)
+    for own in equals.values():
+        rows = [targets.rows(np.array([i])) for i in own]
+        # correctly rounded, so that the order of the equals does not matter
+        weights[rows[0]] = [fsum(w) for w in targets.weights[rows].T]
+    return samples, replace(targets, weights=weights)
 
 
 @quiet_overflow
