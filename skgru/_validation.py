@@ -129,15 +129,13 @@ def validation_score(
     if scoring == "loss":
         return None
     outputs, known = estimator._outputs, targets.weights > 0
-    # as they were given, unless metrics could not add them up
-    given = np.ldexp(targets.weights, np.clip(targets.exponent, -900, 900))
     y = outputs.decode(targets.y)
     if scoring is None:
 
         def own_score(network: Network) -> float:
             with Workers(n_threads(estimator.n_jobs)) as workers:
                 predictions = predict(network, sequences, workers, outputs.predict)
-            return outputs.score(y[known], predictions[known], given[known])
+            return outputs.score(y[known], predictions[known], targets.weights[known])
 
         return own_score
 
@@ -147,6 +145,8 @@ def validation_score(
     X = raw.in_form_of_x(raw.values)
     weights = {}
     if np.ptp(targets.weights[known]):
+        # as they were given, unless metrics could not add them up
+        given = np.ldexp(targets.weights, np.clip(targets.exponent, -900, 900))
         by_step = targets.sequences
         weights["sample_weight"] = given if by_step is None else by_step.by_step(given)
     y = _in_form_of_y(y, known, targets)

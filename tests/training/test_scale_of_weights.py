@@ -39,6 +39,16 @@ def assert_equal(one, other):
     assert one.validation_scores_ == other.validation_scores_
 
 
+@pytest.mark.parametrize("power", [-900, -60, 60])
+def test_validation_scores_of_quantiles_do_not_depend_on_the_scale(power):
+    """scikit-learn's weighted quantile compares sums of weights with a constant."""
+    gru = model(
+        NUMBERS, loss="quantile", early_stopping=True, validation_fraction=0.4, scoring=None
+    )
+    expected = gru.fit(X, NUMBERS, WEIGHTS).validation_scores_
+    assert gru.fit(X, NUMBERS, np.ldexp(WEIGHTS, power)).validation_scores_ == expected
+
+
 @pytest.mark.parametrize("power", POWERS)
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
