@@ -225,6 +225,17 @@ def test_the_order_of_samples_changes_no_bit_with_lbfgs(parameters):
         np.testing.assert_array_equal(again.predict_proba(X), expected)
 
 
+def test_integers_and_negative_zeros_are_equal_samples_to_lbfgs():
+    rng = np.random.default_rng(0)
+    X = rng.integers(-1, 2, size=(30, 3, 1))
+    y = np.arange(30) % 2
+    model = classifier(solver="lbfgs", dtype="float64", max_iter=5)
+    expected = model.fit(X, y).predict_proba(X)
+    signed = np.where(X == 0, rng.choice([-0.0, 0.0], X.shape), X)
+    again = model.fit(signed, y).predict_proba(X)
+    np.testing.assert_array_equal(again, expected)
+
+
 def test_class_weight_equals_a_sample_weight(ragged):
     X, y = ragged
     weights = np.where(y == "up", 3.0, 1.0)

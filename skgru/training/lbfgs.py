@@ -33,9 +33,9 @@ def merge_equal(sequences: Sequences, targets: Targets) -> tuple[np.ndarray, Tar
     equals: dict[tuple[bytes, ...], list[int]] = {}
     for i in np.flatnonzero(targets.sample_weights()):
         sample = np.array([i])
-        x = sequences.take(sample)
+        x, y = sequences.take(sample), targets.y[targets.rows(sample)]
         codes = b"" if x.codes is None else x.codes.tobytes()
-        key = x.values.tobytes(), codes, targets.y[targets.rows(sample)].tobytes()
+        key = (x.values + 0.0).tobytes(), codes, (y + 0.0).tobytes()  # -0.0 equals 0.0
         equals.setdefault(key, []).append(i)
     samples = np.array([equals[key][0] for key in sorted(equals)], dtype=np.intp)
     weights = np.zeros_like(targets.weights)
