@@ -331,8 +331,8 @@ class BaseGRU(
         Returns
         -------
         X_new : ndarray of shape (n_samples, width)
-            The input of the output layer, or with `return_sequences` that of the last step. The
-            width is that of the top layer, forward and backward side by side.
+            The input of the output layer; with `return_sequences` the last state, in the backward
+            direction that after the first step. The width is that of both, side by side.
         """
         return self._run(pool, X)[0]
 
