@@ -296,6 +296,20 @@ def test_every_solver_lowers_the_loss(solver, embedding_dim):
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
+@pytest.mark.parametrize("n_categories", [254, 255, 65_534, 65_535])
+def test_numbers_of_categories_at_the_limits_of_integers(n_categories):
+    codes = np.arange(n_categories)
+    model = classifier(
+        hidden_layer_sizes=1, cell="rnn", return_sequences=True, bidirectional=False, max_iter=1
+    ).fit([codes, codes[:2]], [codes % 2, codes[:2]])
+    sequence = np.array([0, n_categories - 1, n_categories, np.nan])
+    known, last, unknown, missing = model._check_X([sequence], reset=False, dtype="f").codes.ravel()
+    assert [known, last, unknown, missing] == [0, n_categories - 1, n_categories, n_categories + 1]
+    stream = model.stream()
+    streamed = [stream.step_proba([value]) for value in sequence]
+    np.testing.assert_allclose(model.predict_proba([sequence])[0], streamed, rtol=1e-5)
+
+
 def test_early_stopping_validation_data_and_windows():
     assert len(classifier(early_stopping=True).fit(X, Y).validation_scores_) == 4
     # validation data may have categories that the training data lack

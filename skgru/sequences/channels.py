@@ -157,7 +157,9 @@ class Channels:
         codes = None
         if self.categorical:
             shape = len(raw.values), len(self.categorical)
-            codes = np.empty(shape, dtype=np.min_scalar_type(max(self.n_categories) - 1))
+            largest = max(self.n_categories) - 1
+            # beside int32, of which kernels take rows, uint32 would make int64
+            codes = np.empty(shape, np.min_scalar_type(largest) if largest < 2**16 else np.int32)
             for j, (i, categories) in enumerate(
                 zip(self.categorical, self.categories, strict=True)
             ):
