@@ -189,6 +189,7 @@ class Fit:
 
         A small set cannot do without them (Goodfellow et al. 2016, algorithm 7.2).
         """
+        validated = self.network.parameters.copy(), self.history.state(), self.solver
         samples = np.sort(np.concatenate([training.samples, training.held_out]))
         n_updates = self._n_updates(training, samples)
         n_epochs = min(max(n_epochs, -(-MIN_UPDATES // n_updates)), self.settings.max_iter)
@@ -199,6 +200,9 @@ class Fit:
         self._start_head(constant)
         self.solver = None
         self._train_on_all(training, n_epochs, reference)
+        if self._stopped_by_user:  # weights on half of their way have not been validated
+            self.network.parameters[:], before, self.solver = validated
+            vars(self.history).update(before)
 
     def _train_on_all(self, training: TrainingSet, n_epochs: int, reference: Reference) -> None:
         self._n_epochs_on_all = n_epochs

@@ -39,3 +39,24 @@ def test_interruption_before_the_first_epoch_ends(ragged, monkeypatch):
         model = small_classifier(early_stopping=True).fit(*ragged)
     assert model.predict(ragged[0]).shape == (40,)
     assert model.n_iter_ == 0
+
+
+def test_interruption_while_all_samples_are_trained_on_returns_to_what_validated(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(60, 8, 2))
+    y = (X[:, :, 0].sum(axis=1) > 0).astype(int)
+    original, calls = Objective.minibatch, []
+
+    def interrupted(self, samples):
+        calls.append(1)
+        if len(self.samples) == 60:  # those held out, too
+            raise KeyboardInterrupt
+        return original(self, samples)
+
+    monkeypatch.setattr("skgru.training.objective.Objective.minibatch", interrupted)
+    model = small_classifier(early_stopping=True, validation_fraction=0.2, max_iter=60)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert len(calls) == model.n_updates_ + 1
+    assert model.n_iter_ == len(model.validation_scores_) == 60
+    assert model.score(X, y) > 0.9
+    pickle.loads(pickle.dumps(model))
