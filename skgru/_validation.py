@@ -142,6 +142,10 @@ def validation_score(
     from sklearn.metrics import check_scoring  # at the top, it would slow `import skgru` down
 
     raw = as_given()
+    if targets.sequences is None:  # a sample of weight 0 is left out; steps of it become missing
+        kept = np.flatnonzero(known)
+        raw, y, known = raw.take(kept), y[kept], known[kept]
+        targets = Targets(y, targets.weights[kept], None, targets.exponent)
     X = raw.in_form_of_x(raw.values)
     weights = {}
     if np.ptp(targets.weights[known]):

@@ -71,6 +71,26 @@ def test_scores_of_steps(ragged):
         assert np.isfinite(model.validation_scores_).all()
 
 
+def test_samples_of_weight_zero_do_not_reach_scorers(ragged):
+    X, _ = ragged
+    y = np.array([x.mean() for x in X])
+    weights = np.arange(40) % 2
+    y[::2] = 1e3
+
+    def unweighted(estimator, X, y):
+        return estimator.score(X, y)
+
+    for given in (weights, weights * np.arange(40)):
+        curves = [
+            GRURegressor(early_stopping=True, validation_fraction=0.4, scoring=scoring, **SHORT)
+            .fit(X, y, sample_weight=given)
+            .validation_scores_
+            for scoring in (None, "r2", *([unweighted] if given is weights else []))
+        ]
+        for curve in curves[1:]:
+            np.testing.assert_allclose(curve, curves[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("scoring", [step_scorer("accuracy"), neg_bits_per_step])
 def test_weights_of_steps_reach_scorers(ragged, scoring, padded):
