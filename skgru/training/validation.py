@@ -198,10 +198,14 @@ def _rare(codes: np.ndarray, classes: np.ndarray, fraction: float) -> np.ndarray
                 stacklevel=1,
             )
         return rare
+    # drawn of all samples, those of rare classes among them
+    n_samples, n_classes = counts.sum(), np.count_nonzero(counts)
+    n_held_out = int(np.ceil(fraction * n_samples))
+    few = "" if n_held_out < n_classes else f" and keeps {n_samples - n_held_out}"
     warnings.warn(
-        f"validation_fraction={fraction} holds out {n_held_out} of {n_samples} samples, too few "
-        f"to have each of {n_classes} classes among them: they were drawn without regard to the "
-        "classes.",
+        f"validation_fraction={fraction} holds out {n_held_out} of {n_samples} samples{few}, too "
+        f"few to have each of {n_classes} classes among them: they were drawn without regard to "
+        "the classes.",
         UserWarning,
         stacklevel=1,
     )

@@ -263,6 +263,22 @@ def test_too_few_samples_for_all_classes():
     assert sorted([*training, *held_out]) == list(range(20))
 
 
+@pytest.mark.parametrize(
+    ("counts", "fraction", "message"),
+    [
+        (20 * [1], 0.25, "out 5 of 20 samples, too few to have each of 20"),
+        ([1, *5 * [2]], 0.25, "out 3 of 11 samples, too few to have each of 6"),
+        (5 * [2], 0.8, "out 8 of 10 samples and keeps 2, too few to have each of 5"),
+    ],
+)
+@pytest.mark.filterwarnings("default:validation_fraction=:UserWarning")
+def test_the_warning_counts_what_is_drawn(counts, fraction, message):
+    codes = np.repeat(np.arange(len(counts)), counts)
+    with pytest.warns(UserWarning, match=message):
+        training, held_out = split(codes, np.arange(len(counts)), fraction=fraction)
+    assert f"out {len(held_out)} of {len(training) + len(held_out)} " in message
+
+
 def test_an_estimator_with_rare_classes_fits(ragged):
     X, y = ragged
     y = np.array(y, dtype="U5")
