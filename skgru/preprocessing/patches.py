@@ -181,10 +181,10 @@ class Patches(SequenceTransformer):
         Returns
         -------
         X_transformed : ndarray or list of ndarray
-            Of the form and the dtype of X: (n_samples, n_patches, size * n_channels) for three
-            dimensions, with NaN where shorter sequences have no patch; (n_samples, n_patches *
-            size * n_channels) for two; a list of (n_patches_i, size * n_channels) arrays for a
-            list.
+            Of the form and the floating-point dtype of X: (n_samples, n_patches, size * n_channels)
+            for three dimensions, with NaN where shorter sequences have no patch; (n_samples,
+            n_patches * size * n_channels) for two; a list of (n_patches_i, size * n_channels)
+            arrays for a list.
 
         Raises
         ------
