@@ -41,8 +41,9 @@ def merge_equal(sequences: Sequences, targets: Targets) -> tuple[np.ndarray, Tar
     weights = np.zeros_like(targets.weights)
     for own in equals.values():
         rows = [targets.rows(np.array([i])) for i in own]
+        given = targets.weights[rows]
         # correctly rounded, so that the order of the equals does not matter
-        weights[rows[0]] = [fsum(w) for w in targets.weights[rows].T]
+        weights[rows[0]] = given[0] if len(own) == 1 else [fsum(w) for w in given.T]
     return samples, replace(targets, weights=weights)
 
 
