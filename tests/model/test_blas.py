@@ -38,6 +38,14 @@ def test_blas_is_limited_to_one_thread_until_the_last_exit():
 # ---- interrupts ----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def interrupts():
+    """Let interrupts raise: a shell lets commands in the background ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def computed(context):
     return context.interruptible(sum, (1, 2))
 
@@ -77,6 +85,7 @@ def interrupted_at(event, function):
     return False
 
 
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize("function", [once, nested])
 def test_an_interrupt_at_any_instruction_leaves_no_limit(function):
     handler = signal.getsignal(signal.SIGINT)
@@ -89,6 +98,7 @@ def test_an_interrupt_at_any_instruction_leaves_no_limit(function):
     assert event > 100
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_interrupts_wait_unless_they_are_allowed():
     def interrupt():
         signal.raise_signal(signal.SIGINT)
