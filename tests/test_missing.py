@@ -105,6 +105,25 @@ def test_time_by_index_or_name(by):
     np.testing.assert_allclose(model.predict_proba(given), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("form", ["array", "objects", "frames"])
+@pytest.mark.parametrize("start", [0, 1_700_000_000_000_000_000, -(2**60) - 1])
+def test_integers_that_floats_do_not_hold_count_from_the_start(start, form):
+    """Nanoseconds since 1970 with steps of a few, which float64 rounds to 256."""
+    times = np.cumsum(np.random.default_rng(0).integers(0, 9, (N, T)), axis=1)
+    times -= times[:, :1]
+    counts = np.random.default_rng(1).integers(0, 5, (N, T))
+
+    def proba(times):
+        data = np.dstack([times, counts])
+        if form == "frames":
+            data = [pd.DataFrame({"when": x[:, 0], "count": x[:, 1] / 1.0}) for x in data]
+        return classifier(time_channel=0).fit(data, Y).predict_proba(data)
+
+    given = times + start
+    given = given.astype(object) if form == "objects" else given
+    np.testing.assert_array_equal(proba(given), proba(times))
+
+
 def test_the_unit_of_time_changes_nothing_and_its_course_does():
     def proba(times):
         data = np.concatenate([times, X], axis=2)

@@ -329,6 +329,19 @@ def test_data_frames_are_refused():
         stream.step(pd.DataFrame(X[:, 0], columns=["t", "a", "b"]))
 
 
+@pytest.mark.parametrize("dtype", [np.int64, object])
+def test_times_that_the_state_would_round_are_refused(dtype):
+    X = np.dstack([np.arange(N * T).reshape(N, T), np.ones((N, T), int)])
+    model = fitted(X, missing="decay", time_channel=0)
+    stream = model.stream(N)
+    stream.step(X[:, 0])
+    before, large = stream.state, X[:, 1].astype(dtype)
+    large[1, 0] = 2**53 + 1
+    with pytest.raises(ValueError, match=r"2\*\*53 or more in time_channel=0.*since the start"):
+        stream.step(large)
+    np.testing.assert_array_equal(stream.state, before)
+
+
 def test_dates_are_seconds_since_the_sequence_began():
     """The stream does not know when that was, and refuses the dates themselves."""
     starts = [datetime(2020 + i, 1, 1) for i in range(N)]

@@ -386,12 +386,17 @@ def codes_of_column(
 
 
 def _as_seconds(column: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return numbers as they are, datetimes as seconds since their start; and whether they were."""
-    if column.dtype.kind != "O":
-        return column.astype(np.float64), False
+    """Return numbers as they are, datetimes as seconds since their start; and whether they were.
+
+    Integers that float64 does not hold, such as nanoseconds since 1970, also count from the start.
+    """
     first = column[0]
-    if isinstance(first, int | float | np.number) and not isinstance(first, np.timedelta64):
-        return numbers(column, "time_channel").astype(np.float64), False
+    of_numbers = isinstance(first, int | float | np.number)
+    if column.dtype.kind != "O" or (of_numbers and not isinstance(first, np.timedelta64)):
+        times = numbers(column, "time_channel").astype(np.float64)
+        if are_large_integers(column, times):
+            times = (column.astype(object) - starts.astype(object)).astype(np.float64)
+        return times, False
     try:
         _seconds(starts[-1] - first)  # of time zones, or of none: differences are the same in any
         return np.array([_seconds(a - b) for a, b in zip(column, starts, strict=True)]), True
@@ -402,6 +407,16 @@ def _as_seconds(column: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, boo
             "time_channel must hold numbers, or datetimes that either all have a time zone or all "
             f"have none, got {short(first)}{beside}."
         ) from error
+
+
+def are_large_integers(column: np.ndarray, times: np.ndarray) -> bool:
+    """Return whether times, given as a column and as float64, are integers that it may round."""
+    large = np.abs(times) >= LARGEST_EXACT  # where the next one is rounded to
+    return bool(
+        large.any()
+        and column.dtype.kind != "f"
+        and all(isinstance(time, int | np.integer) for time in column[large])
+    )
 
 
 def _seconds(duration: Any) -> float:

@@ -15,6 +15,7 @@ from skgru.sequences.values import (
     LARGEST_EXACT,
     NUMBERS,
     as_objects,
+    exceeds_float64,
     is_array_of_numbers,
     kind_of,
     objects,
@@ -173,14 +174,23 @@ def _columns(data: Any) -> list[tuple[Any, Any]] | None:
     """Return names and columns of a data frame that is no plain array, otherwise None."""
     if _is_of("pandas", "DataFrame", data):
         kinds = {d.kind if isinstance(d, np.dtype) else None for d in data.dtypes}
-        if kinds <= set("iuf") or kinds == {"b"}:
+        if len(kinds) < 2 and kinds <= set("biuf"):
             return None
-        return [(data.columns[i], data.iloc[:, i]) for i in range(data.shape[1])]
+        columns = [data.iloc[:, i] for i in range(data.shape[1])]
+        if kinds <= set("iuf") and not _rounded(columns):
+            return None
+        return list(zip(data.columns, columns, strict=True))
     if _is_of("polars", "DataFrame", data):
         return list(zip(data.columns, data.get_columns(), strict=True))
     if _is_of("pyarrow", "Table", data) or _is_of("pyarrow", "RecordBatch", data):
         return list(zip(data.schema.names, data.columns, strict=True))
     return None
+
+
+def _rounded(columns: list[Any]) -> bool:
+    """Return whether integers would be rounded side by side with the other numbers."""
+    side_by_side = np.result_type(*(column.dtype for column in columns))
+    return side_by_side.kind == "f" and any(exceeds_float64(np.asarray(c)) for c in columns)
 
 
 def _is_of(package: str, cls: str, data: Any) -> bool:
@@ -201,7 +211,7 @@ def _of_columns(columns: list[tuple[Any, Any]], name: str, masked_as_missing: bo
                 f"{name}[{short(label)}], for an array per sequence."
             )
         arrays.append(array)
-    if {array.dtype.kind for array in arrays} <= set("biuf"):
+    if {array.dtype.kind for array in arrays} <= set("biuf") and not _rounded(arrays):
         return np.column_stack(arrays)
     return np.column_stack([as_objects(array) for array in arrays])
 

@@ -100,7 +100,7 @@ def joined(items: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(items)
     if kinds <= set("biuf"):
         array = np.concatenate(items)
-        if array.dtype.kind != "f" or not any(_exceeds_float64(item) for item in items):
+        if array.dtype.kind != "f" or not any(exceeds_float64(item) for item in items):
             return array
     return np.concatenate([as_objects(item) for item in items])
 
@@ -149,7 +149,8 @@ def kind_of(cls: type) -> str:
     return cls.__name__
 
 
-def _exceeds_float64(item: np.ndarray) -> bool:
+def exceeds_float64(item: np.ndarray) -> bool:
+    """Return whether an array holds integers that float64 may round."""
     integers = item.dtype.kind in "iu" and item.size
     return bool(integers) and max(int(item.max()), -int(item.min())) > LARGEST_EXACT
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from skgru.sequences import Channels
-from skgru.sequences.channels import codes_of_column
+from skgru.sequences.channels import are_large_integers, codes_of_column
 from skgru.sequences.rows import read_row
-from skgru.sequences.values import numbers
+from skgru.sequences.values import numbers, short
 from skgru.streaming.checks import check_finite, in_shape, refuse_names
 
 
@@ -94,6 +94,11 @@ class ChannelStepper:
         if time is None:
             return None
         times = numbers(x[:, time], "x_t").astype(np.float64)
+        if are_large_integers(x[:, time], times):
+            raise ValueError(
+                f"x_t has times of 2**53 or more in time_channel={time}: {short(times.max())}. "
+                "A stream would round them; give the time since the start of the sequence."
+            )
         check_finite(times[:, np.newaxis], allow_nan=False, channels=[time])
         return times
 
