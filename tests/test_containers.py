@@ -10,7 +10,7 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from skgru import GRUClassifier, GRURegressor
-from skgru.sequences import check_sequences
+from skgru.sequences import check_sequences, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -454,3 +454,11 @@ def test_the_guide_s_remedy_for_a_pivot():
     X = run_snippets("user_guide.rst", "Common mistakes")["X"]
     expected = [[1, 10], [2, 20], [3, 30], [4, 40]]
     np.testing.assert_array_equal(check_sequences(X, n_channels=2).values, expected)
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1])
+def test_the_first_integer_that_float64_lacks_stays_exact(number):
+    """float64 makes 2**53 of it, which is not yet too large."""
+    for data in ([[number, 0.5]], pd.DataFrame({"a": [number], "b": [0.5]})):
+        assert read(data, "X")[0, 0] == number
+    assert read(pd.Series([number, None], dtype="Int64"), "y")[0] == number

@@ -13,7 +13,7 @@ from skgru.sequences.containers import read
 from skgru.sequences.forms import Sequences, check_finite, sequences_of
 from skgru.sequences.gaps import gaps
 from skgru.sequences.labels import missing_values
-from skgru.sequences.values import LARGEST_EXACT, common_array, numbers, short
+from skgru.sequences.values import LARGEST_EXACT, common_array, numbers, rounded, short
 
 # The steps of a stream are floating-point numbers, codes too; float32 holds integers up to this.
 MAX_CATEGORIES = 2**24
@@ -394,7 +394,7 @@ def _as_seconds(column: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, boo
     of_numbers = isinstance(first, int | float | np.number)
     if column.dtype.kind != "O" or (of_numbers and not isinstance(first, np.timedelta64)):
         times = numbers(column, "time_channel").astype(np.float64)
-        if are_large_integers(column, times):
+        if rounded(times, column):
             times = (column.astype(object) - starts.astype(object)).astype(np.float64)
         return times, False
     try:
@@ -407,16 +407,6 @@ def _as_seconds(column: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, boo
             "time_channel must hold numbers, or datetimes that either all have a time zone or all "
             f"have none, got {short(first)}{beside}."
         ) from error
-
-
-def are_large_integers(column: np.ndarray, times: np.ndarray) -> bool:
-    """Return whether times, given as a column and as float64, are integers that it may round."""
-    large = np.abs(times) >= LARGEST_EXACT  # where the next one is rounded to
-    return bool(
-        large.any()
-        and column.dtype.kind != "f"
-        and all(isinstance(time, int | np.integer) for time in column[large])
-    )
 
 
 def _seconds(duration: Any) -> float:

@@ -15,13 +15,13 @@ from skgru.sequences.values import (
     LARGEST_EXACT,
     NUMBERS,
     as_objects,
-    exceeds_float64,
     is_array_of_numbers,
     kind_of,
     objects,
     rounded,
     short,
     type_name,
+    would_round,
 )
 
 _LISTS = (list, tuple)
@@ -105,7 +105,7 @@ def _array(data: Any, name: str, masked_as_missing: bool) -> np.ndarray:
 
 def _exact(data: Any, array: np.ndarray) -> np.ndarray:
     """Undo a conversion of large integers to floats, which columns with missing values undergo."""
-    if array.ndim != 1 or not (np.abs(array) > np.float64(LARGEST_EXACT)).any():
+    if array.ndim != 1 or not (np.abs(array) >= np.float64(LARGEST_EXACT)).any():
         return array
     for method in ("to_list", "to_pylist", "tolist"):
         if hasattr(data, method):
@@ -177,7 +177,7 @@ def _columns(data: Any) -> list[tuple[Any, Any]] | None:
         if len(kinds) < 2 and kinds <= set("biuf"):
             return None
         columns = [data.iloc[:, i] for i in range(data.shape[1])]
-        if kinds <= set("iuf") and not _rounded(columns):
+        if kinds <= set("iuf") and not would_round(columns):
             return None
         return list(zip(data.columns, columns, strict=True))
     if _is_of("polars", "DataFrame", data):
@@ -185,12 +185,6 @@ def _columns(data: Any) -> list[tuple[Any, Any]] | None:
     if _is_of("pyarrow", "Table", data) or _is_of("pyarrow", "RecordBatch", data):
         return list(zip(data.schema.names, data.columns, strict=True))
     return None
-
-
-def _rounded(columns: list[Any]) -> bool:
-    """Return whether integers would be rounded side by side with the other numbers."""
-    side_by_side = np.result_type(*(column.dtype for column in columns))
-    return side_by_side.kind == "f" and any(exceeds_float64(np.asarray(c)) for c in columns)
 
 
 def _is_of(package: str, cls: str, data: Any) -> bool:
@@ -211,7 +205,7 @@ def _of_columns(columns: list[tuple[Any, Any]], name: str, masked_as_missing: bo
                 f"{name}[{short(label)}], for an array per sequence."
             )
         arrays.append(array)
-    if {array.dtype.kind for array in arrays} <= set("biuf") and not _rounded(arrays):
+    if {array.dtype.kind for array in arrays} <= set("biuf") and not would_round(arrays):
         return np.column_stack(arrays)
     return np.column_stack([as_objects(array) for array in arrays])
 

@@ -2,7 +2,7 @@
 
 import datetime
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,10 +98,8 @@ def joined(items: list[np.ndarray]) -> np.ndarray:
     kinds = {item.dtype.kind for item in items}
     if len(kinds) == 1:
         return np.concatenate(items)
-    if kinds <= set("biuf"):
-        array = np.concatenate(items)
-        if array.dtype.kind != "f" or not any(exceeds_float64(item) for item in items):
-            return array
+    if kinds <= set("biuf") and not would_round(items):
+        return np.concatenate(items)
     return np.concatenate([as_objects(item) for item in items])
 
 
@@ -120,7 +118,7 @@ def rounded(array: np.ndarray, values: Iterable[Any]) -> bool:
     """Return whether NumPy has made floats of integers that no float equals."""
     return (
         array.dtype.kind == "f"
-        and bool((abs(array) > np.float64(LARGEST_EXACT)).any())
+        and bool((abs(array) >= np.float64(LARGEST_EXACT)).any())  # the next integer becomes it
         and any(isinstance(v, int | np.integer) and abs(int(v)) > LARGEST_EXACT for v in values)
     )
 
@@ -149,8 +147,13 @@ def kind_of(cls: type) -> str:
     return cls.__name__
 
 
-def exceeds_float64(item: np.ndarray) -> bool:
-    """Return whether an array holds integers that float64 may round."""
+def would_round(arrays: Sequence[Any]) -> bool:
+    """Return whether integers would become floats that may not equal them if arrays were joined."""
+    together = np.result_type(*{array.dtype for array in arrays})
+    return together.kind == "f" and any(_exceeds_float64(np.asarray(array)) for array in arrays)
+
+
+def _exceeds_float64(item: np.ndarray) -> bool:
     integers = item.dtype.kind in "iu" and item.size
     return bool(integers) and max(int(item.max()), -int(item.min())) > LARGEST_EXACT
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from skgru.sequences import Channels
-from skgru.sequences.channels import are_large_integers, codes_of_column
+from skgru.sequences.channels import codes_of_column
 from skgru.sequences.rows import read_row
-from skgru.sequences.values import numbers, short
+from skgru.sequences.values import numbers, rounded, short
 from skgru.streaming.checks import check_finite, in_shape, refuse_names
 
 
@@ -61,7 +61,7 @@ class ChannelStepper:
 
     def _advance(self, x_t: ArrayLike, result_of: Callable[[np.ndarray], Any]) -> Any:
         """Take a step; what is remembered of it changes once the stepper has taken it."""
-        if not isinstance(x_t, np.ndarray):
+        if type(x_t) is not np.ndarray:  # masked arrays are one, too
             refuse_names(x_t)
             x_t = read_row(x_t)
         if x_t.dtype.kind == "U":
@@ -94,9 +94,9 @@ class ChannelStepper:
         if time is None:
             return None
         times = numbers(x[:, time], "x_t").astype(np.float64)
-        if are_large_integers(x[:, time], times):
+        if rounded(times, x[:, time]):
             raise ValueError(
-                f"x_t has times of 2**53 or more in time_channel={time}: {short(times.max())}. "
+                f"x_t has times above 2**53 in time_channel={time}: {short(times.max())}. "
                 "A stream would round them; give the time since the start of the sequence."
             )
         check_finite(times[:, np.newaxis], allow_nan=False, channels=[time])
