@@ -4,10 +4,16 @@ Uses no other .pxi file.
 """
 
 cdef object _empty = numpy.empty            # one attribute lookup less per time step
+cdef object _ndarray = numpy.ndarray
 
 
 cdef bint _is_real_buffer(x, Py_buffer* view) except -1:
-    """Return whether x is a buffer of float or double; if so, the caller releases the view."""
+    """Return whether x is a buffer of float or double; if so, the caller releases the view.
+
+    Subclasses of arrays are none: the values of a masked array do not tell which are masked.
+    """
+    if type(x) is not _ndarray and isinstance(x, _ndarray):
+        return False
     try:
         PyObject_GetBuffer(x, view, PyBUF_RECORDS_RO)
     except (TypeError, ValueError, BufferError):

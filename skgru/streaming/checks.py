@@ -102,7 +102,7 @@ def refuse_names(x_t: ArrayLike) -> None:
 
 def to_floats(x_t: ArrayLike) -> np.ndarray:
     """Convert numbers of another type to float64, as `predict` does."""
-    x = np.asarray(x_t)
+    x = np.asarray(unmasked(x_t))
     if not isinstance(x_t, list | tuple):
         refuse_names(x_t)
     elif x.ndim == 2:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from skgru.model.network import Network
@@ -18,7 +17,6 @@ from skgru.streaming.checks import (
     indices,
     memory_for,
     to_floats,
-    unmasked,
 )
 
 
@@ -166,7 +164,6 @@ class Stream:
             If x_t has another shape, or a value that is not a finite number where it must be, or
             goes back in time. All states are then as before.
         """
-        x_t = x_t if type(x_t) is ndarray else unmasked(x_t)
         # [()] turns an array without dimensions into a number
         return self._outputs.predict(self._stepper.outputs(x_t))[()]
 
@@ -270,7 +267,6 @@ class ClassifierStream(Stream):
         ValueError
             As in `step`.
         """
-        x_t = x_t if type(x_t) is ndarray else unmasked(x_t)
         return self._outputs.probabilities(self._stepper.outputs(x_t))
 
 
@@ -280,11 +276,9 @@ class LabelStream(ClassifierStream):  # noqa: D101 (as its base)
     # labels and probabilities in compiled code take half as long as by NumPy
 
     def step(self, x_t: ArrayLike) -> Any:  # noqa: D102 (as of its base)
-        x_t = x_t if type(x_t) is ndarray else unmasked(x_t)
         return self._outputs.classes[self._stepper.most_likely(x_t)]
 
     def step_proba(self, x_t: ArrayLike) -> np.ndarray:  # noqa: D102 (as of its base)
-        x_t = x_t if type(x_t) is ndarray else unmasked(x_t)
         return self._stepper.probabilities(x_t)
 
     step.__doc__ = Stream.step.__doc__
