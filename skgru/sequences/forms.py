@@ -96,7 +96,7 @@ class Sequences:
         return span.pack(self.values, self.codes)
 
     def span(self, samples: np.ndarray) -> Span:
-        """Locate samples; those of equal lengths stay in their order."""
+        """Locate samples, sorted from long to short; those of equal lengths stay in their order."""
         lengths = self.lengths[samples]
         order = (-lengths).argsort(kind="stable")
         samples = samples[order]

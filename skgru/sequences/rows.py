@@ -144,7 +144,7 @@ def as_row(x_t: Any, fitted: Columns) -> np.ndarray:
 
 
 def read_row(x_t: Any) -> np.ndarray:
-    """Return a time step as an array: of a list of arrays, one for each stream, of objects."""
+    """Return a time step as an array; a list of arrays, one per stream, becomes one of objects."""
     data = read(x_t, "x_t")
     if not isinstance(data, list):
         return data

@@ -200,7 +200,7 @@ class Fit:
         self._start_head(constant)
         self.solver = None
         self._train_on_all(training, n_epochs, reference)
-        if self._stopped_by_user:  # weights on half of their way have not been validated
+        if self._stopped_by_user:  # half-trained weights have not been validated
             self.network.parameters[:], before, self.solver = validated
             vars(self.history).update(before)
 
