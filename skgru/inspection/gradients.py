@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from skgru._sklearn import Bunch
 from skgru.inspection.passes import Direction, Inspected
-from skgru.model.layer import SavedLayer, backpropagate_layer
+from skgru.model.inputs import NO_CODES, Inputs
 from skgru.model.parameters import Layer
 from skgru.model.propagation import Propagation
 from skgru.sequences import Examples, Packed, Span, Targets
@@ -181,13 +181,8 @@ class _Backward:
             _Flow(inspected, self._span, direction, self._total, keep_gradients)
             for direction in inspected.directions
         ]
-        # the backward pass visits the layers in reverse order
-        remaining = iter(reversed(flows))
         propagation = Propagation(
-            network,
-            inspected.parameters,
-            lambda _, shape: np.empty(shape, network.dtype),
-            layer_backward=lambda **arrays: next(remaining).layer_backward(**arrays),
+            network, inspected.parameters, lambda _, shape: np.empty(shape, network.dtype)
         )
         targets = Targets(self._targets.y, weights, self._targets.sequences)
         value = propagation.value_and_gradient(
@@ -196,6 +191,11 @@ class _Backward:
             None,
             network.views(np.zeros_like(network.parameters)),
         )
+        packed = inspected.sequences.pack(self._span)
+        for flow in flows:
+            i = flow.direction.index
+            inputs = None if flow.direction.layer else propagation.inputs.forward(packed, i)
+            flow.backward(propagation.layers.kept(i), inputs)
         return value, flows
 
     def split_by_loss_step(self) -> list[dict[str, dict[str, np.ndarray]]]:
@@ -243,29 +243,32 @@ class _Flow:
         self._gradients = np.empty((n_kept, len(W) + len(U) + 1, len(b)))
         self._gradients_of_c = np.empty((n_kept, len(c)))
 
-    def layer_backward(
-        self,
-        *,
-        saved: SavedLayer,
-        batch_sizes: np.ndarray,
-        d_states: np.ndarray,
-        d_h: np.ndarray,
-        d_x: np.ndarray,
-        d_decay: np.ndarray,
-        d_weights: Layer,
-        **layer: Any,
-    ) -> None:
+    def backward(self, kept: dict[str, np.ndarray], inputs: Inputs | None) -> None:
         """Backpropagate one time step at a time and record its contributions.
 
-        Takes the arguments of `backpropagate_layer`. The sums over the steps are not needed:
-        `d_weights` stays unchanged.
+        Parameters
+        ----------
+        kept : dict of ndarray
+            What the layers have kept of this direction.
+        inputs : Inputs
+            Of the first layer; None for others.
         """
-        H, n_states = len(self.direction.weights.U), self._inspected.network.cell.n_states
+        network, weights = self._inspected.network, self.direction.weights
+        H, n_states = len(weights.U), network.cell.n_states
+        tables = []
+        if inputs is None:
+            none = np.empty((0, 0))
+            inputs = Inputs(kept["x"], NO_CODES, none, none, none)
+        elif inputs.codes.size:
+            tables = self._inspected.parameters.inputs.tables[self.direction.index :][:1]
+        layer = network.kernels.RecurrentLayers(network.cell.index, [[weights]], tables)
         # the last block, if the cell has a cell state
-        cell_state = slice(saved.activations.shape[1] - H, None)
+        cell_state = slice(kept["saved"].shape[1] - H, None)
         _, first_of_U, first_of_b = self._first_rows
+        d_states, d_h = kept["d_states"], kept["d_last"]
+        batch_sizes = self._span.batch_sizes
         self._entered[:] = self._total * np.linalg.norm(d_h, axis=1)
-        slices = Packed(saved.x, batch_sizes).slices
+        slices = Packed(kept["x"], batch_sizes).slices
         for t in reversed(range(len(batch_sizes))):
             n, rows = batch_sizes[t], slices[t]
             d = d_h[:n].copy()
@@ -274,38 +277,33 @@ class _Flow:
                 entered = self._total * np.linalg.norm(d_states[rows], axis=1)
                 np.maximum(self._entered[:n], entered, out=self._entered[:n])
             self._norms[rows] = self._total * np.linalg.norm(d, axis=1)
-            h_prev = saved.h_0[:n]
+            h_prev = np.zeros((n, n_states * H))
             if t:
                 before = slice(slices[t - 1].start, slices[t - 1].start + n)
-                h_prev = saved.states[before]
+                h_prev[:, :H] = kept["states"][before]
                 if n_states == 2:
-                    h_prev = np.hstack([h_prev, saved.activations[before, cell_state]])
+                    h_prev[:, H:] = kept["saved"][before, cell_state]
             gradient = self._gradients[t if self._keep_gradients else 0]
             gradient_of_c = self._gradients_of_c[t if self._keep_gradients else 0]
             gradient.fill(0)
             gradient_of_c.fill(0)
-            backpropagate_layer(
-                saved=saved._replace(
-                    x=saved.x[rows],
-                    h_0=h_prev,
-                    mask=saved.mask[:n],
-                    states=saved.states[rows],
-                    activations=saved.activations[rows],
-                    codes=saved.codes[rows],
-                    decay=saved.decay[rows],
-                ),
-                batch_sizes=batch_sizes[t : t + 1],
-                d_states=d_states[rows],
-                d_h=d_h[:n],
-                d_x=d_x[rows],
-                d_decay=d_decay[rows],
-                d_weights=Layer(
-                    gradient[:first_of_U],
-                    gradient[first_of_U:first_of_b],
-                    gradient[first_of_b],
-                    gradient_of_c,
-                ),
-                **layer,
+            own = Inputs(*(array[rows] for array in inputs))
+            layer.forward([own], batch_sizes[t : t + 1], h_prev, np.empty((0, 0)), keep=True)
+            layer.backward(
+                d_states[rows],
+                d_h[:n],
+                [
+                    [
+                        Layer(
+                            gradient[:first_of_U],
+                            gradient[first_of_U:first_of_b],
+                            gradient[first_of_b],
+                            gradient_of_c,
+                        )
+                    ]
+                ],
+                [],
+                [(own.x[:0], np.empty_like(own.decay))],
             )
             by_column = np.add.reduceat(gradient**2, self._first_rows)
             self._squares[t] = by_column.reshape(3, -1, H).sum(axis=2)

@@ -189,7 +189,7 @@ class _Pass:
         propagation, steps = self._propagation, self._response.steps
         self._pooling = propagation.pooling(self.span.lengths)
         want_states = steps is not None or self._pooling.of_all_steps
-        self._window = propagation.forward(packed, [], 0, keep=keep, want_states=want_states)
+        self._window = propagation.forward(packed, None, 0, keep=keep, want_states=want_states)
         if steps is None:
             propagation.pool(self._pooling, self._window, packed.batch_sizes, 0)
             features = self._pooling.pooled()
@@ -217,7 +217,6 @@ class _Pass:
             packed.batch_sizes,
             d_states=d_states,
             d_last=d_last,
-            window=0,
             d_parameters=self._gradients,
             of_inputs=True,
         )

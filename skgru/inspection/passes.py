@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgru.base import BaseGRU
 from skgru.inspection.cells import CELLS, InspectedCell, Step
-from skgru.model.layer import SavedLayer
 from skgru.model.network import Network
 from skgru.model.parameters import Layer, Parameters
 from skgru.model.propagation import Propagation
@@ -187,23 +186,25 @@ class ForwardPass:
             inspected.network, inspected.parameters, lambda _, shape: np.empty(shape)
         )
         self.batch_sizes, self.slices = packed.batch_sizes, packed.slices
-        window = propagation.forward(packed, [], 0, keep=True, want_states=True)
-        self._saved: list[SavedLayer] = window.saved
+        window = propagation.forward(packed, None, 0, keep=True, want_states=False)
+        self._kept = [propagation.layers.kept(i) for i in range(len(inspected.directions))]
+        self._decay = [inputs.decay for inputs in window.inputs]
 
     def gates(self, direction: Direction) -> dict[str, np.ndarray]:
         """Return the activations of all packed rows by name, each of shape (n_rows, n_units)."""
         names = self._inspected.cell.gates
-        blocks = np.split(self._saved[direction.index].activations, len(names), axis=1)
+        blocks = np.split(self._kept[direction.index]["saved"], len(names), axis=1)
         return dict(zip(names, blocks, strict=True))
 
     def states(self, direction: Direction) -> np.ndarray:
         """Return the packed hidden states h_t, of shape (n_rows, n_units)."""
-        return self._saved[direction.index].states
+        return self._kept[direction.index]["states"]
 
     def decay(self, direction: Direction, t: int) -> np.ndarray | None:
         """Return what step t multiplies the previous state by, (n, n_units); None without decay."""
-        decay = self._saved[direction.index].decay
-        return decay[self.slices[t]] if decay.size else None
+        if direction.layer or not self._decay[direction.index].size:
+            return None
+        return self._decay[direction.index][self.slices[t]]
 
     def jacobian(self, direction: Direction, t: int) -> dict[str, np.ndarray]:
         """Return the parts of the Jacobians of step t, each of shape (n, size, size)."""

@@ -40,23 +40,23 @@ cdef inline Py_ssize_t _packed_layer_size(
 
 
 cdef PackedLayer _pack_layer(
-    const Cell* cell, const real[:, ::1] W, const real[:, ::1] U, const real* b, const real* c,
-    real* panels,
+    const Cell* cell, Py_ssize_t D, Py_ssize_t H, const real* W, const real* U, const real* b,
+    const real* c, real* panels,
 ) noexcept nogil:
     """Copy W and U into panels; b and c are referred to where they are."""
     cdef:
-        Py_ssize_t D = W.shape[0], H = U.shape[0], GH = cell.n_gates * H
+        Py_ssize_t GH = cell.n_gates * H
         Py_ssize_t n_candidate = 0 if cell.candidate == JOINT else H    # columns of its own
         Py_ssize_t n_first = GH - n_candidate
         real* W_first = panels
         real* W_candidate = W_first + panels_size(D, n_first)
         real* U_first = W_candidate + panels_size(D, n_candidate)
         real* U_candidate = U_first + panels_size(H, n_first)
-    pack_panels(&W[0, 0], GH, 1, D, n_first, W_first)
-    pack_panels(&U[0, 0], GH, 1, H, n_first, U_first)
+    pack_panels(W, GH, 1, D, n_first, W_first)
+    pack_panels(U, GH, 1, H, n_first, U_first)
     if n_candidate:
-        pack_panels(&W[0, n_first], GH, 1, D, n_candidate, W_candidate)
-        pack_panels(&U[0, n_first], GH, 1, H, n_candidate, U_candidate)
+        pack_panels(W + n_first, GH, 1, D, n_candidate, W_candidate)
+        pack_panels(U + n_first, GH, 1, H, n_candidate, U_candidate)
     return PackedLayer(cell, D, H, W_first, U_first, W_candidate, U_candidate, b, c)
 
 

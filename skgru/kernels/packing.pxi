@@ -64,34 +64,42 @@ def reverse_steps(
     bint add,
 ):
     """Copy, or add, every sequence with its time steps reversed; y must not overlap x."""
-    cdef:
-        Py_ssize_t N = x.shape[0], D = x.shape[1], T = batch_sizes.shape[0]
-        Py_ssize_t k, t, j, forward, backward, length
-        const real* source
-        real* target
-    _check_packed(N, batch_sizes)
-    if (D == 0 or y.shape[0] != N or y.shape[1] != D
-            or D > 1 and (x.strides[1] != sizeof(real) or y.strides[1] != sizeof(real))):
+    cdef Py_ssize_t D = x.shape[1], size = sizeof(real)
+    _check_packed(x.shape[0], batch_sizes)
+    if (D == 0 or y.shape[0] != x.shape[0] or y.shape[1] != D
+            or D > 1 and (x.strides[1] != size or y.strides[1] != size)):
         raise ValueError("x and y must be (N, D), the numbers of a row one after the other")
     with nogil:
-        length = T
-        for k in range(batch_sizes[0]):
-            while batch_sizes[length - 1] <= k:
-                length -= 1
-            forward = backward = k
-            for t in range(length - 1):
-                backward += batch_sizes[t]
-            for t in range(length):
-                source = &x[backward, 0]
-                target = &y[forward, 0]
-                if add:
-                    for j in range(D):
-                        target[j] += source[j]
-                else:
-                    memcpy(target, source, D * sizeof(real))
-                forward += batch_sizes[t]
-                if t < length - 1:
-                    backward -= batch_sizes[length - 2 - t]
+        _reverse_steps(&batch_sizes[0], batch_sizes.shape[0], D, &x[0, 0], x.strides[0] // size,
+                       &y[0, 0], y.strides[0] // size, add)
+
+
+cdef void _reverse_steps(
+    const Py_ssize_t* batch_sizes, Py_ssize_t T, Py_ssize_t D, const real* x, Py_ssize_t x_stride,
+    real* y, Py_ssize_t y_stride, bint add,
+) noexcept nogil:
+    """Copy, or add, rows of D numbers with the time steps of every sequence reversed."""
+    cdef:
+        Py_ssize_t length = T, k, t, j, forward, backward
+        const real* source
+        real* target
+    for k in range(batch_sizes[0]):
+        while batch_sizes[length - 1] <= k:
+            length -= 1
+        forward = backward = k
+        for t in range(length - 1):
+            backward += batch_sizes[t]
+        for t in range(length):
+            source = x + backward * x_stride
+            target = y + forward * y_stride
+            if add:
+                for j in range(D):
+                    target[j] += source[j]
+            else:
+                memcpy(target, source, D * sizeof(real))
+            forward += batch_sizes[t]
+            if t < length - 1:
+                backward -= batch_sizes[length - 2 - t]
 
 
 cdef Py_ssize_t _check_sequences(

@@ -147,7 +147,7 @@ cdef class Stepper:
         for i in range(self.n_layers):
             W, U, b, c, E = layers[i]
             self.layers[i] = _pack_layer(
-                cell, W, U, self._copy(b), self._copy(c),
+                cell, W.shape[0], U.shape[0], &W[0, 0], &U[0, 0], self._copy(b), self._copy(c),
                 self._next(_packed_layer_size(cell, W.shape[0], U.shape[0])))
         W, U, b, c, E = layers[0]
         self.E = self._copy_table(E)

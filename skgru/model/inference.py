@@ -80,7 +80,7 @@ def _by_block(
         if not by_step:
             pooling, _ = _pool(propagation, sequences, span)
             return write(propagation, pooling.pooled(), span.samples)
-        h: list[np.ndarray] = []
+        h = None
         for i, part in enumerate(span.windows(_steps_of_a_pass(network, len(span.samples)))):
             packed = sequences.pack(part)
             window = propagation.forward(packed, h, i, keep=False, want_states=True)
@@ -121,7 +121,7 @@ def _pool(propagation: Propagation, sequences: Sequences, span: Span) -> tuple[P
     """Run whole sequences; return their pooling, and the states of the top layer if it has them."""
     pooling = propagation.pooling(span.lengths)
     packed = sequences.pack(span)
-    window = propagation.forward(packed, [], 0, keep=False, want_states=pooling.of_all_steps)
+    window = propagation.forward(packed, None, 0, keep=False, want_states=pooling.of_all_steps)
     return pooling, propagation.pool(pooling, window, packed.batch_sizes, 0)
 
 

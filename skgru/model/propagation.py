@@ -7,8 +7,7 @@ import numpy as np
 
 from skgru.losses import Loss
 from skgru.model.dropout import Dropout
-from skgru.model.inputs import NO_CODES, FirstInputs, Inputs
-from skgru.model.layer import LayerBackward, SavedLayer, backpropagate_layer, run_layer
+from skgru.model.inputs import FirstInputs, Inputs
 from skgru.model.network import Network
 from skgru.model.parameters import Head, Parameters
 from skgru.model.pooling import POOLINGS, Pooling
@@ -36,17 +35,14 @@ class Window(NamedTuple):
     ----------
     states : ndarray of shape (n_rows, width)
         Packed states of the top layer; empty if they were not wanted.
-    h_last : list of ndarray of shape (n_samples, n_states * n_units)
+    h_last : ndarray of shape (n_samples, n_state)
         Last states of every layer and direction, with cell states, to begin the next window with.
-    saved : list of SavedLayer
-        One for each layer and direction.
     inputs : list of Inputs
         Of the first layer, one for each direction.
     """
 
     states: np.ndarray
-    h_last: list[np.ndarray]
-    saved: list[SavedLayer]
+    h_last: np.ndarray
     inputs: list[Inputs]
 
 
@@ -63,8 +59,11 @@ class Propagation:
     dropout : Dropout, default=Dropout()
     shard : int, default=0
         Number of the shard; others have other masks.
-    layer_backward : callable, default=None
-        Replaces `backpropagate_layer`, for instance to watch the gradient on its way.
+
+    Attributes
+    ----------
+    layers : RecurrentLayers
+        The kernels' object, with what the last passes have kept.
     """
 
     def __init__(
@@ -75,95 +74,71 @@ class Propagation:
         *,
         dropout: Dropout = Dropout(),  # noqa: B008 (immutable)
         shard: int = 0,
-        layer_backward: LayerBackward | None = None,
     ) -> None:
-        self.architecture: Any = network.architecture
+        arch = network.architecture
+        self.architecture: Any = arch
         self.kernels: Any = network.kernels
-        self.layer_backward: Any = layer_backward or backpropagate_layer
-        self.cell: Any = network.cell
         self.parameters = parameters
         self.empty = empty
         self.dropout = dropout
         self.shard = shard
         self.none: np.ndarray = np.empty((0, 0), dtype=network.dtype)
         self.inputs: Any = FirstInputs(network, parameters, empty)
+        self.layers: Any = network.kernels.RecurrentLayers(
+            network.cell.index, parameters.layers, parameters.inputs.tables
+        )
+        # where the hidden states of the top layer are in a state, and in `states`
+        n_units = arch.hidden_layer_sizes[-1]
+        n_own = network.cell.n_states * n_units
+        self._tops: list[tuple[slice, slice]] = [
+            (
+                slice(self.layers.n_state - k * n_own, self.layers.n_state - k * n_own + n_units),
+                slice(i * n_units, (i + 1) * n_units),
+            )
+            for i, k in enumerate(range(arch.n_directions, 0, -1))
+        ]
 
     # ---- a window of steps through all layers --------------------------------------------------
 
     def forward(
-        self, packed: Packed, h: list[np.ndarray], window: int, *, keep: bool, want_states: bool
+        self,
+        packed: Packed,
+        h: np.ndarray | None,
+        window: int,
+        *,
+        keep: bool,
+        want_states: bool,
     ) -> Window:
         """Run all layers over packed steps.
 
         Parameters
         ----------
         packed : Packed
-        h : list of ndarray
-            The `h_last` of the window before; empty at the first.
+        h : ndarray or None
+            The `h_last` of the window before; None at the first.
         window : int
             Number of the window.
         keep : bool
-            Whether to save activations for the backward pass.
+            Whether to keep activations for the backward pass.
         want_states : bool
             Whether to return the top layer's states.
         """
-        x, batch_sizes, _ = packed
-        layers, h_last, saved = self.parameters.layers, [], []
-        tables, first_inputs = self.parameters.inputs.tables, []
-        for depth, directions in enumerate(layers):
-            if depth:
-                x = self._drop(x, window, depth)
-            wanted = keep or want_states or depth + 1 < len(layers)
-            n_units = len(directions[0].U)
-            for direction, layer in enumerate(directions):
-                i = len(h_last)
-                x_own, codes, decay, table = x, NO_CODES, self.none, self.none
-                if not depth:
-                    first_inputs.append(self.inputs.forward(packed, direction))
-                    x_own, decay = first_inputs[-1].x, first_inputs[-1].decay
-                    if tables:
-                        codes, table = first_inputs[-1].codes, tables[direction]
-                elif direction:
-                    x_own = self.empty(("reversed", i), x.shape)
-                    self.kernels.reverse_steps(x, batch_sizes, x_own, False)
-                h_0 = np.zeros((batch_sizes[0], self.cell.n_states * n_units), self.none.dtype)
-                if h:
-                    h_0[: len(h[i])] = h[i]
-                mask = self._recurrent_mask(i, (len(h_0), n_units))
-                states = activations = self.none
-                if wanted:
-                    states = self.empty(("states", i), (len(x), n_units))
-                if keep:
-                    n_blocks = self.cell.n_gates + self.cell.n_extra
-                    activations = self.empty(("saved", i), (len(x), n_blocks * n_units))
-                saved.append(
-                    SavedLayer(
-                        x=x_own,
-                        h_0=h_0,
-                        mask=mask,
-                        states=states,
-                        activations=activations,
-                        codes=codes,
-                        table=table,
-                        decay=decay,
-                    )
-                )
-                h_last.append(
-                    run_layer(
-                        kernels=self.kernels,
-                        cell=self.cell,
-                        weights=layer,
-                        saved=saved[-1],
-                        batch_sizes=batch_sizes,
-                    )
-                )
-            if wanted and len(directions) == 2:
-                forward, backward = saved[-2].states, saved[-1].states
-                states = self.empty(("joined", depth), (len(x), 2 * n_units))
-                states[:, :n_units] = forward
-                self.kernels.reverse_steps(backward, batch_sizes, states[:, n_units:], False)
-            x = states
-        return Window(x, h_last, saved, first_inputs)
+        states, batch_sizes = self.none, packed.batch_sizes
+        if want_states:
+            states = self.empty("states", (len(packed.x), self.architecture.width))
+        inputs = [self.inputs.forward(packed, i) for i in range(len(self._tops))]
+        rate, recurrent_rate, _ = self.dropout
+        h_last = self.layers.forward(
+            inputs,
+            batch_sizes,
+            self.none if h is None else h,
+            states,
+            keep=keep,
+            masks=self._recurrent_masks(batch_sizes[0]) if recurrent_rate else [],
+            dropout=rate,
+            seed=self._seed(window + 1, 0),
+        )
+        return Window(states, h_last, inputs)
 
     def backward(
         self,
@@ -172,23 +147,20 @@ class Propagation:
         *,
         d_states: np.ndarray | None = None,
         d_last: np.ndarray | None = None,
-        window: int,
         d_parameters: Parameters,
         of_inputs: bool = False,
-    ) -> np.ndarray:
-        """Backpropagate through all layers of one window.
+    ) -> np.ndarray | None:
+        """Backpropagate through all layers of the window of the last forward pass.
 
         Parameters
         ----------
         result : Window
-            Of the forward pass.
+            Of the forward pass, which has kept activations.
         batch_sizes : ndarray
         d_states : ndarray of shape (n_rows, width), default=None
             ∂L/∂states of the top layer.
         d_last : ndarray of shape (n_samples, width), default=None
             ∂L/∂h of its last states.
-        window : int
-            Number of the window.
         d_parameters : Parameters
             Arrays to which ∂L/∂parameters is added.
         of_inputs : bool, default=False
@@ -196,80 +168,50 @@ class Propagation:
 
         Returns
         -------
-        d_x : ndarray of shape (n_rows, n_values), if `of_inputs`
+        d_x : ndarray of shape (n_rows, n_values), or None without `of_inputs`
             ∂L/∂x of the packed inputs.
         """
-        layers, saved = self.parameters.layers, result.saved
-        d_tables = d_parameters.inputs.tables
-        for depth in reversed(range(len(layers))):
-            directions, d_inputs = layers[depth], []
-            n_units = len(directions[0].U)
-            # in reverse, as more of the last direction is still in the cache
-            for direction, layer in reversed(list(enumerate(directions))):
-                i = depth * len(directions) + direction
-                x = saved[i].x
-                own = slice(direction * n_units, (direction + 1) * n_units)
-                d_h = np.zeros(saved[i].h_0.shape, self.none.dtype)
-                if d_last is not None:
-                    d_h[:, :n_units] = d_last[:, own]
-                d_own = self.none if d_states is None else d_states
-                if d_states is not None and len(directions) == 2:
-                    d_own = self.empty(("d_own", i), (len(x), n_units))
-                    if direction:
-                        self.kernels.reverse_steps(d_states[:, own], batch_sizes, d_own, False)
-                    else:
-                        d_own[:] = d_states[:, own]
-                # of the inputs, only states of a layer below and what is learned need a gradient
-                # (without channels that are numbers, there are no inputs)
-                needed = depth or (of_inputs and x.size) or self.inputs.are_learned
-                d_inputs.append(self.empty(("d_x", i), x.shape) if needed else self.none)
-                d_decay = self.none
-                if saved[i].decay.size:
-                    d_decay = self.empty(("d_decay", i), saved[i].decay.shape)
-                d_table = self.none if depth or not d_tables else d_tables[direction]
-                self.layer_backward(
-                    kernels=self.kernels,
-                    cell=self.cell,
-                    weights=layer,
-                    saved=saved[i],
-                    batch_sizes=batch_sizes,
-                    d_states=d_own,
-                    d_h=d_h,
-                    d_x=d_inputs[-1],
-                    d_decay=d_decay,
-                    d_table=d_table,
-                    d_weights=d_parameters.layers[depth][direction],
-                )
-                if not depth and self.inputs.are_learned:
-                    inputs = result.inputs[direction]
-                    self.inputs.backward(inputs, direction, d_inputs[-1], d_decay, d_parameters)
-            if not depth and of_inputs:
-                return self.inputs.of_packed(result.inputs, d_inputs[::-1], batch_sizes)
-            d_x = d_inputs.pop()
-            if depth and d_inputs:
-                self.kernels.reverse_steps(d_inputs.pop(), batch_sizes, d_x, True)
-            if depth:
-                d_states, d_last = self._drop(d_x, window, depth, in_place=True), None
-        return d_x
+        d_h = np.zeros(result.h_last.shape, self.none.dtype)
+        if d_last is not None:
+            for of_state, own in self._tops:
+                d_h[:, of_state] = d_last[:, own]
+        d_inputs: list[tuple[np.ndarray, np.ndarray]] = []
+        if of_inputs or self.inputs.are_learned:
+            d_inputs = [
+                (self.empty(("d_x", i), own.x.shape), self.empty(("d_decay", i), own.decay.shape))
+                for i, own in enumerate(result.inputs)
+            ]
+        self.layers.backward(
+            self.none if d_states is None else d_states,
+            d_h,
+            d_parameters.layers,
+            d_parameters.inputs.tables,
+            d_inputs,
+        )
+        if self.inputs.are_learned:
+            for i, (own, d_own) in enumerate(zip(result.inputs, d_inputs, strict=True)):
+                self.inputs.backward(own, i, *d_own, d_parameters)
+        if not of_inputs:
+            return None
+        return self.inputs.of_packed(result.inputs, [d_x for d_x, _ in d_inputs], batch_sizes)
 
-    def _drop(
-        self, x: np.ndarray, window: int, depth: int, *, in_place: bool = False
-    ) -> np.ndarray:
-        """Apply dropout below a layer or the head; its backward pass is the same operation."""
+    def _drop(self, x: np.ndarray, window: int, *, in_place: bool = False) -> np.ndarray:
+        """Apply dropout below the head; its backward pass is the same operation."""
         rate = self.dropout.rate
         if not rate:
             return x
-        y = x if in_place else self.empty(("dropped", depth), x.shape)
-        self.kernels.dropout(x, self._seed(window + 1, depth), rate, y)
+        y = x if in_place else self.empty("dropped", x.shape)
+        seed = self._seed(window + 1, len(self.parameters.layers))
+        self.kernels.dropout(x, seed, rate, y)
         return y
 
-    def _recurrent_mask(self, i: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw one mask per layer and direction; its first rows do not depend on the shape."""
-        if not self.dropout.recurrent_rate:
-            return self.none
-        mask = np.ones(shape, dtype=self.none.dtype)
-        self.kernels.dropout(mask, self._seed(0, i), self.dropout.recurrent_rate, mask)
-        return mask
+    def _recurrent_masks(self, n_samples: int) -> list[np.ndarray]:
+        """Draw one mask per layer and direction; its first rows do not depend on their number."""
+        sizes = [len(layer.U) for directions in self.parameters.layers for layer in directions]
+        masks = [np.ones((n_samples, n_units), self.none.dtype) for n_units in sizes]
+        for i, mask in enumerate(masks):
+            self.kernels.dropout(mask, self._seed(0, i), self.dropout.recurrent_rate, mask)
+        return masks
 
     def _seed(self, window: int, layer: int) -> int:
         """Return a different seed for every mask of a minibatch."""
@@ -298,7 +240,7 @@ class Propagation:
         windows = examples.span.windows(bptt_steps)
         if not self.architecture.return_sequences:
             return self._pooled(examples, windows, loss, d_parameters)
-        value, h = 0.0, []
+        value, h = 0.0, None
         for i, part in enumerate(windows):
             window_value, h = self.window_value_and_gradient(
                 examples, loss, d_parameters, span=part, h=h, window=i
@@ -313,9 +255,9 @@ class Propagation:
         d_parameters: Parameters,
         *,
         span: Span,
-        h: list[np.ndarray],
+        h: np.ndarray | None,
         window: int,
-    ) -> tuple[float, list[np.ndarray]]:
+    ) -> tuple[float, np.ndarray]:
         """Do what `value_and_gradient` does for one window, with a loss at every step.
 
         Parameters
@@ -325,15 +267,15 @@ class Propagation:
         d_parameters : Parameters
         span : Span
             The window.
-        h : list of ndarray
-            Last states of the window before; empty at the first.
+        h : ndarray or None
+            Last states of the window before; None at the first.
         window : int
             Its number.
 
         Returns
         -------
         value : float
-        h : list of ndarray
+        h : ndarray
             Its last states.
         """
         packed = examples.sequences.pack(span)
@@ -343,10 +285,7 @@ class Propagation:
             result.states, window, *targets, total=examples.total, loss=loss,
             d_head=d_parameters.head,
         )  # fmt: skip
-        self.backward(
-            result, packed.batch_sizes, d_states=d_states, window=window,
-            d_parameters=d_parameters,
-        )  # fmt: skip
+        self.backward(result, packed.batch_sizes, d_states=d_states, d_parameters=d_parameters)
         return value, result.h_last
 
     def _pooled(
@@ -362,7 +301,7 @@ class Propagation:
         once more.
         """
         pooling = self.pooling(examples.span.lengths)
-        h, begin = [], []
+        h, begin = None, []
         n_steps = int(windows[-1].lengths[0])
         for i, span in enumerate(windows):
             packed = examples.sequences.pack(span)
@@ -378,10 +317,7 @@ class Propagation:
             d_head=d_parameters.head,
         )  # fmt: skip
         if not pooling.of_all_steps:
-            self.backward(
-                window, packed.batch_sizes, d_last=d_pooled, window=i,
-                d_parameters=d_parameters,
-            )  # fmt: skip
+            self.backward(window, packed.batch_sizes, d_last=d_pooled, d_parameters=d_parameters)
             return value
         for i in reversed(range(len(windows))):
             if i < len(windows) - 1:
@@ -390,10 +326,7 @@ class Propagation:
             d_states = self.empty("d_states", window.states.shape)
             states = Packed(window.states, packed.batch_sizes)
             pooling.backward(d_pooled, states, i * n_steps, d_states, d_parameters.query)
-            self.backward(
-                window, packed.batch_sizes, d_states=d_states, window=i,
-                d_parameters=d_parameters,
-            )  # fmt: skip
+            self.backward(window, packed.batch_sizes, d_states=d_states, d_parameters=d_parameters)
         return value
 
     def _head(
@@ -408,15 +341,14 @@ class Propagation:
         d_head: Head,
     ) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient at the states; add the gradient of the head."""
-        n_layers, W = len(self.parameters.layers), self.parameters.head.W
-        dropped = self._drop(states, window, n_layers)
+        W, dropped = self.parameters.head.W, self._drop(states, window)
         shares = (weights / total).astype(states.dtype)
         value, d_states = 0.0, self.empty("d_head", states.shape)
         for rows in self.blocks(len(states)):
             part, d_outputs = loss(y[rows], self.outputs(dropped[rows]), shares[rows])
             self.kernels.linear_backward(dropped[rows], W, d_outputs, d_states[rows], *d_head)
             value += part
-        return value, self._drop(d_states, window, n_layers, in_place=True)
+        return value, self._drop(d_states, window, in_place=True)
 
     # ---- shared with predictions --------------------------------------------------------
 
@@ -442,8 +374,7 @@ class Propagation:
         pooling.add(states, self.none if pooling.of_all_steps else self._top(window.h_last), step)
         return states
 
-    def _top(self, h_last: list[np.ndarray]) -> np.ndarray:
+    def _top(self, h_last: np.ndarray) -> np.ndarray:
         """Return the last hidden states of the top layer, its directions side by side."""
-        arch = self.architecture
-        tops = [h[:, : arch.hidden_layer_sizes[-1]] for h in h_last[-arch.n_directions :]]
+        tops = [h_last[:, of_state] for of_state, _ in self._tops]
         return np.ascontiguousarray(tops[0]) if len(tops) == 1 else np.hstack(tops)

@@ -1,11 +1,8 @@
 """Warnings about gradients, given after a fit."""
 
-from typing import Any
-
 import numpy as np
 
 from skgru.exceptions import GradientWarning, warn_once
-from skgru.model.layer import SavedLayer, backpropagate_layer
 from skgru.model.propagation import Dropout
 from skgru.training.objective import Objective
 
@@ -66,17 +63,14 @@ def warn_if_vanished(objective: Objective) -> None:
     span = sequences.span(objective.samples[counted][:VANISHING_SAMPLES])
     gradients, (views,) = objective.buffers.gradients(1)
     gradients.fill(0)
-    entered, left = [], []
-
-    def measure(saved: SavedLayer, d_states: np.ndarray, d_h: np.ndarray, **arrays: Any) -> None:
-        entered.append(max(_largest_norm(d_states), _largest_norm(d_h)))
-        backpropagate_layer(saved=saved, d_states=d_states, d_h=d_h, **arrays)
-        left.append(_largest_norm(d_h) / entered[-1] if entered[-1] else 0.0)
-
     total = len(span.samples) * objective.mean_weight
-    objective.propagation(0, Dropout(), measure).value_and_gradient(
-        objective.examples(span, total), objective.loss, None, views
-    )
+    propagation = objective.propagation(0, Dropout())
+    propagation.value_and_gradient(objective.examples(span, total), objective.loss, None, views)
+    entered, left = [], []
+    for i in range(sum(map(len, views.layers))):
+        kept = propagation.layers.kept(i)
+        entered.append(max(_largest_norm(kept["d_states"]), _largest_norm(kept["d_last"])))
+        left.append(_largest_norm(kept["d_h"]) / entered[-1] if entered[-1] else 0.0)
     if not any(entered):
         return  # of a loss without gradient, nothing can vanish
     if min(left) < np.finfo(network.dtype).eps:

@@ -11,7 +11,6 @@ from sklearn.utils import gen_batches
 from skgru.losses import Loss
 from skgru.model.buffers import Buffers
 from skgru.model.dropout import Dropout
-from skgru.model.layer import LayerBackward
 from skgru.model.network import Network
 from skgru.model.parameters import Parameters
 from skgru.model.propagation import Propagation
@@ -136,7 +135,7 @@ class Objective:
         windows = [[None] * (n_windows - len(spans)) + spans for spans in windows]
         n_steps_of_all = int(self.sequences.lengths[self.samples].sum())
         weight_of_step = self.mean_weight * len(self.samples) / n_steps_of_all
-        dropout, h = self._draw_dropout(), [[] for _ in shards]
+        dropout, h = self._draw_dropout(), [None] * len(shards)
         for window, spans in enumerate(zip(*windows, strict=True)):
             running = [span for span in spans if span is not None]
             n_steps = sum(int(span.lengths.sum()) for span in running)
@@ -153,17 +152,17 @@ class Objective:
 
     def _window_of_shard(
         self,
-        shard: tuple[int, Span, Span | None, list[np.ndarray], np.ndarray, Parameters],
+        shard: tuple[int, Span, Span | None, np.ndarray | None, np.ndarray, Parameters],
         *,
         dropout: Dropout,
         window: int,
         total: float,
-    ) -> tuple[float, list[np.ndarray]]:
+    ) -> tuple[float, np.ndarray | None]:
         """Compute the loss of a window, its last states, and its gradient with these views."""
         number, sequences, span, h, gradient, views = shard
         self._clear(gradient)
         if span is None:
-            return 0.0, []
+            return 0.0, None
         return self._passes_over(number, dropout).window_value_and_gradient(
             self.examples(sequences, total), self.loss, views, span=span, h=h, window=window
         )
@@ -233,9 +232,7 @@ class Objective:
         self._propagations[shard].dropout = dropout
         return self._propagations[shard]
 
-    def propagation(
-        self, shard: int, dropout: Dropout, layer_backward: LayerBackward | None = None
-    ) -> Propagation:
+    def propagation(self, shard: int, dropout: Dropout) -> Propagation:
         """Make the passes over a shard, in the memory of all shards of this number."""
         return Propagation(
             self.network,
@@ -243,7 +240,6 @@ class Objective:
             lambda name, shape: self.buffers.empty((shard, name), shape),
             dropout=dropout,
             shard=shard,
-            layer_backward=layer_backward,
         )
 
     def _penalized(
