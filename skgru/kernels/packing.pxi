@@ -3,6 +3,11 @@
 Uses no other .pxi file. The package's docstring says what a packed minibatch is.
 """
 
+# Sequences that are packed side by side, one time step after the other: each sequence is contiguous
+# where it comes from, and each time step where it goes.
+cdef enum:
+    PACKED_TOGETHER = 8
+
 cdef object _dtype = numpy.dtype(f"float{8 * sizeof(real)}")
 
 
@@ -16,7 +21,7 @@ def pack_steps(
     Returns x (N, D), N being the sum of the lengths, and batch_sizes (T,), T the longest of them.
     """
     cdef:
-        Py_ssize_t D = values.shape[1], B = starts.shape[0], k, t, row, n
+        Py_ssize_t D = values.shape[1], B = starts.shape[0], first = 0, k, t, row, n
         real[:, ::1] x
         Py_ssize_t[::1] batch_sizes
     packed = numpy.empty((_check_sequences(values.shape[0], starts, lengths), D), _dtype)
@@ -28,12 +33,13 @@ def pack_steps(
             while lengths[n - 1] <= t:
                 n -= 1
             batch_sizes[t] = n
-        # sequence by sequence, as each is contiguous in values and may not be in the cache
-        for k in range(B):
-            row = k
-            for t in range(lengths[k]):
-                memcpy(&x[row, 0], &values[starts[k] + t, 0], D * sizeof(real))
+        while first < B:
+            row = 0                             # of this time step
+            for t in range(lengths[first]):
+                for k in range(first, min(first + PACKED_TOGETHER, batch_sizes[t])):
+                    memcpy(&x[row + k, 0], &values[starts[k] + t, 0], D * sizeof(real))
                 row += batch_sizes[t]
+            first += PACKED_TOGETHER
     return packed, sizes
 
 
