@@ -15,6 +15,10 @@ from skgru.sequences.names import check_columns, check_order_of_columns
 from skgru.sequences.packing import Packed, Span
 from skgru.sequences.values import OF_TEXTS, joined, numbers, short
 
+# Numbers that are checked at a time: an answer for each of all would be memory that the system has
+# to give first, which takes longer than the check.
+CHECKED_NUMBERS = 2**16
+
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
@@ -392,10 +396,16 @@ def check_finite(
     `channels` are the numbers of the channels in X, if the sequences lack some.
     """
     values = sequences.values
-    finite = np.isfinite(values)
-    if finite.all() or (allow_nan and not np.isinf(values).any()):
+    n_rows = max(CHECKED_NUMBERS // max(values.shape[1], 1), 1)
+    for first in range(0, len(values), n_rows):
+        some = values[first : first + n_rows]
+        wrong = np.isinf(some) if allow_nan else ~np.isfinite(some)
+        if wrong.any():
+            break
+    else:
         return
-    row, channel = np.argwhere(np.isinf(values) if allow_nan else ~finite)[0]
+    row, channel = np.argwhere(wrong)[0]
+    row += first
     isnan = np.isnan(values[row, channel])
     channel = channel if channels is None else channels[channel]
     sample = sequences.samples_of(row)

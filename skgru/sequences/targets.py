@@ -47,7 +47,7 @@ class Targets:
 
     def of_samples(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return targets and weights of these samples, one row per sequence."""
-        return self.y[samples], self.weights[samples]
+        return self.y.take(samples, axis=0), self.weights.take(samples)
 
     def of_steps(self, span: Span) -> tuple[np.ndarray, np.ndarray]:
         """Return targets and weights of packed time steps."""
