@@ -80,8 +80,8 @@ class Guard:
             return True
         explodes = (
             len(self._norms) > 1
-            and norm > DIVERGED_NORM * np.median(self._norms)
             and self._lost_progress(loss, self._best_loss)
+            and norm > DIVERGED_NORM * np.median(self._norms)
         )
         if explodes or loss > DIVERGED_LOSS * self.reference:
             return True
