@@ -258,7 +258,7 @@ class _Flow:
         tables = []
         if inputs is None:
             none = np.empty((0, 0))
-            inputs = Inputs(kept["x"], NO_CODES, none, none, none)
+            inputs = Inputs(kept["x"], NO_CODES, none, none, none, NO_CODES)
         elif inputs.codes.size:
             tables = self._inspected.parameters.inputs.tables[self.direction.index :][:1]
         layer = network.kernels.RecurrentLayers(network.cell.index, [[weights]], tables)

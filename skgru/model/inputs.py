@@ -31,6 +31,8 @@ class Inputs(NamedTuple):
         What decays, and the time since it was observed.
     gamma : ndarray of shape (n_rows, n_channels), or (0, 0)
         γ of the channels.
+    embedded : ndarray of shape (n_rows, n_categorical), int32, or (0, 0)
+        Rows of the embedding, which are part of x.
     """
 
     x: np.ndarray
@@ -38,6 +40,7 @@ class Inputs(NamedTuple):
     decay: np.ndarray
     elapsed: np.ndarray
     gamma: np.ndarray
+    embedded: np.ndarray
 
 
 class FirstInputs:
@@ -77,7 +80,7 @@ class FirstInputs:
                 self._kernels.reverse_steps(packed.x, packed.batch_sizes, x, False)
             codes = _reversed_codes(codes, packed.batch_sizes)
         if not self.are_learned:
-            return Inputs(x, codes, self._none, self._none, self._none)
+            return Inputs(x, codes, self._none, self._none, self._none, NO_CODES)
         arch, (_, embedding, decays) = self._architecture, self._weights
         D, n_inputs, n_rows = arch.n_channels, arch.n_inputs, len(x)
         inputs = self._empty(("inputs", direction), (n_rows, n_inputs))
@@ -95,7 +98,8 @@ class FirstInputs:
             inputs[:, :n_numbers] = x
         if embedding.size:
             self._kernels.gather_codes(embedding, codes, inputs[:, n_numbers:])
-        return Inputs(inputs, codes, decay, elapsed, gamma)
+            return Inputs(inputs, NO_CODES, decay, elapsed, gamma, codes)
+        return Inputs(inputs, codes, decay, elapsed, gamma, NO_CODES)
 
     def backward(
         self,
@@ -109,7 +113,7 @@ class FirstInputs:
         arch, d_weights = self._architecture, d_parameters.inputs
         if d_weights.embedding.size:
             first = arch.n_inputs - len(arch.n_categories) * arch.embedding_dim
-            self._kernels.scatter_codes(d_x[:, first:], inputs.codes, d_weights.embedding)
+            self._kernels.scatter_codes(d_x[:, first:], inputs.embedded, d_weights.embedding)
         if d_weights.decays:
             self._kernels.decay_backward(
                 inputs.elapsed, inputs.gamma, inputs.decay, d_x[:, : 2 * arch.n_channels],
