@@ -51,6 +51,7 @@ cdef class RecurrentLayers:
         list masks
         const Py_ssize_t[::1] batch_sizes
         real[:, ::1] states
+        const real[:, ::1] d_states             # of the last backward pass
         Py_ssize_t N
         double rate
         unsigned long long seed
@@ -62,14 +63,16 @@ cdef class RecurrentLayers:
             const real[:, ::1] W, U, E
             const real[::1] b, c
             Py_ssize_t D = 0, H = 0, i
-            Py_ssize_t[2] no_table = [0, 0]
+            Py_ssize_t[2] table
         self.n_layers = len(layers)
         self.n_directions = len(layers[0]) if layers else 0
         if (self.n_directions not in (1, 2) or len(tables) not in (0, self.n_directions)
                 or any([len(directions) != self.n_directions for directions in layers])):
             raise ValueError("there must be at least one layer, one or two directions of each, and "
                              "no table or one of each direction")
-        self.weights = (layers, tables)         # their memory must not go
+        layers = [[tuple(weights) for weights in directions] for directions in layers]
+        tables = list(tables)
+        self.weights = (layers, tables)         # lists of its own: their memory must not go
         self.outputs = <real**>calloc(self.n_layers, sizeof(real*))
         self.directions = <Direction*>calloc(
             self.n_layers * self.n_directions, sizeof(Direction))
@@ -84,17 +87,15 @@ cdef class RecurrentLayers:
                 D = self.n_directions * H
             elif U.shape[0] != H:
                 raise ValueError("both directions of a layer must have the same number of units")
+            table = [0, 0]
             if i < len(tables):
                 E = tables[i]
-                _check_weights(cell, D, W.shape, U.shape, b.shape[0], c.shape[0], E.shape)
-                if E.shape[0]:
-                    layer.E = &E[0, 0]
-                    layer.V = E.shape[0]
-            else:
-                _check_weights(cell, D, W.shape, U.shape, b.shape[0], c.shape[0], no_table)
+                table = [E.shape[0], E.shape[1]]
+            _check_weights(cell, D, W.shape, U.shape, b.shape[0], c.shape[0], table)
+            layer.V = table[0]
+            layer.E = &E[0, 0] if layer.V else NULL
             H = U.shape[0]
-            layer.cell = cell
-            layer.D, layer.H = D, H
+            layer.cell, layer.D, layer.H = cell, D, H
             layer.W, layer.U, layer.b = &W[0, 0], &U[0, 0], &b[0]
             layer.c = &c[0] if c.shape[0] else NULL
             self.n_state += cell.n_states * H
@@ -137,7 +138,8 @@ cdef class RecurrentLayers:
                              f"({self.N}, {self.width}) or empty")
         if not 0 <= dropout < 1:
             raise ValueError("dropout must be in [0, 1)")
-        self.batch_sizes, self.states, self.rate, self.seed = batch_sizes, states, dropout, seed
+        self.batch_sizes = batch_sizes.copy()   # `backward` relies on them
+        self.states, self.rate, self.seed = states, dropout, seed
         self._place_arrays(keep)
         after = numpy.empty((B, self.n_state), _dtype)
         h_last = after
@@ -174,9 +176,10 @@ cdef class RecurrentLayers:
             raise ValueError(f"there must be inputs of {self.n_directions} directions")
         if len(masks) not in (0, self.n_layers * self.n_directions):
             raise ValueError("there must be a mask of each direction of each layer, or none")
+        inputs, masks = [tuple(own)[:3] for own in inputs], list(masks)
         for i in range(self.n_directions):
             layer = &self.directions[i]
-            x, codes, decay = (<tuple>inputs[i])[:3]
+            x, codes, decay = inputs[i]
             self.N = x.shape[0]
             _check_packed(self.N, batch_sizes)
             if x.shape[1] != layer.D:
@@ -201,7 +204,7 @@ cdef class RecurrentLayers:
                 if mask.shape[0] != batch_sizes[0] or mask.shape[1] != layer.H:
                     raise ValueError(f"the mask must be (B, {layer.H})")
                 layer.mask = &mask[0, 0]
-        self.inputs, self.masks = inputs, masks     # their memory must not go
+        self.inputs, self.masks = inputs, masks     # as the weights
         return 0
 
     cdef int _place_arrays(self, bint keep) except -1:
@@ -222,13 +225,12 @@ cdef class RecurrentLayers:
         cdef:
             Py_ssize_t N = self.N, B = self.batch_sizes[0], i, SH, largest = 0
             Direction* layer
-            bint is_top, is_joined
+            bint is_top, is_joined = self.n_directions == 2
         self.n_taken = 0
         for i in range(self.n_layers * self.n_directions):
             layer = &self.directions[i]
             SH = layer.cell.n_states * layer.H
             is_top = i // self.n_directions == self.n_layers - 1
-            is_joined = self.n_directions == 2
             layer.h_0, layer.h_last = self._take(B * SH), self._take(B * SH)
             if i >= self.n_directions:
                 if i % self.n_directions or self.rate:
@@ -316,10 +318,12 @@ cdef class RecurrentLayers:
             raise ValueError("there was no forward pass with keep=True")
         T, B = self.batch_sizes.shape[0], self.batch_sizes[0]
         if (d_h.shape[0] != B or d_h.shape[1] != self.n_state
-                or d_states.shape[0] not in (0, self.N) or d_states.shape[0] and d_states.shape[1] != self.width):
+                or d_states.shape[0] and (d_states.shape[0] != self.N
+                                          or d_states.shape[1] != self.width)):
             raise ValueError(f"d_h must be ({B}, {self.n_state}), and d_states "
                              f"({self.N}, {self.width}) or empty")
         self._take_gradients(d_layers, d_tables, d_inputs)
+        self.d_states = d_states                # its memory must not go before `kept`
         if d_states.shape[0]:
             d_output = &d_states[0, 0]
         with nogil:
@@ -353,7 +357,8 @@ cdef class RecurrentLayers:
             real[::1] db, dc
             Py_ssize_t GH, i
         if (len(d_layers) != self.n_layers or len(d_tables) not in (0, self.n_directions)
-                or len(d_inputs) not in (0, self.n_directions)):
+                or len(d_inputs) not in (0, self.n_directions)
+                or any([len(directions) != self.n_directions for directions in d_layers])):
             raise ValueError("the gradients must be those of as many layers and directions")
         for i in range(self.n_layers * self.n_directions):
             layer = &self.directions[i]
@@ -376,6 +381,7 @@ cdef class RecurrentLayers:
                 dE = d_tables[i]
                 if layer.E == NULL or dE.shape[0] != layer.V or dE.shape[1] != GH:
                     raise ValueError("gradients must have the shapes of the tables")
+                _check_table(dE.shape, self.inputs[i][1])   # codes may have changed
                 layer.dE = &dE[0, 0]
             if d_inputs:
                 dx, d_decay = d_inputs[i]
