@@ -159,12 +159,12 @@ def streams(gru: GRUClassifier, encoder: Encoder):
     network, buffers = gru._network, Buffers(gru._network)
     propagation = Propagation(network, buffers.parameters, buffers.empty)
     step = Packed(np.zeros((1, network.architecture.n_channels), network.dtype), np.array([1]))
-    h = propagation.forward(step, [], 0, keep=False, want_states=False).h_last
+    h = propagation.forward(step, None, 0, keep=False, want_states=False).h_last
 
     def recurrent() -> None:
         nonlocal h
         h = propagation.forward(step, h, 0, keep=False, want_states=False).h_last
-        propagation.outputs(h[-1])
+        propagation.outputs(h)
 
     torch_gru = torch.nn.GRU(step.x.shape[1], len(gru.layers_[0].U))
     torch_head = torch.nn.Linear(len(gru.layers_[0].U), N_CLASSES)
