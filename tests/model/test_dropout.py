@@ -1,5 +1,7 @@
 """Dropout between layers, and recurrent dropout."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from helpers import one_by_one, reference_outputs, reference_states
@@ -16,6 +18,29 @@ from network_helpers import (
 from skgru.model.inference import pool, predict
 from skgru.model.network import Network
 from skgru.model.propagation import Dropout
+
+
+class RecordedLayers:
+    """Layers that record the masks between them; recurrent ones come to lie in their order."""
+
+    def __init__(self, kernels, drawn, cell_index, layers, tables):
+        self.layers = kernels.RecurrentLayers(cell_index, layers, tables)
+        self.kernels, self.drawn = kernels, drawn
+        self.sizes = [len(directions[0].W) for directions in layers]
+
+    def __getattr__(self, name):
+        return getattr(self.layers, name)
+
+    def forward(self, *args, masks, dropout, seed, **options):
+        per_layer = len(masks) // len(self.sizes)
+        recurrent = iter([self.drawn.pop() for _ in masks][::-1])
+        for depth, n_inputs in enumerate(self.sizes):
+            if depth and dropout:
+                ones = np.ones((args[1].sum(), n_inputs))
+                self.kernels.dropout(ones, seed + depth, dropout, ones)
+                self.drawn.append((seed + depth, ones))
+            self.drawn += islice(recurrent, per_layer)
+        return self.layers.forward(*args, masks=masks, dropout=dropout, seed=seed, **options)
 
 
 @pytest.fixture
@@ -35,6 +60,9 @@ def masks(monkeypatch):
             self.kernels.dropout(np.ones_like(x), seed, rate, mask)
             drawn.append((seed, mask))
             self.kernels.dropout(x, seed, rate, y)
+
+        def RecurrentLayers(self, *args):
+            return RecordedLayers(self.kernels, drawn, *args)
 
     kernels = Network.kernels.func
     monkeypatch.setattr(Network, "kernels", property(lambda net: Recorder(kernels(net))))
