@@ -28,15 +28,11 @@ class Problem(NamedTuple):
     decay: dict[str, np.ndarray]  # packed decay; or nothing
 
     @property
-    def kernel_mask(self):
-        """The mask, or the empty array that stands for none."""
-        return np.empty((0, 0), self.x.dtype) if self.mask is None else self.mask
-
-    @property
     def kernel_inputs(self):
-        """Codes, E and decay, or the empty arrays that stand for none."""
+        """x, codes and decay, or the empty arrays that stand for none."""
         none = np.empty((0, 0), self.x.dtype)
-        return {"codes": none.astype(np.int32), "E": none, "decay": none} | self.coded | self.decay
+        codes = self.coded.get("codes", none.astype(np.int32))
+        return self.x, codes, self.decay.get("decay", none)
 
     def of_sequences(self, name):
         """The rows of each sequence of a packed array; None if there is none."""
@@ -82,45 +78,45 @@ def problem(
     )
 
 
-def run_forward(kernels, p, states=None, saved=None):
-    """Return h_last, the states and the activations saved for the backward pass."""
-    cell, N = cell_info(kernels, p.cell), len(p.x)
-    h_last = np.full_like(p.h_0, np.nan)
-    if states is None:
-        states = np.full((N, p.H), np.nan, p.x.dtype)
-    if saved is None:
-        saved = np.full((N, (cell.n_gates + cell.n_extra) * p.H), np.nan, p.x.dtype)
-    kernels.layer_forward(
-        cell.index,
-        p.x,
-        p.batch_sizes,
-        *p.layer.values(),
-        p.h_0,
-        p.kernel_mask,
-        *p.kernel_inputs.values(),
-        h_last,
-        states,
-        saved,
+def kernel_layers(kernels, p):
+    """Make the kernels' object of one layer of one direction."""
+    tables = [p.coded["E"]] if p.coded else []
+    return kernels.RecurrentLayers(
+        cell_info(kernels, p.cell).index, [[tuple(p.layer.values())]], tables
     )
-    return h_last, states, saved
+
+
+def run_forward(kernels, p, *, want_states=True, keep=True, layers=None):
+    """Return h_last, the states and the activations saved for the backward pass.
+
+    The last two are those of `kept`, if it has them, and empty where nothing has.
+    """
+    layers = kernel_layers(kernels, p) if layers is None else layers
+    states = np.full((len(p.x) * want_states, p.H), np.nan, p.x.dtype)
+    masks = [] if p.mask is None else [p.mask]
+    h_last = layers.forward([p.kernel_inputs], p.batch_sizes, p.h_0, states, keep=keep, masks=masks)
+    if not keep:
+        return h_last, states, np.empty((0, 0), p.x.dtype)
+    kept = layers.kept(0)
+    if want_states:
+        np.testing.assert_array_equal(kept["states"], states)
+    return h_last, kept["states"], kept["saved"]
 
 
 def run_backward(kernels, p, *, want_dx=True, want_weights=True, add_to=None):
     """Return gradients by name; those of the parameters are added to `add_to`, or to zeros."""
-    _, states, saved = run_forward(kernels, p)
+    layers = kernel_layers(kernels, p)
+    run_forward(kernels, p, layers=layers)
     grad = {k: np.zeros_like(v) for k, v in p.layer.items()} if add_to is None else add_to
     if not want_weights:
         grad = {k: v[:0] for k, v in grad.items()}
     dx, d_h = np.full((len(p.x) * want_dx, p.x.shape[1]), np.nan, p.x.dtype), p.d_last.copy()
-    codes, E, decay = p.kernel_inputs.values()
-    dE, d_decay = np.zeros_like(E), np.full_like(decay, np.nan)
-    kernels.layer_backward(
-        cell_info(kernels, p.cell).index, p.x, p.batch_sizes, p.layer["W"], p.layer["U"], p.h_0,
-        p.kernel_mask, codes, decay, states, saved, p.d_states, d_h, dx, d_decay, dE,
-        *grad.values(),
-    )  # fmt: skip
-    inputs = {name: d for name, d in (("E", dE), ("decay", d_decay)) if d.size}
-    return {**grad, **inputs, "x": dx, "h_0": d_h}
+    d_decay = np.full_like(p.kernel_inputs[2], np.nan)
+    tables = {"E": np.zeros_like(p.coded["E"])} if p.coded else {}
+    layers.backward(
+        p.d_states, d_h, [[tuple(grad.values())]], list(tables.values()), [(dx, d_decay)]
+    )
+    return {**grad, **tables, **({"decay": d_decay} if p.decay else {}), "x": dx, "h_0": d_h}
 
 
 def in_float64(*arrays):

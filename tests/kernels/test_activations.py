@@ -14,12 +14,11 @@ def activations(kernels, a):
     n, dtype = len(a), a.dtype
     W, U, b, c = (np.zeros(shape, dtype) for shape in ((1, 3), (1, 3), 3, 0))
     W[:] = 1
-    gates, h = np.empty((n, 3), dtype), np.zeros((n, 1), dtype)
-    kernels.layer_forward(
-        kernels.CELLS["gru"][0], a[:, np.newaxis], np.array([n], np.intp), W, U, b, c, h,
-        np.empty((0, 0), dtype), np.empty((0, 0), np.int32), np.empty((0, 0), dtype),
-        np.empty((0, 0), dtype), h.copy(), h.copy(), gates,
-    )  # fmt: skip
+    none = np.empty((0, 0), dtype)
+    layers = kernels.RecurrentLayers(kernels.CELLS["gru"][0], [[(W, U, b, c)]], [])
+    inputs = a[:, np.newaxis], none.astype(np.int32), none
+    layers.forward([inputs], np.array([n]), none, none, keep=True)
+    gates = layers.kept(0)["saved"]
     return {"sigma": gates[:, 1], "tanh": gates[:, 2]}
 
 

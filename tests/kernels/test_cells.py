@@ -237,11 +237,11 @@ def test_gradient_of_the_last_states_by_row_or_by_sequence(isa, cell):
 @every_cell
 def test_inference_without_saved_activations_has_the_same_bits(isa, cell, masked, dtype):
     kernels, p = kernels_for(dtype, isa), problem(cell, 5, 33, 12, 19, dtype=dtype, masked=masked)
-    none = np.empty((0, 0), dtype)
     h_last, states, saved = run_forward(kernels, p)
-    for kept in ((none, none), (np.empty_like(states), none), (none, np.empty_like(saved))):
-        again, *got = run_forward(kernels, p, *kept)
+    for want_states, keep in ((False, False), (True, False), (False, True)):
+        again, *got = run_forward(kernels, p, want_states=want_states, keep=keep)
         np.testing.assert_array_equal(again, h_last)
+        assert [len(a) > 0 for a in got] == [want_states or keep, keep]
         for a, want in zip(got, (states, saved), strict=True):
             if a.size:
                 np.testing.assert_array_equal(a, want)
@@ -319,8 +319,8 @@ def test_categories_and_decay_match_the_reference(isa, cell, D, H, T, B, inputs)
         kernels = kernels_for(dtype, isa)
         h_last, states, _ = run_forward(kernels, p)
         assert relative_error(states, pack([s[:, :H] for s in exact_states(p)])[0]) <= forward
-        none = np.empty((0, 0), dtype)
-        np.testing.assert_array_equal(run_forward(kernels, p, none, none)[0], h_last)
+        without = run_forward(kernels, p, want_states=False, keep=False)
+        np.testing.assert_array_equal(without[0], h_last)
         got, want = run_backward(kernels, p), exact_gradients(p)
         assert set(got) == set(want)
         for name in want:

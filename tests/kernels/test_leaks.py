@@ -3,10 +3,12 @@
 import ctypes
 import mmap
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
+from reference import CELLS
 
 from skgru.kernels import kernels_for
 
@@ -28,31 +30,24 @@ def test_no_call_leaks_memory(isa, dtype):
     D, H, B = 3, 160, 4
     U, b = np.zeros((H, 3 * H), dtype), np.zeros(3 * H, dtype)
     x, batch_sizes, h = np.zeros((B, D), dtype), np.array([B]), np.zeros((B, H), dtype)
-    mask, states, gates, none = (
-        np.ones((B, H), dtype),
-        np.zeros((B, H), dtype),
-        np.zeros((B, 3 * H), dtype),
-        np.zeros((0, 0), dtype),
-    )
-
-    codes = np.zeros((B, 1), np.int32)
-    E, decay = np.zeros((50, 4 * H), dtype), np.ones((B, H), dtype)
+    gates, none = np.zeros((B, 3 * H), dtype), np.zeros((0, 0), dtype)
+    codes, decay = np.zeros((B, 1), np.int32), np.ones((B, H), dtype)
+    inputs, masks = 2 * [(x, codes, decay)], 2 * [np.ones((B, H), dtype)]
 
     def layer(name):
-        index, n_gates, n_extra, n_states, _ = kernels.CELLS[name]
-        shapes = ((D, n_gates * H), (H, n_gates * H), n_gates * H, H * ("after" in name))
-        state, saved = (
-            np.zeros((B, n_states * H), dtype),
-            np.zeros((B, (n_gates + n_extra) * H), dtype),
-        )
-        return index, *(np.zeros(s, dtype) for s in shapes), state, saved
+        G, n_c = CELLS[name].n_gates * H, H * ("after" in name)
+        return tuple(np.zeros(s, dtype) for s in ((D, G), (H, G), G, n_c))
 
     # one cell for each way to compute the candidate, and one with a cell state
-    layers = [layer(name) for name in ("gru", "gru_reset_after", "rnn", "lstm")]
+    cells = {name: kernels.CELLS[name][0] for name in ("gru", "gru_reset_after", "rnn", "lstm")}
+    stacks = [
+        (index, [2 * [layer(name)]], 2 * [np.zeros((50, CELLS[name].n_gates * H), dtype)])
+        for name, index in cells.items()
+    ]
     head = (U[:, :2].copy(), b[:2])
     steppers = [
-        (index, [(W, V, b_V, c, none)], "max", none.ravel(), head, 0, none, (), B, None)
-        for index, W, V, b_V, c, *_ in layers
+        (index, [(*layer(name), none)], "max", none.ravel(), head, 0, none, (), B, None)
+        for name, index in cells.items()
     ]
     # for kernels that allocate nothing: U as packed states of B sequences of H / B steps
     lengths, sizes = np.full(B, H // B), np.full(H // B, B)
@@ -60,47 +55,19 @@ def test_no_call_leaks_memory(isa, dtype):
     at_step, by_row, by_sequence = pooled.astype(np.intc), np.zeros(H, dtype), np.ones(B, dtype)
 
     def call():
-        for index, W, V, b_V, c, h_0, saved in layers:
-            kernels.layer_forward(
-                index,
-                x,
-                batch_sizes,
-                W,
-                V,
-                b_V,
-                c,
-                h_0,
-                mask,
-                codes,
-                E[:, : W.shape[1]].copy(),
-                decay,
-                h_0.copy(),
-                states,
-                saved,
-            )
-            kernels.layer_backward(
-                index, x, batch_sizes, W, V, h_0, mask, codes, decay, states, saved, none,
-                h_0.copy(), none, decay.copy(), np.zeros((50, W.shape[1]), dtype), W.copy(),
-                V.copy(), b_V.copy(), c,
-            )  # fmt: skip
+        for index, weights, tables in stacks:
+            layers = kernels.RecurrentLayers(index, weights, tables)
+            end = layers.forward(inputs, batch_sizes, none, none, keep=True, masks=masks)
+            d_weights, d_tables = deepcopy((weights, tables))
+            d_inputs = 2 * [(x.copy(), decay.copy())]
+            layers.backward(none, end, d_weights, d_tables, d_inputs)
+            layers.kept(1)
+            with pytest.raises(ValueError, match="dx must be"):
+                layers.backward(none, end, d_weights, d_tables, 2 * [(x, U)])
+            with pytest.raises(ValueError, match="add up"):
+                layers.forward([inputs[0], (U, codes, decay)], batch_sizes, none, none, keep=True)
             with pytest.raises(ValueError, match="must be"):
-                kernels.layer_forward(
-                    index,
-                    x,
-                    batch_sizes,
-                    W,
-                    V,
-                    b_V,
-                    c,
-                    h_0[:1],
-                    none,
-                    codes,
-                    E[:, : W.shape[1]].copy(),
-                    decay,
-                    h_0.copy(),
-                    states,
-                    saved,
-                )
+                kernels.RecurrentLayers(index, [*weights, weights[0]], tables)
         for arguments in steppers:
             stepper = kernels.Stepper(*arguments)
             stepper.outputs(x)

@@ -69,25 +69,19 @@ def outputs_of_prefixes(kernels, cell, layers, pooling, query, head, n_codes, em
     """Return outputs (T, n, K) after each step of X (n, T, D), and last states of all layers."""
     n, T, _ = X.shape
     x, batch_sizes = X.transpose(1, 0, 2).reshape(n * T, -1).copy(), np.full(T, n)
-    none, ends = np.empty((0, 0), X.dtype), []
     x, codes, E, gamma = first_inputs(kernels, layers, n_codes, embedding, decay, x)
-    for W, U, b, c, _ in layers:
-        h_0 = np.zeros((n, CELLS[cell].n_states * len(U)), X.dtype)
-        ends.append(h_0.copy())
-        states = np.empty((n * T, len(U)), X.dtype)
-        kernels.layer_forward(
-            cell_info(kernels, cell).index, x, batch_sizes, W, U, b, c, h_0, none,
-            codes, E, gamma, ends[-1], states, none,
-        )  # fmt: skip
-        x, codes, E, gamma = states, codes[:0, :0], none, none
+    passes = kernels.RecurrentLayers(
+        cell_info(kernels, cell).index, [[layer[:4]] for layer in layers], [E] if E.size else []
+    )
+    states, h = np.empty((n * T, len(layers[-1][1])), X.dtype), np.empty((0, 0), X.dtype)
+    ends = passes.forward([(x, codes, gamma)], batch_sizes, h, states, keep=False)
     y = np.empty((T, n, len(head[1])), X.dtype)
     for t in range(T):
         steps = batch_sizes[: t + 1]
-        so_far = POOLINGS[pooling](kernels, np.full(n, t + 1), query, x.shape[1])
-        states = Packed(x[: n * (t + 1)], steps)
-        so_far.add(states, x[n * t : n * (t + 1)].copy(), 0)
+        so_far = POOLINGS[pooling](kernels, np.full(n, t + 1), query, states.shape[1])
+        so_far.add(Packed(states[: n * (t + 1)], steps), states[n * t : n * (t + 1)].copy(), 0)
         kernels.linear_forward(so_far.pooled(), *head, y[t])
-    return y, np.hstack(ends)
+    return y, ends
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

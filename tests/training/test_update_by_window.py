@@ -10,8 +10,8 @@ from scipy.special import log_softmax
 from skgru import GRUClassifier
 from skgru.losses import Multinomial
 from skgru.model.architecture import Architecture
-from skgru.model.layer import run_layer
 from skgru.model.network import Network
+from skgru.model.propagation import Propagation
 from skgru.model.workers import Workers
 from skgru.sequences import Sequences, Targets, check_sequences
 from skgru.training.objective import Objective
@@ -188,16 +188,17 @@ def test_the_same_bits_for_every_n_jobs(monkeypatch, lengths, more):
 
 
 def test_all_steps_of_a_sequence_share_the_recurrent_mask(monkeypatch):
-    masks = []
+    masks, draw = [], Propagation._recurrent_masks
 
-    def recording(saved, **arguments):
-        masks.append(saved.mask.copy())
-        return run_layer(saved=saved, **arguments)
+    def recording(propagation, n_samples):
+        masks.extend(draw(propagation, n_samples))
+        return masks[-1:]
 
-    monkeypatch.setattr("skgru.model.propagation.run_layer", recording)
+    monkeypatch.setattr(Propagation, "_recurrent_masks", recording)
     X, y = streams([7] * 3)
     GRUClassifier(4, **BY_WINDOW, recurrent_dropout=0.5, max_iter=2, shuffle=False).fit(X, y)
-    first, second = masks[:3], masks[3:6]  # one epoch is three windows
+    assert len(masks) == 6
+    first, second = masks[:3], masks[3:]  # one epoch is three windows
     assert all(np.array_equal(mask, first[0]) for mask in first)
     assert all(np.array_equal(mask, second[0]) for mask in second)
     assert not np.array_equal(first[0], second[0])
