@@ -1,6 +1,6 @@
 """Stacked recurrent layers over a packed minibatch: a forward pass and a backward pass in a call.
 
-Uses arrays.pxi, categories.pxi, dropout.pxi, layer_step.pxi, packing.pxi and recurrence.pxi.
+Uses categories.pxi, cell.pxi, dropout.pxi, layer_step.pxi, packing.pxi and recurrence.pxi.
 """
 
 

@@ -2,8 +2,8 @@
 
 Uses arrays.pxi, categories.pxi, cell.pxi, gaps.pxi, layer_step.pxi, pooling.pxi and vectors.pxi.
 
-A `Stepper` packs weights and allocates memory when it is made, which `layer_forward` and
-`linear_forward` do in every call. Its outputs have the same bits as theirs.
+A `Stepper` packs weights and allocates memory when it is made; `RecurrentLayers` and
+`linear_forward` pack weights in every call. Its outputs have the same bits as theirs.
 
 The state of a sequence is a row of numbers, all 0 before the first time step: h and, if the cell
 has one, the cell state of each layer, then the streaming state of the pooling.

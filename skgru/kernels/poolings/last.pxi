@@ -1,4 +1,4 @@
-"""The state of the last time step, which `layer_forward` returns as `h_last`.
+"""The state of the last time step, which `RecurrentLayers.forward` returns.
 
 Uses pooling.pxi.
 """
