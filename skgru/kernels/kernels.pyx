@@ -78,6 +78,7 @@ from skgru.kernels._simd cimport (
 
 import numpy
 
+include "arrays.pxi"
 include "vectors.pxi"
 include "packing.pxi"
 include "categories.pxi"
@@ -90,7 +91,6 @@ include "pooling.pxi"
 include "dropout.pxi"
 include "layers.pxi"
 include "optimizers.pxi"
-include "arrays.pxi"
 include "streaming.pxi"
 
 include "cells/cifg.pxi"

@@ -1,6 +1,7 @@
 """Stacked recurrent layers over a packed minibatch: a forward pass and a backward pass in a call.
 
-Uses categories.pxi, cell.pxi, dropout.pxi, layer_step.pxi, packing.pxi and recurrence.pxi.
+Uses arrays.pxi, categories.pxi, cell.pxi, dropout.pxi, layer_step.pxi, packing.pxi and
+recurrence.pxi.
 """
 
 
@@ -37,14 +38,16 @@ cdef class RecurrentLayers:
 
     cdef:
         readonly Py_ssize_t n_state
-        Py_ssize_t n_layers, n_directions, width    # width: of the states of the top layer
-        Direction* directions                   # of all layers
+        Py_ssize_t n_layers, n_directions       # n_directions: of a layer
+        Py_ssize_t n                            # directions of all layers
+        Py_ssize_t width                        # of the states of the top layer
+        Direction* directions                   # n
         real** outputs                          # (N, width) of each layer
         object weights
         object memory                           # bytes
         real* first                             # the first number in it
         Py_ssize_t n_numbers, n_taken           # that it has, and that have a place
-        real* workspace
+        Py_ssize_t workspace_size               # numbers that a pass needs besides
         # of the last forward pass
         bint can_go_back, went_back
         list inputs
@@ -73,12 +76,12 @@ cdef class RecurrentLayers:
         layers = [[tuple(weights) for weights in directions] for directions in layers]
         tables = list(tables)
         self.weights = (layers, tables)         # lists of its own: their memory must not go
+        self.n = self.n_layers * self.n_directions
         self.outputs = <real**>calloc(self.n_layers, sizeof(real*))
-        self.directions = <Direction*>calloc(
-            self.n_layers * self.n_directions, sizeof(Direction))
+        self.directions = <Direction*>calloc(self.n, sizeof(Direction))
         if not self.outputs or not self.directions:
             raise MemoryError
-        for i in range(self.n_layers * self.n_directions):
+        for i in range(self.n):
             layer = &self.directions[i]
             W, U, b, c = layers[i // self.n_directions][i % self.n_directions]
             if i == 0:
@@ -125,9 +128,10 @@ cdef class RecurrentLayers:
     ):
         """Compute the forward pass; return the states (B, n_state) after the last step of each."""
         cdef:
-            Py_ssize_t B, i, k, n = self.n_layers * self.n_directions, column = 0, SH
+            Py_ssize_t B, i, k, depth, column = 0, SH
             real[:, ::1] h_last
             Direction* layer
+            void* workspace
         self.can_go_back = self.went_back = False
         self._take_inputs(inputs, batch_sizes, masks)
         B = batch_sizes[0]
@@ -143,22 +147,30 @@ cdef class RecurrentLayers:
         self._place_arrays(keep)
         after = numpy.empty((B, self.n_state), _dtype)
         h_last = after
+        workspace = self._allocate_workspace()
         with nogil:
-            for i in range(n):
-                layer = &self.directions[i]
-                self._read_below(i)
+            for i in range(self.n):
+                layer, depth = &self.directions[i], i // self.n_directions
+                if depth and i % self.n_directions:
+                    self._reorder(i, layer.D, layer[-1].x, layer.D, <real*>layer.x, layer.D)
+                elif depth and dropout:
+                    _dropout(self.N * layer.D, self.outputs[depth - 1], seed + depth, dropout,
+                             <real*>layer.x)
                 SH = layer.cell.n_states * layer.H
                 for k in range(B):
                     if k < h.shape[0]:
                         memcpy(layer.h_0 + k * SH, &h[k, column], SH * sizeof(real))
                     else:
                         memset(layer.h_0 + k * SH, 0, SH * sizeof(real))
-                _forward_through_time(layer, &batch_sizes[0], batch_sizes.shape[0], self.workspace)
+                _forward_through_time(layer, &batch_sizes[0], batch_sizes.shape[0],
+                                      align_to_cache_line(workspace))
                 for k in range(B):
                     memcpy(&h_last[k, column], layer.h_last + k * SH, SH * sizeof(real))
                 column += SH
-                if i % 2 and self.n_directions == 2:
-                    self._join(i // 2)
+                if self.n_directions == 2 and self.outputs[depth] != NULL:
+                    self._reorder(i, layer.H, layer.states, layer.H,
+                                  self.outputs[depth] + i % 2 * layer.H, 2 * layer.H)
+            free(workspace)
         self.can_go_back = keep
         return after
 
@@ -174,7 +186,7 @@ cdef class RecurrentLayers:
             Direction* layer
         if len(inputs) != self.n_directions:
             raise ValueError(f"there must be inputs of {self.n_directions} directions")
-        if len(masks) not in (0, self.n_layers * self.n_directions):
+        if len(masks) not in (0, self.n):
             raise ValueError("there must be a mask of each direction of each layer, or none")
         inputs, masks = [tuple(own)[:3] for own in inputs], list(masks)
         for i in range(self.n_directions):
@@ -196,7 +208,7 @@ cdef class RecurrentLayers:
                 layer.C = codes.shape[1]
             layer.x = &x[0, 0]
             layer.decay = &decay[0, 0] if decay.shape[0] else NULL
-        for i in range(self.n_layers * self.n_directions):
+        for i in range(self.n):
             layer = &self.directions[i]
             layer.mask = NULL
             if masks:
@@ -223,43 +235,47 @@ cdef class RecurrentLayers:
     cdef void _place(self, bint keep) noexcept:
         """Give each array a place in memory, however large it is."""
         cdef:
-            Py_ssize_t N = self.N, B = self.batch_sizes[0], i, SH, largest = 0
+            Py_ssize_t N = self.N, B = self.batch_sizes[0], i, depth, SH
             Direction* layer
+            real* top = &self.states[0, 0] if self.states.shape[0] else NULL
             bint is_top, is_joined = self.n_directions == 2
-        self.n_taken = 0
-        for i in range(self.n_layers * self.n_directions):
-            layer = &self.directions[i]
+        self.n_taken = self.workspace_size = 0
+        for i in range(self.n):
+            layer, depth = &self.directions[i], i // self.n_directions
             SH = layer.cell.n_states * layer.H
-            is_top = i // self.n_directions == self.n_layers - 1
+            is_top = depth == self.n_layers - 1
             layer.h_0, layer.h_last = self._take(B * SH), self._take(B * SH)
-            if i >= self.n_directions:
-                if i % self.n_directions or self.rate:
-                    layer.x = self._take(N * layer.D)
-                else:
-                    layer.x = self.outputs[i // self.n_directions - 1]
+            if depth and (i % self.n_directions or self.rate):
+                layer.x = self._take(N * layer.D)
+            elif depth:
+                layer.x = self.outputs[depth - 1]
             layer.states = layer.saved = layer.d_h = layer.d_last = layer.d_own = layer.dx = NULL
-            if is_top and self.states.shape[0] and not is_joined:
-                layer.states = &self.states[0, 0]
-            elif keep or self.states.shape[0] or not is_top:
+            if is_top and top != NULL and not is_joined:
+                layer.states = top
+            elif keep or top != NULL or not is_top:
                 layer.states = self._take(N * layer.H)
-            if i % self.n_directions == 0:
-                if not is_joined:
-                    self.outputs[i] = layer.states
-                elif not is_top:
-                    self.outputs[i // 2] = self._take(N * 2 * layer.H)
-                else:
-                    self.outputs[i // 2] = &self.states[0, 0] if self.states.shape[0] else NULL
-            largest = max(largest, _forward_workspace(layer, B))
+            if not is_joined:
+                self.outputs[depth] = layer.states
+            elif is_top:
+                self.outputs[depth] = top
+            elif i % 2 == 0:
+                self.outputs[depth] = self._take(N * 2 * layer.H)
+            self.workspace_size = max(self.workspace_size, _forward_workspace(layer, B))
             if keep:
-                layer.saved = self._take(
-                    N * (layer.cell.n_gates + layer.cell.n_extra) * layer.H)
+                layer.saved = self._take(N * (layer.cell.n_gates + layer.cell.n_extra) * layer.H)
                 layer.d_h, layer.d_last = self._take(B * SH), self._take(B * SH)
                 if is_joined:
                     layer.d_own = self._take(N * layer.H)
-                if i >= self.n_directions:
+                if depth:
                     layer.dx = self._take(N * layer.D)
-                largest = max(largest, _backward_workspace(layer, B))
-        self.workspace = self._take(largest)
+                self.workspace_size = max(self.workspace_size, _backward_workspace(layer, B))
+
+    cdef void* _allocate_workspace(self) except NULL:
+        """Allocate memory for a pass, which is that of another object before: in the cache."""
+        cdef void* workspace = malloc(CACHE_LINE_BYTES + sizeof(real) * self.workspace_size)
+        if not workspace:
+            raise MemoryError
+        return workspace
 
     cdef real* _take(self, Py_ssize_t n) noexcept:
         """Return the next place for n numbers."""
@@ -267,33 +283,18 @@ cdef class RecurrentLayers:
         self.n_taken += round_to_cache_line(n)
         return place
 
-    cdef void _read_below(self, Py_ssize_t i) noexcept nogil:
-        """Compute what direction i of all reads of the layer below."""
-        cdef:
-            Direction* layer = &self.directions[i]
-            const real* below
-        if i < self.n_directions:
-            return
+    cdef void _reorder(
+        self, Py_ssize_t i, Py_ssize_t n_columns, const real* x, Py_ssize_t x_stride, real* y,
+        Py_ssize_t y_stride,
+    ) noexcept nogil:
+        """Copy rows between the order of time and that of direction i of all."""
+        cdef Py_ssize_t n
         if i % self.n_directions:
-            _reverse_steps(&self.batch_sizes[0], self.batch_sizes.shape[0], layer.D,
-                           self.directions[i - 1].x, layer.D, <real*>layer.x, layer.D, False)
-        elif self.rate:
-            below = self.outputs[i // self.n_directions - 1]
-            _dropout(self.N * layer.D, below, self.seed + i // self.n_directions, self.rate,
-                     <real*>layer.x)
-
-    cdef void _join(self, Py_ssize_t depth) noexcept nogil:
-        """Put the states of both directions of a layer side by side, in the order of time."""
-        cdef:
-            Direction* layer = &self.directions[2 * depth]
-            real* joined = self.outputs[depth]
-            Py_ssize_t H = layer.H, n
-        if joined == NULL:
+            _reverse_steps(&self.batch_sizes[0], self.batch_sizes.shape[0], n_columns, x, x_stride,
+                           y, y_stride, False)
             return
         for n in range(self.N):
-            memcpy(joined + n * 2 * H, layer.states + n * H, H * sizeof(real))
-        _reverse_steps(&self.batch_sizes[0], self.batch_sizes.shape[0], H, layer[1].states, H,
-                       joined + H, 2 * H, False)
+            memcpy(y + n * y_stride, x + n * x_stride, n_columns * sizeof(real))
 
     # ---- backward ---------------------------------------------------------------------------
 
@@ -314,6 +315,7 @@ cdef class RecurrentLayers:
             Py_ssize_t T, B, i, k, depth, column = self.n_state, SH
             Direction* layer
             const real* d_output = NULL
+            void* workspace
         if not self.can_go_back:
             raise ValueError("there was no forward pass with keep=True")
         T, B = self.batch_sizes.shape[0], self.batch_sizes[0]
@@ -326,20 +328,25 @@ cdef class RecurrentLayers:
         self.d_states = d_states                # its memory must not go before `kept`
         if d_states.shape[0]:
             d_output = &d_states[0, 0]
+        workspace = self._allocate_workspace()
         with nogil:
             # the second direction first, as more of it is still in the cache
-            for i in range(self.n_layers * self.n_directions - 1, -1, -1):
-                layer = &self.directions[i]
-                self._split(i, d_output)
+            for i in range(self.n - 1, -1, -1):
+                layer, depth = &self.directions[i], i // self.n_directions
+                layer.d_states = d_output
+                if self.n_directions == 2 and d_output != NULL:
+                    layer.d_states = layer.d_own
+                    self._reorder(i, layer.H, d_output + i % 2 * layer.H, 2 * layer.H,
+                                  layer.d_own, layer.H)
                 SH = layer.cell.n_states * layer.H
                 column -= SH
                 for k in range(B):
                     memcpy(layer.d_last + k * SH, &d_h[k, column], SH * sizeof(real))
                 memcpy(layer.d_h, layer.d_last, B * SH * sizeof(real))
-                _backward_through_time(layer, &self.batch_sizes[0], T, self.N, self.workspace)
+                _backward_through_time(layer, &self.batch_sizes[0], T, self.N,
+                                       align_to_cache_line(workspace))
                 for k in range(B):
                     memcpy(&d_h[k, column], layer.d_h + k * SH, SH * sizeof(real))
-                depth = i // self.n_directions
                 if depth and i % self.n_directions == 0:
                     if self.n_directions == 2:
                         _reverse_steps(&self.batch_sizes[0], T, layer.D, layer[1].dx, layer.D,
@@ -347,6 +354,7 @@ cdef class RecurrentLayers:
                     if self.rate:
                         _dropout(self.N * layer.D, layer.dx, self.seed + depth, self.rate, layer.dx)
                     d_output = layer.dx
+            free(workspace)
         self.went_back = True
 
     cdef int _take_gradients(self, list d_layers, list d_tables, list d_inputs) except -1:
@@ -360,7 +368,7 @@ cdef class RecurrentLayers:
                 or len(d_inputs) not in (0, self.n_directions)
                 or any([len(directions) != self.n_directions for directions in d_layers])):
             raise ValueError("the gradients must be those of as many layers and directions")
-        for i in range(self.n_layers * self.n_directions):
+        for i in range(self.n):
             layer = &self.directions[i]
             GH = layer.cell.n_gates * layer.H
             dW, dU, db, dc = d_layers[i // self.n_directions][i % self.n_directions]
@@ -396,34 +404,18 @@ cdef class RecurrentLayers:
                 raise ValueError("with decay, there must be an array for its gradient")
         return 0
 
-    cdef void _split(self, Py_ssize_t i, const real* d_output) noexcept nogil:
-        """Give direction i of all its part of what the layer above sends, in its order."""
-        cdef:
-            Direction* layer = &self.directions[i]
-            Py_ssize_t H = layer.H, n
-        layer.d_states = d_output
-        if d_output == NULL or self.n_directions == 1:
-            return
-        layer.d_states = layer.d_own
-        if i % 2:
-            _reverse_steps(&self.batch_sizes[0], self.batch_sizes.shape[0], H, d_output + H, 2 * H,
-                           layer.d_own, H, False)
-        else:
-            for n in range(self.N):
-                memcpy(layer.d_own + n * H, d_output + n * 2 * H, H * sizeof(real))
-
     # ---- for inspection ---------------------------------------------------------------------
 
     def kept(self, int i):
-        """Return copies of the arrays of direction i of all that the last passes have kept, by name.
+        """Return copies of what the last passes have kept of direction i of all, by name.
 
-        Those of the forward pass are x, states and saved. Those of the backward pass, after it, are
-        d_states, which is (0, _) if there was none, d_last (∂L/∂h_last) and d_h (∂L/∂h_0).
+        Those of the forward pass are x, states and saved; those of the backward pass, after it,
+        d_states (without rows if there was none), d_last (∂L/∂h_last) and d_h (∂L/∂h_0).
         """
         cdef:
             Direction* layer
             Py_ssize_t B, SH, PH
-        if not self.can_go_back or not 0 <= i < self.n_layers * self.n_directions:
+        if not self.can_go_back or not 0 <= i < self.n:
             raise ValueError("there was no forward pass with keep=True of such a direction")
         layer, B = &self.directions[i], self.batch_sizes[0]
         SH = layer.cell.n_states * layer.H
@@ -438,13 +430,3 @@ cdef class RecurrentLayers:
             arrays["d_last"] = _copy_of(layer.d_last, B, SH)
             arrays["d_h"] = _copy_of(layer.d_h, B, SH)
         return arrays
-
-
-cdef object _copy_of(const real* data, Py_ssize_t n_rows, Py_ssize_t n_columns):
-    """Return an array with a copy of the numbers; it has no rows if there are none."""
-    cdef real[:, ::1] view
-    array = numpy.empty((n_rows if data != NULL else 0, n_columns), _dtype)
-    if array.size:
-        view = array
-        memcpy(&view[0, 0], data, n_rows * n_columns * sizeof(real))
-    return array

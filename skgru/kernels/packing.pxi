@@ -1,14 +1,12 @@
 """Packed minibatches: pack the time steps of sequences, unpack them, reverse them in time.
 
-Uses no other .pxi file. The package's docstring says what a packed minibatch is.
+Uses arrays.pxi. The package's docstring says what a packed minibatch is.
 """
 
 # Sequences that are packed side by side, one time step after the other: each sequence is contiguous
 # where it comes from, and each time step where it goes.
 cdef enum:
     PACKED_TOGETHER = 8
-
-cdef object _dtype = numpy.dtype(f"float{8 * sizeof(real)}")
 
 
 def pack_steps(

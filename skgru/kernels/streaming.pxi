@@ -356,7 +356,7 @@ cdef class Stepper:
         if bad < 0:
             return is_1d
         what = "NaN" if self.x[bad] != self.x[bad] else (
-            f"infinity or a value too large for float{8 * sizeof(real)}")
+            f"infinity or a value too large for {_dtype}")
         raise ValueError(f"x_t contains {what}: stream {bad // D}, channel {bad % D}.")
 
     cdef void _advance(self) noexcept nogil:
@@ -437,7 +437,7 @@ cdef class Stepper:
     def get_state(self):
         """Return a copy of the states: ndarray of shape (n_streams, state_size)."""
         cdef real[:, ::1] copy
-        state = numpy.empty((self.n_streams, self.state_size), dtype=f"float{8 * sizeof(real)}")
+        state = numpy.empty((self.n_streams, self.state_size), _dtype)
         copy = state
         memcpy(&copy[0, 0], self.state, self.n_streams * self.state_size * sizeof(real))
         return state
