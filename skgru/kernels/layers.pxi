@@ -13,7 +13,8 @@ cdef class RecurrentLayers:
     order. Arrays of a pass are in memory that the next pass uses again: fresh pages of the system
     would take 7 % of a training step of the largest models.
 
-    An object is for one thread at a time. Both passes release the GIL.
+    An object is for one thread at a time. Both passes release the GIL. The backward pass reads
+    inputs, masks and `states` of the forward pass where they are.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ cdef class RecurrentLayers:
         Py_ssize_t n_numbers, n_taken           # that it has, and that have a place
         Py_ssize_t workspace_size               # numbers that a pass needs besides
         # of the last forward pass
-        bint can_go_back, went_back
+        bint has_kept, has_gradients
         list inputs
         list masks
         const Py_ssize_t[::1] batch_sizes
@@ -132,7 +133,7 @@ cdef class RecurrentLayers:
             real[:, ::1] h_last
             Direction* layer
             void* workspace
-        self.can_go_back = self.went_back = False
+        self.has_kept = self.has_gradients = False
         self._take_inputs(inputs, batch_sizes, masks)
         B = batch_sizes[0]
         if (h.shape[0] > B or h.shape[0] and h.shape[1] != self.n_state
@@ -171,7 +172,7 @@ cdef class RecurrentLayers:
                     self._reorder(i, layer.H, layer.states, layer.H,
                                   self.outputs[depth] + i % 2 * layer.H, 2 * layer.H)
             free(workspace)
-        self.can_go_back = keep
+        self.has_kept = keep
         return after
 
     cdef int _take_inputs(
@@ -200,7 +201,6 @@ cdef class RecurrentLayers:
                 raise ValueError("codes must be (N, C), or empty if there are no categories")
             if decay.shape[0] not in (0, self.N) or decay.shape[0] and decay.shape[1] != layer.H:
                 raise ValueError(f"decay must be (N, {layer.H}) or empty")
-            layer.codes = NULL
             if layer.E != NULL:
                 table = [layer.V, layer.cell.n_gates * layer.H]
                 _check_table(table, codes)
@@ -316,7 +316,7 @@ cdef class RecurrentLayers:
             Direction* layer
             const real* d_output = NULL
             void* workspace
-        if not self.can_go_back:
+        if not self.has_kept:
             raise ValueError("there was no forward pass with keep=True")
         T, B = self.batch_sizes.shape[0], self.batch_sizes[0]
         if (d_h.shape[0] != B or d_h.shape[1] != self.n_state
@@ -355,7 +355,7 @@ cdef class RecurrentLayers:
                         _dropout(self.N * layer.D, layer.dx, self.seed + depth, self.rate, layer.dx)
                     d_output = layer.dx
             free(workspace)
-        self.went_back = True
+        self.has_gradients = True
 
     cdef int _take_gradients(self, list d_layers, list d_tables, list d_inputs) except -1:
         """Refer to arrays of gradients; raise ValueError if they do not fit."""
@@ -407,7 +407,7 @@ cdef class RecurrentLayers:
     # ---- for inspection ---------------------------------------------------------------------
 
     def kept(self, int i):
-        """Return copies of what the last passes have kept of direction i of all, by name.
+        """Return copies of what the last passes have kept of direction i of all layers, by name.
 
         Those of the forward pass are x, states and saved; those of the backward pass, after it,
         d_states (without rows if there was none), d_last (∂L/∂h_last) and d_h (∂L/∂h_0).
@@ -415,7 +415,7 @@ cdef class RecurrentLayers:
         cdef:
             Direction* layer
             Py_ssize_t B, SH, PH
-        if not self.can_go_back or not 0 <= i < self.n:
+        if not self.has_kept or not 0 <= i < self.n:
             raise ValueError("there was no forward pass with keep=True of such a direction")
         layer, B = &self.directions[i], self.batch_sizes[0]
         SH = layer.cell.n_states * layer.H
@@ -425,7 +425,7 @@ cdef class RecurrentLayers:
             "states": _copy_of(layer.states, self.N, layer.H),
             "saved": _copy_of(layer.saved, self.N, PH),
         }
-        if self.went_back:
+        if self.has_gradients:
             arrays["d_states"] = _copy_of(layer.d_states, self.N, layer.H)
             arrays["d_last"] = _copy_of(layer.d_last, B, SH)
             arrays["d_h"] = _copy_of(layer.d_h, B, SH)
