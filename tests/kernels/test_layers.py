@@ -139,6 +139,7 @@ def test_what_is_not_wanted_is_left_out(isa, n_directions):
     def run_before():
         earlier = run(kernels, stack, batch, layers)
         results = {name: array.copy() for name, array in earlier.items()}
+        earlier.pop("states")  # which the backward pass reads where they are
         for array in earlier.values():
             array[:] = 0
         return results, earlier
@@ -167,7 +168,6 @@ def test_what_is_not_wanted_is_left_out(isa, n_directions):
     # without decay, nothing of the inputs need be wanted
     batch = minibatch(stack, decays=False)
     want, earlier = run_before()
-    forward(layers, batch)
     got = backward(layers, stack, batch, (*gradients_of(stack, batch)[:2], []))
     assert_same_bits(got, {name: want[name] for name in got})
     assert not any(array.any() for array in earlier.values())
