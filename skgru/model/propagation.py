@@ -189,8 +189,9 @@ class Propagation:
             d_inputs,
         )
         if self.inputs.are_learned:
-            for i, (own, d_own) in enumerate(zip(result.inputs, d_inputs, strict=True)):
-                self.inputs.backward(own, i, *d_own, d_parameters)
+            # as in the layers, the second direction first: what both add to has these bits
+            for i in reversed(range(len(d_inputs))):
+                self.inputs.backward(result.inputs[i], i, *d_inputs[i], d_parameters)
         if not of_inputs:
             return None
         return self.inputs.of_packed(result.inputs, [d_x for d_x, _ in d_inputs], batch_sizes)

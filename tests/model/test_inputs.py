@@ -16,6 +16,7 @@ from network_helpers import problem as plain_problem
 
 from skgru.model.architecture import Architecture
 from skgru.model.inference import predict
+from skgru.model.inputs import FirstInputs
 from skgru.model.network import Network
 from skgru.sequences import Sequences
 
@@ -79,6 +80,26 @@ def test_gradient_below_every_top(top, inputs):
     net = network(inputs, top=top, bidirectional=True)
     data = problem(net)
     assert_gradient(net, run(net, **data)[2], loss_of(net, data))
+
+
+def test_both_directions_add_to_the_embedding_in_the_order_of_the_layers(monkeypatch):
+    """The second one first: another order would give the sums, and so fits, other bits."""
+    net = network(INPUTS["embedding"], bidirectional=True)
+    backward, added = FirstInputs.backward, []
+
+    def add(inputs, own, direction, d_x, d_decay, d_parameters):
+        added.append((direction, own.embedded, d_x[:, net.architecture.n_channels :]))
+        backward(inputs, own, direction, d_x, d_decay, d_parameters)
+
+    monkeypatch.setattr(FirstInputs, "backward", add)
+    of_embedding = net.views(run(net, **problem(net))[2]).inputs.embedding
+    in_order, reversed_order = np.zeros((2, *of_embedding.shape))
+    for _, codes, d_x in sorted(added, key=lambda each: -each[0]):
+        net.kernels.scatter_codes(d_x, codes, in_order)
+    for _, codes, d_x in sorted(added, key=lambda each: each[0]):
+        net.kernels.scatter_codes(d_x, codes, reversed_order)
+    assert (in_order != reversed_order).any()
+    np.testing.assert_array_equal(of_embedding, in_order)
 
 
 @all_inputs
