@@ -67,7 +67,9 @@ def warn_if_vanished(objective: Objective) -> None:
     propagation = objective.propagation(0, Dropout())
     propagation.value_and_gradient(objective.examples(span, total), objective.loss, None, views)
     entered, left = [], []
-    for i in range(sum(map(len, views.layers))):
+    # from the top layer down: below where the gradient overflows, shares are not numbers, and the
+    # minimum must not begin with one
+    for i in reversed(range(sum(map(len, views.layers)))):
         kept = propagation.layers.kept(i)
         entered.append(max(_largest_norm(kept["d_states"]), _largest_norm(kept["d_last"])))
         left.append(_largest_norm(kept["d_h"]) / entered[-1] if entered[-1] else 0.0)

@@ -98,3 +98,16 @@ GridSearchCV(rnn, {"alpha": [1e-4, 1e-3, 1e-2]}, cv=3).fit(X, y)
     result = run_forked(script)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("GradientWarning") == 1
+
+
+@pytest.mark.filterwarnings("ignore::skgru.exceptions.DivergenceWarning")
+@ignore_convergence
+def test_a_gradient_that_vanishes_in_a_layer_warns_whatever_it_does_below():
+    X, y = np.zeros((6, 30, 1)), np.arange(6.0)
+    model = GRURegressor((2, 2, 2), cell="rnn", bidirectional=False, warm_start=True)
+    model.set_params(max_iter=0, random_state=0).fit(X, y)
+    # lost at once in the top layer, 10 times as much at each step below, and an overflow under it
+    for layer, factor in zip(model.layers_, [1, 10, 0], strict=True):
+        layer.W[:], layer.U[:] = np.eye(*layer.W.shape), factor * np.eye(2)
+    with pytest.warns(GradientWarning, match="The gradient vanishes"):
+        model.set_params(max_iter=2).fit(X, y)
