@@ -141,7 +141,7 @@ def gradient_flow(
                 layer=flow.direction.layer,
                 direction=flow.direction.name,
                 norms=sequences.by_step(flow.norms_of_x()),
-                **_by_lag(flow.norms_by_lag(), quantiles, fallen_to),
+                **_by_lag(*flow.norms_by_lag(), quantiles, fallen_to),
                 **flow.shares(vanished_below, exploded_above),
                 weights=flow.weights,
                 **({"gradients": flow.gradients} if return_gradients else {}),
@@ -336,12 +336,12 @@ class _Flow:
         step, _ = self._span.steps_and_sequences
         return np.bincount(step, self._norms) / np.bincount(step)
 
-    def norms_by_lag(self) -> np.ndarray:
-        """Return the norms of each sequence from its last step to its first, padded with NaN."""
-        by_lag = np.full((len(self._span.lengths), self._span.lengths[0]), np.nan)
+    def norms_by_lag(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the norms of each sequence from its last step to its first, and the lengths."""
+        by_lag = np.zeros((len(self._span.lengths), self._span.lengths[0]))
         step, sample = self._span.steps_and_sequences
         by_lag[sample, self._span.lengths[sample] - 1 - step] = self._norms
-        return by_lag
+        return by_lag, self._span.lengths
 
     def shares(self, vanished_below: float, exploded_above: float) -> dict[str, float]:
         """Return the shares of time steps whose gradient has vanished and has exploded."""
@@ -350,28 +350,33 @@ class _Flow:
         return {
             # <= rather than <: a sequence that no gradient enters counts as vanished
             "vanished": float(np.mean(self._norms <= vanished_below * entered)),
-            "exploded": float(np.mean(self._norms > exploded_above * entered)),
+            # not >: a gradient that overflows becomes NaN
+            "exploded": float(np.mean(~(self._norms <= exploded_above * entered))),
         }
 
 
 def _by_lag(
-    norms: np.ndarray, quantiles: Sequence[float], fallen_to: Sequence[float]
+    norms: np.ndarray,
+    lengths: np.ndarray,
+    quantiles: Sequence[float],
+    fallen_to: Sequence[float],
 ) -> dict[str, np.ndarray]:
     """Compute mean, quantiles and memory lengths of norms of shape (n_samples, n_lags)."""
     n_steps = norms.shape[1]
     mean, at_quantiles = np.empty(n_steps), np.empty((len(quantiles), n_steps))
     # rows are sorted by length: lags with equally many sequences share the first n rows
-    n_samples = np.count_nonzero(~np.isnan(norms), axis=0)
+    n_samples = np.count_nonzero(lengths > np.arange(n_steps)[:, np.newaxis], axis=1)
     for n in np.unique(n_samples):
         lags = n_samples == n
         mean[lags] = norms[:n, lags].mean(axis=0)
         at_quantiles[:, lags] = np.quantile(norms[:n, lags], quantiles, axis=0)
-    lengths = []
+    memory_lengths = []
     for share in fallen_to:
-        alive = np.flatnonzero(mean >= share * mean[0])[-1] + 1 if mean[0] else 0
-        lengths.append(alive if alive < len(mean) else np.inf)
+        # not >=: what overflows becomes NaN, and has not fallen
+        alive = np.flatnonzero(~(mean < share * mean[0]))[-1] + 1 if mean[0] else 0
+        memory_lengths.append(alive if alive < n_steps else np.inf)
     return {
         "mean": mean,
         "quantiles": at_quantiles,
-        "memory_lengths": np.array(lengths, dtype=np.float64),
+        "memory_lengths": np.array(memory_lengths, dtype=np.float64),
     }

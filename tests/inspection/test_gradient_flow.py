@@ -238,6 +238,22 @@ def test_vanished_and_exploded_steps(scale, vanished, exploded):
     np.testing.assert_allclose(found["mean"] / found["mean"][0], scale ** np.arange(5.0))
 
 
+def test_a_gradient_that_overflows_has_exploded():
+    """Not a number where infinities of both signs meet; what the other sequence has stays."""
+    X, y = [np.zeros((6, 1)), np.zeros((3, 1)), np.zeros((4, 1))], np.array([1.0, 2, 0])
+    model = fitted("rnn", 2, X=X, y=y)
+    (layer,), head = model.layers_, model.head_
+    layer.U[:], layer.b[:] = [[1e200, 1e200], [-1e200, 1e200]], 0
+    head.W[:], head.b[:] = 1, 0  # of the third sequence, the error is 0
+    with np.errstate(all="ignore"):
+        (flow,) = gradient_flow(model, X, y, quantiles=[0.5]).layers
+    assert np.isnan(flow.norms[0][:3]).all()
+    np.testing.assert_allclose(flow["mean"][0], np.mean(y) * np.sqrt(2))
+    assert not np.isfinite(flow["mean"][1:]).any()
+    np.testing.assert_array_equal(flow.memory_lengths, np.inf)
+    assert (flow.vanished, flow.exploded) == (4 / 13, 7 / 13)
+
+
 def test_loss_of_a_classifier():
     y = np.array(["a", "b", "c", "a"])
     model = GRUClassifier(3, class_weight="balanced", dtype="float64", max_iter=1).fit(X, y)
