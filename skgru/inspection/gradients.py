@@ -192,7 +192,7 @@ class _Backward:
             network.views(np.zeros_like(network.parameters)),
         )
         packed = inspected.sequences.pack(self._span)
-        for flow in flows:
+        for flow in reversed(flows):  # as gradients flow
             i = flow.direction.index
             inputs = None if flow.direction.layer else propagation.inputs.forward(packed, i)
             flow.backward(propagation.layers.kept(i), inputs)

@@ -399,12 +399,11 @@ def check_finite(
     n_rows = max(CHECKED_NUMBERS // max(values.shape[1], 1), 1)
     for first in range(0, len(values), n_rows):
         some = values[first : first + n_rows]
-        wrong = np.isinf(some) if allow_nan else ~np.isfinite(some)
-        if wrong.any():
+        if np.isinf(some).any() if allow_nan else not np.isfinite(some).all():
             break
     else:
         return
-    row, channel = np.argwhere(wrong)[0]
+    row, channel = np.argwhere(np.isinf(some) if allow_nan else ~np.isfinite(some))[0]
     row += first
     isnan = np.isnan(values[row, channel])
     channel = channel if channels is None else channels[channel]
