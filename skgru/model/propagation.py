@@ -90,12 +90,13 @@ class Propagation:
         # where the hidden states of the top layer are in a state, and in `states`
         n_units = arch.hidden_layer_sizes[-1]
         n_own = network.cell.n_states * n_units
+        first = self.layers.n_state - arch.n_directions * n_own
         self._tops: list[tuple[slice, slice]] = [
             (
-                slice(self.layers.n_state - k * n_own, self.layers.n_state - k * n_own + n_units),
+                slice(first + i * n_own, first + i * n_own + n_units),
                 slice(i * n_units, (i + 1) * n_units),
             )
-            for i, k in enumerate(range(arch.n_directions, 0, -1))
+            for i in range(arch.n_directions)
         ]
 
     # ---- a window of steps through all layers --------------------------------------------------
