@@ -118,7 +118,8 @@ def runner(
         def empty(name, shape):
             return buffers.empty((i, name), shape)
 
-        passes = propagation(net, buffers.parameters, empty, dropout=dropout, shard=i)
+        passes = propagation(net, buffers.parameters, empty, shard=i)
+        passes.dropout = dropout
         examples = Examples(sequences, shards[i], targets, TOTAL)
         return passes.value_and_gradient(examples, recording_loss, bptt_steps, views[i])
 

@@ -56,12 +56,13 @@ class Propagation:
         The views of its parameters.
     empty : callable
         Takes a name and a shape; returns the array of that name.
-    dropout : Dropout, default=Dropout()
     shard : int, default=0
         Number of the shard; others have other masks.
 
     Attributes
     ----------
+    dropout : Dropout
+        Of the minibatch; none, unless it is set.
     layers : RecurrentLayers
         The kernels' object, with what the last passes have kept.
     """
@@ -72,7 +73,6 @@ class Propagation:
         parameters: Parameters,
         empty: Callable[[Hashable, tuple[int, ...]], np.ndarray],
         *,
-        dropout: Dropout = Dropout(),  # noqa: B008 (immutable)
         shard: int = 0,
     ) -> None:
         arch = network.architecture
@@ -80,7 +80,7 @@ class Propagation:
         self.kernels: Any = network.kernels
         self.parameters = parameters
         self.empty = empty
-        self.dropout = dropout
+        self.dropout = Dropout()
         self.shard = shard
         self.none: np.ndarray = np.empty((0, 0), dtype=network.dtype)
         self.inputs: Any = FirstInputs(network, parameters, empty)

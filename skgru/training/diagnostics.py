@@ -3,7 +3,7 @@
 import numpy as np
 
 from skgru.exceptions import GradientWarning, warn_once
-from skgru.model.propagation import Dropout
+from skgru.model.dropout import Dropout
 from skgru.training.objective import Objective
 
 # Sequences whose gradient shows whether it vanishes.
@@ -64,7 +64,7 @@ def warn_if_vanished(objective: Objective) -> None:
     gradients, (views,) = objective.buffers.gradients(1)
     gradients.fill(0)
     total = len(span.samples) * objective.mean_weight
-    propagation = objective.propagation(0, Dropout())
+    propagation = objective.passes_over(0, Dropout())
     propagation.value_and_gradient(objective.examples(span, total), objective.loss, None, views)
     entered, left = [], []
     # from the top layer down: below where the gradient overflows, shares are not numbers, and the

@@ -163,7 +163,7 @@ class Objective:
         self._clear(gradient)
         if span is None:
             return 0.0, None
-        return self._passes_over(number, dropout).window_value_and_gradient(
+        return self.passes_over(number, dropout).window_value_and_gradient(
             self.examples(sequences, total), self.loss, views, span=span, h=h, window=window
         )
 
@@ -197,7 +197,7 @@ class Objective:
 
         def run_shard(i: int) -> float:
             self._clear(gradients[i])
-            return self._passes_over(i, dropout).value_and_gradient(
+            return self.passes_over(i, dropout).value_and_gradient(
                 self.examples(shards[i], total), self.loss, self.bptt_steps, views[i]
             )
 
@@ -225,22 +225,17 @@ class Objective:
         """Describe sequences whose losses are divided by `total`."""
         return Examples(self.sequences, span, self.targets, total)
 
-    def _passes_over(self, shard: int, dropout: Dropout) -> Propagation:
+    def passes_over(self, shard: int, dropout: Dropout) -> Propagation:
         """Return the passes over the shards of this number, with the masks of this minibatch."""
         if shard not in self._propagations:
-            self._propagations[shard] = self.propagation(shard, dropout)
+            self._propagations[shard] = Propagation(
+                self.network,
+                self.buffers.parameters,
+                lambda name, shape: self.buffers.empty((shard, name), shape),
+                shard=shard,
+            )
         self._propagations[shard].dropout = dropout
         return self._propagations[shard]
-
-    def propagation(self, shard: int, dropout: Dropout) -> Propagation:
-        """Make the passes over a shard, in the memory of all shards of this number."""
-        return Propagation(
-            self.network,
-            self.buffers.parameters,
-            lambda name, shape: self.buffers.empty((shard, name), shape),
-            dropout=dropout,
-            shard=shard,
-        )
 
     def _penalized(
         self, value: float, shares: np.ndarray, total: float
