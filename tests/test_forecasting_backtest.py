@@ -184,6 +184,20 @@ def test_errors_against_loops():
     )
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64, str])
+def test_a_level_may_be_any_real_number(number):
+    series, level = np.arange(40.0), number(0.5)
+    arguments = dict(initial=30, horizon=2, step=4)
+    if number is str:
+        with pytest.raises(TypeError, match="level must be an instance"):
+            backtest(NaiveForecaster(), series, level=level, **arguments)
+        return
+    got, want = (backtest(NaiveForecaster(), series, level=x, **arguments) for x in (level, 0.5))
+    np.testing.assert_array_equal(got.errors(), want.errors())
+    bounds = (NaiveForecaster().fit(series).predict_interval(2, level=x) for x in (level, 0.5))
+    np.testing.assert_array_equal(*bounds)
+
+
 def test_intervals_of_random_walks_cover():
     """The intervals of the last value are right for them: 600 independent walks."""
     walks = np.random.default_rng(1).normal(size=(600, 120)).cumsum(axis=1)[:, :, np.newaxis]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,7 +156,8 @@ def backtest(
     is_flag = isinstance(refit, bool | np.bool_)
     refit = bool(refit) if is_flag else check_count(refit, "refit")
     if level is not None:
-        check_scalar(level, "level", (float,), min_val=0, max_val=1, include_boundaries="neither")
+        check_scalar(level, "level", Real, min_val=0, max_val=1, include_boundaries="neither")
+        level = float(level)
     metrics = check_metrics(metrics, level)
     panel = Panel.of(series, exog)
     frame_library(panel)

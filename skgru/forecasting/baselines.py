@@ -1,7 +1,7 @@
 """Forecasts without learning, which any other forecast should beat."""
 
 from copy import deepcopy
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -140,7 +140,8 @@ class NaiveForecaster(Saved, BaseEstimator):
             If `steps` is less than 1, `level` not between 0 and 1, `history` invalid, or a series
             too short for a residual.
         """
-        check_scalar(level, "level", (float,), min_val=0, max_val=1, include_boundaries="neither")
+        check_scalar(level, "level", Real, min_val=0, max_val=1, include_boundaries="neither")
+        level = float(level)
         z = ndtri((1 + level) / 2)
         return tuple(self._forecasts(steps, history, [0.0, -z, z]))
 
