@@ -337,11 +337,14 @@ class _Flow:
         return np.bincount(step, self._norms) / np.bincount(step)
 
     def norms_by_lag(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the norms of each sequence from its last step to its first, and the lengths."""
+        """Return the norms of each sequence, the last step first, and how many have each lag.
+
+        Shapes are (n_samples, n_lags), with zeros where a sequence has ended, and (n_lags,).
+        """
         by_lag = np.zeros((len(self._span.lengths), self._span.lengths[0]))
         step, sample = self._span.steps_and_sequences
         by_lag[sample, self._span.lengths[sample] - 1 - step] = self._norms
-        return by_lag, self._span.lengths
+        return by_lag, self._span.batch_sizes
 
     def shares(self, vanished_below: float, exploded_above: float) -> dict[str, float]:
         """Return the shares of time steps whose gradient has vanished and has exploded."""
@@ -357,15 +360,14 @@ class _Flow:
 
 def _by_lag(
     norms: np.ndarray,
-    lengths: np.ndarray,
+    n_samples: np.ndarray,
     quantiles: Sequence[float],
     fallen_to: Sequence[float],
 ) -> dict[str, np.ndarray]:
-    """Compute mean, quantiles and memory lengths of norms of shape (n_samples, n_lags)."""
+    """Compute mean, quantiles and memory lengths of what `norms_by_lag` returns."""
     n_steps = norms.shape[1]
     mean, at_quantiles = np.empty(n_steps), np.empty((len(quantiles), n_steps))
     # rows are sorted by length: lags with equally many sequences share the first n rows
-    n_samples = np.count_nonzero(lengths > np.arange(n_steps)[:, np.newaxis], axis=1)
     for n in np.unique(n_samples):
         lags = n_samples == n
         mean[lags] = norms[:n, lags].mean(axis=0)
