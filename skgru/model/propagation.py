@@ -127,7 +127,7 @@ class Propagation:
         states, batch_sizes = self.none, packed.batch_sizes
         if want_states:
             states = self.empty("states", (len(packed.x), self.architecture.width))
-        inputs = [self.inputs.forward(packed, i) for i in range(len(self._tops))]
+        inputs = [self.inputs.forward(packed, i) for i in range(self.architecture.n_directions)]
         rate, recurrent_rate, _ = self.dropout
         h_last = self.layers.forward(
             inputs,
